@@ -1,0 +1,73 @@
+"""A baseline: healthy runs of a case on a trusted device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.values.errors import BaselineError
+from harness.values.provenance import Provenance
+from harness.values.trace import Trace
+
+__all__ = ["MINIMUM_REPEATS", "Baseline"]
+
+MINIMUM_REPEATS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """Reference runs of one case, with where they come from.
+
+    The runs of a tier are the same experiment with other rounding, so that their spread is what a healthy run may do.
+
+    Args:
+        case: the case's name.
+        reference: the trusted device's label, for example ``cpu`` or ``cuda-h200``.
+        tiers: precision tier → k ≥ 5 healthy runs, each of T iterations.
+        provenance: of the tightest tier's runs.
+        fp64: a short run in float64, or None.
+        reason: why it was recorded.
+        recorded: UTC time, ISO 8601.
+
+    Raises:
+        BaselineError: a tier holds too few runs, or a run that is cut short.
+    """
+
+    case: str
+    reference: str
+    tiers: Mapping[str, tuple[Trace, ...]]
+    provenance: Provenance
+    fp64: Trace | None
+    reason: str
+    recorded: str
+
+    def __post_init__(self) -> None:
+        if not self.tiers:
+            raise BaselineError("the baseline holds no run", where=self.where)
+        for tier, runs in self.tiers.items():
+            if len(runs) < MINIMUM_REPEATS:
+                raise BaselineError(
+                    "too few healthy runs to calibrate a bound",
+                    where=f"{self.where}, tier {tier}",
+                    observed=len(runs),
+                    allowed=f"at least {MINIMUM_REPEATS}",
+                    hint=f"align record {self.case} --repeats 8",
+                )
+            for number, run in enumerate(runs):
+                if not run.complete:
+                    raise BaselineError(
+                        "a reference run is cut short",
+                        where=f"{self.where}, tier {tier}, run {number}",
+                        observed=f"{len(run)} of {run.planned} iterations",
+                        hint=f"align record {self.case}",
+                    )
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"baseline {self.case}/{self.reference}"
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of each run."""
+        return len(next(iter(self.tiers.values()))[0])

@@ -1,0 +1,70 @@
+"""A case: what is trained. Model, data, optimizer, schedule, and how long it is watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.values.errors import CaseError
+from harness.values.precision import TIERS
+
+__all__ = ["Case"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """The alignment block of a training config.
+
+    Args:
+        name: the config's file name without its ending.
+        config: the config file (mmengine's format, Python).
+        iterations: how many iterations a run has.
+        repeats: how many healthy runs of the reference a baseline holds, a tier.
+        seed: of data order, augmentation and dropout.
+        tier: the precision tier that the gate demands of a candidate.
+        tiers: the tiers that a baseline holds an ensemble of, tightest first.
+        reference: which of the case's baselines a candidate is judged against, unless another is asked for.
+        fp64_iterations: how many iterations the float64 run of a baseline has.
+        summary: one line for lists.
+
+    Raises:
+        CaseError: a field is out of its range.
+    """
+
+    name: str
+    config: Path
+    iterations: int = 30
+    repeats: int = 8
+    seed: int = 0
+    tier: str = "tf32"
+    tiers: tuple[str, ...] = ("fp32", "tf32")
+    reference: str = "cpu"
+    fp64_iterations: int = 3
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")
+        self._require("repeats", self.repeats >= 5, self.repeats, "at least 5: fewer can't calibrate a bound")
+        self._require("seed", 0 <= self.seed < 2**32, self.seed, "0 … 2³² − 1")
+        for tier in (self.tier, *self.tiers):
+            self._require("tier", tier in TIERS, tier, ", ".join(TIERS))
+        self._require(
+            "tiers", self.tier in self.tiers, self.tiers, f"a list that holds the demanded tier {self.tier!r}"
+        )
+        ordered = tuple(sorted(self.tiers, key=TIERS.index))
+        self._require("tiers", ordered == self.tiers, self.tiers, f"tightest first: {ordered}")
+        self._require(
+            "fp64_iterations",
+            0 <= self.fp64_iterations <= self.iterations,
+            self.fp64_iterations,
+            f"0 … {self.iterations}",
+        )
+
+    def _require(self, field: str, holds: bool, observed: object, allowed: object) -> None:
+        if not holds:
+            raise CaseError(
+                "the case's alignment block is out of range",
+                where=f"{self.config}: alignment.{field}",
+                observed=observed,
+                allowed=allowed,
+            )

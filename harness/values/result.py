@@ -1,0 +1,45 @@
+"""A result: one case judged, with everything that a report of it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.values.baseline import Baseline
+from harness.values.provenance import Provenance
+from harness.values.trace import Trace
+from harness.values.verdict import Verdict
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One case judged.
+
+    Args:
+        verdict: the answer with its evidence; its ``case`` names the result.
+        trace: the candidate's trace, cut short or not; None where the run left none.
+        candidate: where the candidate's run comes from; None where it said nothing before it ended.
+        baseline: what it was judged against; None where it couldn't be read.
+        command: what reproduces it.
+        seconds: wall-clock time of the run and the judging.
+        output: the tail of the run's output; shown where the run ended in an error.
+    """
+
+    verdict: Verdict
+    trace: Trace | None = None
+    candidate: Provenance | None = None
+    baseline: Baseline | None = None
+    command: str = ""
+    seconds: float = 0.0
+    output: str = ""
+
+    @property
+    def case(self) -> str:
+        """The case's name."""
+        return self.verdict.case
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the candidate ran on an emulated device."""
+        return self.candidate is not None and self.candidate.device.emulated

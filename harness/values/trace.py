@@ -1,0 +1,146 @@
+"""A loss trace: what one run did, iteration by iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.values.errors import TraceError
+
+__all__ = ["FloatArray", "IntArray", "StateTable", "Trace"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class StateTable:
+    """A norm of each tensor of the training state, at a few iterations.
+
+    Names carry their kind as a prefix: ``param/`` (parameter), ``mean/`` and ``var/`` (BatchNorm's running statistics).
+
+    Args:
+        iterations: (S,) strictly increasing.
+        names: P tensor names.
+        values: (S, P) Euclidean norms, dimensionless.
+
+    Raises:
+        TraceError: the shapes contradict each other, or the iterations do not increase.
+    """
+
+    iterations: IntArray
+    names: tuple[str, ...]
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.iterations), len(self.names)):
+            raise TraceError(
+                "the state table's values do not fit its iterations and names",
+                observed=self.values.shape,
+                allowed=(len(self.iterations), len(self.names)),
+            )
+        _require_increasing(self.iterations, "the state table")
+        if len(set(self.names)) != len(self.names):
+            raise TraceError("the state table names a tensor twice", observed=_first_twice(self.names))
+
+    @classmethod
+    def empty(cls) -> StateTable:
+        """A table without an iteration: the run recorded no per-tensor state."""
+        return cls(np.empty(0, np.int64), (), np.empty((0, 0)))
+
+    def head(self, iterations: int) -> StateTable:
+        """The rows before iteration number ``iterations``."""
+        keep = self.iterations < iterations
+        return StateTable(self.iterations[keep], self.names, self.values[keep])
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The per-iteration values of one run.
+
+    Every signal has a value at every iteration; a NaN is a value that the run produced, never one that is missing.
+
+    Args:
+        iterations: (T,) iteration numbers from 0, strictly increasing.
+        signals: name → (T,) values. ``loss`` is the total; ``*.loss_*`` its weighted components; ``*.acc_*`` accuracies in
+            per cent; ``lr`` the learning rate; ``grad_norm``, ``param_norm``, ``update_norm``, ``bn_mean_norm`` and
+            ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration.
+        batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
+        state: per-tensor norms at a few iterations.
+        planned: how many iterations the run was to have.
+        complete: whether the run said itself that it reached its end.
+
+    Raises:
+        TraceError: shapes contradict each other, the iterations do not increase, or there is no ``loss``.
+    """
+
+    iterations: IntArray
+    signals: Mapping[str, FloatArray]
+    planned: int
+    complete: bool
+    batches: tuple[str, ...] = ()
+    state: StateTable = field(default_factory=StateTable.empty)
+
+    def __post_init__(self) -> None:
+        _require_increasing(self.iterations, "the trace")
+        if "loss" not in self.signals:
+            raise TraceError("the trace has no loss", observed=sorted(self.signals), allowed="a signal named loss")
+        for name, values in self.signals.items():
+            if values.shape != self.iterations.shape:
+                raise TraceError(
+                    "a signal has another length than the trace",
+                    where=name,
+                    observed=values.shape,
+                    allowed=self.iterations.shape,
+                )
+        if self.batches and len(self.batches) != len(self.iterations):
+            raise TraceError(
+                "the batch digests do not fit the trace", observed=len(self.batches), allowed=len(self.iterations)
+            )
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    @property
+    def loss(self) -> FloatArray:
+        """(T,) total loss."""
+        return self.signals["loss"]
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The names of the loss's weighted components, in recorded order."""
+        return tuple(name for name in self.signals if name.rpartition(".")[2].startswith("loss_"))
+
+    def head(self, iterations: int) -> Trace:
+        """The part before iteration number ``iterations``; complete where the trace reaches that far."""
+        if iterations >= self.planned:
+            return self
+        keep = self.iterations < iterations
+        kept = int(keep.sum())
+        return Trace(
+            iterations=self.iterations[keep],
+            signals={name: values[keep] for name, values in self.signals.items()},
+            planned=iterations,
+            complete=kept == iterations,
+            batches=self.batches[:kept],
+            state=self.state.head(iterations),
+        )
+
+
+def _require_increasing(iterations: IntArray, what: str) -> None:
+    steps = np.diff(iterations)
+    if iterations.ndim != 1 or np.any(steps <= 0):
+        at = int(np.argmax(steps <= 0)) if iterations.ndim == 1 else 0
+        raise TraceError(
+            f"the iterations of {what} do not increase",
+            observed=iterations[at : at + 2].tolist() if iterations.ndim == 1 else iterations.shape,
+            allowed="strictly increasing numbers",
+        )
+
+
+def _first_twice(names: tuple[str, ...]) -> str:
+    seen: set[str] = set()
+    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add returns None on purpose
