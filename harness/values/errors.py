@@ -11,8 +11,8 @@ AlignmentError
 ├── BaselineError   a baseline is missing, unreadable, edited or half-written
 └── RunError        a run crashed, hung, or was cut short
 
-An error says what is wrong, where, what was observed, what is allowed, and the next command to run. None of them is ever
-a reason to pass: the command line ends with exit code 2 on each.
+An error says what is wrong, where, what was observed, what is allowed, and the next command to run. None of them is
+ever a reason to pass: the command line ends with exit code 2 on each.
 """
 
 from __future__ import annotations

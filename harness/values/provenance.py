@@ -16,7 +16,8 @@ class Device:
         kind: ``cpu``, ``cuda`` or ``sdaa``: the torch device type.
         name: the vendor's name of the card or processor.
         emulated: whether the device is emulated in software: no emulated run ever counts as a real one.
-        profile: the emulated device's numerics profile, or the tier of a reference's rounding; empty where neither applies.
+        profile: the emulated device's numerics profile, or the tier of a reference's rounding; empty where neither
+            applies.
         fault: the fault that was put in on purpose; empty for none.
         build: the accelerator's table of versions (driver, runtime, libraries …).
     """

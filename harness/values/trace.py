@@ -65,8 +65,8 @@ class Trace:
 
     Args:
         iterations: (T,) iteration numbers from 0, strictly increasing.
-        signals: name → (T,) values. ``loss`` is the total; ``*.loss_*`` its weighted components; ``*.acc_*`` accuracies in
-            per cent; ``lr`` the learning rate; ``grad_norm``, ``param_norm``, ``update_norm``, ``bn_mean_norm`` and
+        signals: name → (T,) values. ``loss`` is the total; ``*.loss_*`` its weighted components; ``*.acc_*`` accuracies
+            in per cent; ``lr`` the learning rate; ``grad_norm``, ``param_norm``, ``update_norm``, ``bn_mean_norm`` and
             ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration.
         batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
         state: per-tensor norms at a few iterations.
