@@ -1,0 +1,113 @@
+"""Comparability: are the two sides the same experiment? It is asked before any curve is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.values.provenance import Provenance
+from harness.values.trace import Trace
+from harness.values.verdict import Agreement, Finding, Outcome
+
+__all__ = ["RULE", "compare_provenance", "judge_comparability"]
+
+RULE = "comparability"
+
+_ABSENT = "—"
+
+
+def compare_provenance(
+    reference: Provenance, candidate: Provenance, reference_trace: Trace, candidate_trace: Trace
+) -> tuple[Agreement, ...]:
+    """The comparability table, what must agree first and what disagrees on top of it.
+
+    Args:
+        reference: where the reference's runs come from.
+        candidate: where the candidate's run comes from.
+        reference_trace: one of the reference's runs, for its batches.
+        candidate_trace: the candidate's run.
+    """
+    required = [
+        *_settings(reference.settings, candidate.settings),
+        _row("case", reference.case, candidate.case),
+        _row("seed", reference.seed, candidate.seed),
+        _row("global batch", reference.global_batch, candidate.global_batch),
+        _row("precision", reference.precision, candidate.precision),
+        _iterations(reference_trace, candidate_trace),
+        _row("initial weights", _short(reference.weights), _short(candidate.weights)),
+        _batches(reference_trace, candidate_trace),
+    ]
+    shown = [
+        _row("device", reference.device.label, candidate.device.label, required=False),
+        _row("device name", reference.device.name, candidate.device.name, required=False),
+        _row("world size", reference.world_size, candidate.world_size, required=False),
+        *_mapping("", reference.versions, candidate.versions),
+        *_mapping("", reference.host, candidate.host),
+        *_mapping("$", reference.environment, candidate.environment),
+        _row("commit", reference.commit or _ABSENT, candidate.commit or _ABSENT, required=False),
+    ]
+    return tuple(sorted(required, key=lambda row: row.agrees)) + tuple(shown)
+
+
+def judge_comparability(agreements: tuple[Agreement, ...]) -> list[Finding]:
+    """A finding for each property that must agree and doesn't; else one that passes.
+
+    Args:
+        agreements: the comparability table.
+    """
+    differing = [row for row in agreements if row.required and not row.agrees]
+    if not differing:
+        required = sum(row.required for row in agreements)
+        return [Finding(RULE, Outcome.PASS, "*", f"the two sides are the same experiment in all {required} respects")]
+    return [
+        Finding(
+            RULE,
+            Outcome.INCONCLUSIVE,
+            row.what,
+            f"{row.what} is {row.reference} on the reference and {row.candidate} on the candidate",
+        )
+        for row in differing
+    ]
+
+
+def _settings(reference: Mapping[str, str], candidate: Mapping[str, str]) -> list[Agreement]:
+    """One row for all settings that agree, and one for each that doesn't."""
+    names = sorted({*reference, *candidate})
+    differing = [name for name in names if reference.get(name) != candidate.get(name)]
+    rows = [_row(name, reference.get(name, _ABSENT), candidate.get(name, _ABSENT)) for name in differing]
+    if not differing:
+        rows.append(Agreement("settings", f"{len(names)} settings", f"{len(names)} settings, all equal", True, True))
+    return rows
+
+
+def _iterations(reference: Trace, candidate: Trace) -> Agreement:
+    """A candidate may be watched for fewer iterations than the baseline holds, never for more."""
+    observed = f"{len(candidate)} of {candidate.planned}" if not candidate.complete else str(len(candidate))
+    agrees = candidate.complete and 0 < len(candidate) <= len(reference)
+    agrees = agrees and bool((candidate.iterations == reference.iterations[: len(candidate)]).all())
+    return Agreement("iterations", str(len(reference)), observed, True, agrees)
+
+
+def _batches(reference: Trace, candidate: Trace) -> Agreement:
+    if not reference.batches or not candidate.batches:
+        seen = ["recorded" if trace.batches else "not recorded" for trace in (reference, candidate)]
+        return Agreement("batches", seen[0], seen[1], True, False)
+    pairs = zip(reference.batches, candidate.batches, candidate.iterations, strict=False)
+    for ours, theirs, iteration in pairs:
+        if ours != theirs:
+            what = f"batches (from iteration {iteration})"
+            return Agreement(what, _short(ours), _short(theirs), True, False)
+    count = len(candidate.batches)
+    return Agreement("batches", f"{count} digests", f"{count} digests, all equal", True, True)
+
+
+def _mapping(prefix: str, reference: Mapping[str, str], candidate: Mapping[str, str]) -> Iterator[Agreement]:
+    for name in sorted({*reference, *candidate}):
+        yield _row(prefix + name, reference.get(name, _ABSENT), candidate.get(name, _ABSENT), required=False)
+
+
+def _row(what: str, reference: object, candidate: object, *, required: bool = True) -> Agreement:
+    return Agreement(what, str(reference), str(candidate), required, reference == candidate)
+
+
+def _short(digest: str) -> str:
+    return digest[:12] or _ABSENT

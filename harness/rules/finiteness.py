@@ -1,0 +1,32 @@
+"""Finiteness: a NaN or an infinity is a violation, also where both sides have one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.values.trace import Trace
+from harness.values.verdict import Finding, Outcome
+
+__all__ = ["RULE", "judge_finiteness"]
+
+RULE = "finiteness"
+
+
+def judge_finiteness(candidate: Trace) -> list[Finding]:
+    """A finding for each signal of the candidate that is somewhere not finite; else one that passes.
+
+    Args:
+        candidate: the run to judge.
+    """
+    findings = []
+    for name, values in candidate.signals.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            at = int(np.argmax(bad))
+            iteration = int(candidate.iterations[at])
+            message = f"{name} is {values[at]} at iteration {iteration} ({int(bad.sum())} of {len(values)} not finite)"
+            findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration, observed=float(values[at])))
+    if not findings:
+        message = f"all {len(candidate.signals)} signals are finite at all {len(candidate)} iterations"
+        findings.append(Finding(RULE, Outcome.PASS, "*", message))
+    return findings

@@ -1,0 +1,52 @@
+"""Schedule: the learning rate is the reference's at every iteration.
+
+It is computed on the host in float64 by both sides, so it must be equal but for the last bits of a power.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.values.trace import Trace
+from harness.values.verdict import Finding, Outcome
+
+__all__ = ["RULE", "judge_schedule"]
+
+RULE = "schedule"
+
+_TOLERANCE = 1e-12
+"""Relative: some thousand units in the last place of float64, for powers and for products in another order."""
+
+
+def judge_schedule(reference: Trace, candidate: Trace) -> list[Finding]:
+    """One finding on the learning rate; none where the reference has not recorded it.
+
+    Args:
+        reference: a run with the candidate's iterations or more.
+        candidate: the run to judge.
+    """
+    if "lr" not in reference.signals:
+        return []
+    wanted = reference.signals["lr"][: len(candidate)]
+    got = candidate.signals.get("lr", np.full(len(candidate), np.nan))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviation = np.where(got == wanted, 0.0, got / wanted - 1)
+    violated = ~(np.abs(deviation) <= _TOLERANCE)
+    if not violated.any():
+        message = f"the learning rate is the reference's at all {len(candidate)} iterations"
+        return [Finding(RULE, Outcome.PASS, "lr", message, allowed=_TOLERANCE, smallest_detectable=_TOLERANCE)]
+    at = int(np.argmax(violated))
+    iteration = int(candidate.iterations[at])
+    message = f"the learning rate is {got[at]!r} at iteration {iteration}, where the reference has {wanted[at]!r}"
+    return [
+        Finding(
+            RULE,
+            Outcome.FAIL,
+            "lr",
+            message,
+            iteration=iteration,
+            observed=float(deviation[at]),
+            allowed=_TOLERANCE,
+            smallest_detectable=_TOLERANCE,
+        )
+    ]

@@ -1,0 +1,124 @@
+"""How far healthy runs of the same experiment part, and how far the next one may.
+
+k healthy runs give, at each iteration, a center and a standard deviation that are themselves uncertain. A further
+healthy run deviates from the center by σ√(1 + 1/k) in standard deviation, and with σ estimated from k runs the ratio
+follows Student's t with k − 1 degrees of freedom; so the bound follows from k, from how often one looks, and from the
+false-alarm rate asked for (Hahn & Meeker, *Statistical Intervals*, 1991, §4.7, prediction interval for one further
+observation; Bonferroni over the looks). Deviations are those of logarithms, because rounding grows by factors; signals
+that are not positive are compared on their own scale instead.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from harness.values.trace import FloatArray
+
+__all__ = ["FLOAT32_RESOLUTION", "Spread", "measure_spread", "smooth_over_iterations"]
+
+FLOAT32_RESOLUTION = 2.0**-23
+"""The relative spacing of float32: what is stored can't be known better, however well the healthy runs agree."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """What k healthy runs say about a signal at each look.
+
+    Args:
+        center: (…) mean of the healthy runs, geometric where ``logarithmic``.
+        sigma: (…) relative standard deviation of one healthy run.
+        repeats: k.
+        logarithmic: (…) whether deviations are those of logarithms.
+        scale: (…) what a deviation is relative to where it is not logarithmic.
+    """
+
+    center: FloatArray
+    sigma: FloatArray
+    repeats: int
+    logarithmic: np.ndarray
+    scale: FloatArray
+
+    def deviation(self, candidate: FloatArray) -> FloatArray:
+        """Signed relative deviation of a further run from the center, in the units of ``sigma``.
+
+        Args:
+            candidate: (…) its values.
+
+        Returns:
+            (…) log(candidate / center), or (candidate − center) / scale; −inf for a value that should be positive and
+            is not; NaN for NaN.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            positive = np.where(candidate > 0, candidate, np.where(np.isnan(candidate), np.nan, 0.0))
+            logarithm = np.log(positive / self.center)
+            linear = (candidate - self.center) / self.scale
+        return np.where(self.logarithmic, logarithm, linear)
+
+    def allowed(self, looks: int, false_alarm_rate: float) -> FloatArray:
+        """The largest |deviation| that a healthy run has, but for ``false_alarm_rate`` over all the looks together.
+
+        Args:
+            looks: how many values are compared with a bound.
+            false_alarm_rate: chance that a healthy run violates any of them, in (0, 1).
+
+        Returns:
+            (…) bound, in the units of ``sigma``.
+        """
+        quantile = stats.t.isf(false_alarm_rate / (2 * max(looks, 1)), self.repeats - 1)
+        return self.sigma * (float(quantile) * math.sqrt(1 + 1 / self.repeats))
+
+    def as_relative(self, deviation: FloatArray) -> FloatArray:
+        """Deviations as people read them: 0.01 is 1 % above the center."""
+        with np.errstate(over="ignore"):
+            return np.where(self.logarithmic, np.expm1(deviation), deviation)
+
+
+def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) -> Spread:
+    """The spread of healthy runs.
+
+    Args:
+        healthy: (k, …) values of k runs.
+        resolution: (…) absolute size below which a value is rounding noise of something larger; a deviation is relative
+            to the value or to this, whichever is larger.
+
+    Returns:
+        The spread, of shape (…).
+    """
+    repeats = len(healthy)
+    logarithmic = np.all(healthy > np.maximum(resolution, 0.0), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(np.where(logarithmic, healthy, 1.0))
+    mean = healthy.mean(axis=0)
+    largest = np.abs(healthy).max(initial=0.0)
+    scale = np.maximum(np.maximum(np.abs(mean), resolution), max(FLOAT32_RESOLUTION * largest, np.finfo(float).tiny))
+    sigma = np.where(logarithmic, logs.std(axis=0, ddof=1), healthy.std(axis=0, ddof=1) / scale)
+    return Spread(
+        center=np.where(logarithmic, np.exp(logs.mean(axis=0)), mean),
+        sigma=np.maximum(sigma, FLOAT32_RESOLUTION),
+        repeats=repeats,
+        logarithmic=logarithmic,
+        scale=scale,
+    )
+
+
+def smooth_over_iterations(spread: Spread) -> Spread:
+    """The same spread with σ pooled over neighbouring iterations, as chaos grows smoothly and k runs are few.
+
+    The window at iteration t reaches min(10, t/3) to either side: none at the start, where σ grows fastest. The degrees
+    of freedom stay k − 1, because neighbouring iterations of a run are not independent.
+
+    Args:
+        spread: of shape (T,).
+    """
+    variance = spread.sigma**2
+    total = np.concatenate([[0.0], np.cumsum(variance)])
+    t = np.arange(len(variance))
+    reach = np.minimum(10, t // 3)
+    low, high = t - reach, np.minimum(t + reach, len(variance) - 1)
+    pooled = (total[high + 1] - total[low]) / (high - low + 1)
+    sigma = np.maximum(np.sqrt(pooled), FLOAT32_RESOLUTION)
+    return Spread(spread.center, sigma, spread.repeats, spread.logarithmic, spread.scale)
