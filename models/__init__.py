@@ -1,0 +1,1 @@
+"""Semantic segmentation models, their data and their training configs: what the harness aligns."""
