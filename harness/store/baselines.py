@@ -1,0 +1,176 @@
+"""Baselines on disk: ``<root>/<case>/<reference>/baseline.json`` and CSV files, guarded by checksums.
+
+baseline.json                 schema, provenance, why and when, the SHA-256 of every file and of itself
+fp32/run-0.csv                a healthy run's trace
+fp32/run-0.state.csv          its per-tensor norms
+tf32/…                        the next tier's runs
+fp64/run-0.csv                the short run in float64
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.store.atomic import read_bounded, replace_folder, require_plain_name, write_text
+from harness.store.provenance import provenance_from_json, provenance_to_json
+from harness.store.tables import read_trace, render_state, render_trace
+from harness.values.baseline import Baseline
+from harness.values.errors import BaselineError, UsageError
+from harness.values.precision import TIERS
+
+__all__ = ["SCHEMA", "list_references", "load_baseline", "save_baseline"]
+
+SCHEMA = 1
+_INDEX = "baseline.json"
+_FP64 = "fp64"
+
+
+def list_references(root: Path, case: str) -> tuple[str, ...]:
+    """The references that a case has a baseline of, sorted."""
+    folder = root / require_plain_name(case, "the case's name")
+    found = (entry.name for entry in folder.iterdir() if (entry / _INDEX).exists()) if folder.is_dir() else ()
+    return tuple(sorted(name for name in found if not name.startswith(".")))
+
+
+def save_baseline(root: Path, baseline: Baseline) -> Path:
+    """Write a baseline whole, in the place of the one that was there.
+
+    Returns:
+        Its folder.
+    """
+    folder = _folder(root, baseline.case, baseline.reference)
+    with replace_folder(folder) as fresh:
+        runs = {f"{tier}/run-{n}": run for tier, runs in baseline.tiers.items() for n, run in enumerate(runs)}
+        if baseline.fp64 is not None:
+            runs[f"{_FP64}/run-0"] = baseline.fp64
+        for name, run in runs.items():
+            write_text(fresh / f"{name}.csv", render_trace(run))
+            if run.state.names:
+                write_text(fresh / f"{name}.state.csv", render_state(run.state))
+        files = sorted(path.relative_to(fresh).as_posix() for path in fresh.rglob("*.csv"))
+        index: dict[str, Any] = {
+            "schema": SCHEMA,
+            "case": baseline.case,
+            "reference": baseline.reference,
+            "recorded": baseline.recorded,
+            "reason": baseline.reason,
+            "repeats": {tier: len(runs) for tier, runs in baseline.tiers.items()},
+            "iterations": {name: run.planned for name, run in runs.items()},
+            "provenance": provenance_to_json(baseline.provenance),
+            "sha256": {name: _sha256((fresh / name).read_text(encoding="utf-8")) for name in files},
+        }
+        index["checksum"] = _checksum(index)
+        write_text(fresh / _INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+    return folder
+
+
+def load_baseline(root: Path, case: str, reference: str) -> Baseline:
+    """Read a baseline, every file of it checked.
+
+    Raises:
+        BaselineError: there is none, or it is unreadable, edited, half-written, or of another schema; names the file.
+    """
+    folder = _folder(root, case, reference)
+    hint = f"git restore {folder}, or record it anew: align record {case} --reason …"
+    if not (folder / _INDEX).exists():
+        known = list_references(root, case)
+        raise BaselineError(
+            f"there is no baseline {reference!r} of {case}",
+            where=folder / _INDEX,
+            allowed=", ".join(known) or None,
+            hint=f"align record {case} --device {reference}",
+        )
+    index = _read_index(folder / _INDEX, hint)
+    _check_files(folder, index["sha256"], hint)
+    try:
+        traces = {
+            name: read_trace(_inside(folder, f"{name}.csv", hint), planned=planned, complete=True, error=BaselineError)
+            for name, planned in index["iterations"].items()
+        }
+        tiers = {
+            tier: tuple(traces[f"{tier}/run-{number}"] for number in range(repeats))
+            for tier, repeats in sorted(index["repeats"].items(), key=lambda item: TIERS.index(item[0]))
+        }
+        return Baseline(
+            case=_matching(index["case"], case, folder),
+            reference=_matching(index["reference"], reference, folder),
+            tiers=tiers,
+            provenance=provenance_from_json(index["provenance"], folder / _INDEX, BaselineError),
+            fp64=traces.get(f"{_FP64}/run-0"),
+            reason=str(index["reason"]),
+            recorded=str(index["recorded"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as failure:
+        raise BaselineError(
+            "the baseline lacks a field or has one of another type",
+            where=folder / _INDEX,
+            observed=repr(failure),
+            hint=hint,
+        ) from None
+
+
+def _folder(root: Path, case: str, reference: str) -> Path:
+    return root / require_plain_name(case, "the case's name") / require_plain_name(reference, "the reference's name")
+
+
+def _read_index(path: Path, hint: str) -> Mapping[str, Any]:
+    try:
+        index = json.loads(read_bounded(path, BaselineError, hint))
+        claimed = index.pop("checksum")
+        schema = index["schema"]
+    except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as failure:
+        raise BaselineError(
+            "the baseline can't be parsed", where=path, observed=repr(failure)[:200], hint=hint
+        ) from None
+    if schema != SCHEMA:
+        raise BaselineError("the baseline has another schema", where=path, observed=schema, allowed=SCHEMA, hint=hint)
+    if claimed != _checksum(index):
+        raise BaselineError(
+            "the baseline was edited", where=path, observed=f"checksum {_checksum(index)}", allowed=claimed, hint=hint
+        )
+    return dict(index)
+
+
+def _check_files(folder: Path, checksums: Mapping[str, str], hint: str) -> None:
+    for name, wanted in checksums.items():
+        path = _inside(folder, name, hint)
+        found = _sha256(read_bounded(path, BaselineError, hint))
+        if found != wanted:
+            raise BaselineError(
+                "a file of the baseline was edited or is cut short",
+                where=path,
+                observed=f"SHA-256 {found}",
+                allowed=wanted,
+                hint=hint,
+            )
+
+
+def _inside(folder: Path, name: str, hint: str) -> Path:
+    parts = name.split("/")
+    try:
+        for part in parts:
+            require_plain_name(part, "a file of the baseline")
+    except UsageError:
+        raise BaselineError(
+            "the baseline names a file outside its folder", where=folder / _INDEX, observed=repr(name), hint=hint
+        ) from None
+    return folder.joinpath(*parts)
+
+
+def _matching(found: str, wanted: str, folder: Path) -> str:
+    if found != wanted:
+        raise BaselineError("the baseline is another's", where=folder / _INDEX, observed=found, allowed=wanted)
+    return found
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksum(index: Mapping[str, Any]) -> str:
+    body = {name: value for name, value in index.items() if name != "checksum"}
+    return _sha256(json.dumps(body, sort_keys=True, ensure_ascii=False))

@@ -1,0 +1,134 @@
+"""A run as it happens: one JSON line an iteration; killed at any moment it leaves a trace that says it is cut short.
+
+The first line says what was planned, the last one that the end was reached. Without that last line the run did not
+reach it, whatever else the file holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from harness.store.atomic import LARGEST_FILE
+from harness.values.errors import TraceError
+from harness.values.trace import StateTable, Trace
+
+__all__ = ["SCHEMA", "TraceStream", "follow_stream", "read_stream"]
+
+SCHEMA = 1
+
+
+class TraceStream:
+    """Writes a run's iterations to disk, each as it happens.
+
+    Args:
+        path: the file; it must not exist.
+        planned: how many iterations the run is to have.
+    """
+
+    def __init__(self, path: Path, planned: int) -> None:
+        self._file = path.open("x", encoding="utf-8", newline="\n")
+        self._write({"schema": SCHEMA, "planned": planned})
+
+    def __enter__(self) -> TraceStream:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        if kind is None:
+            self._write({"end": True})
+        self._file.close()
+
+    def append(
+        self, iteration: int, signals: Mapping[str, float], batch: str, state: Mapping[str, float] | None = None
+    ) -> None:
+        """Write one iteration, and hand it to the operating system before returning.
+
+        Args:
+            iteration: its number, from 0.
+            signals: name → value.
+            batch: digest of the batch.
+            state: tensor → norm, at the iterations where the state is recorded.
+        """
+        line: dict[str, Any] = {"iteration": iteration, "signals": dict(signals), "batch": batch}
+        if state is not None:
+            line["state"] = dict(state)
+        self._write(line)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+
+def read_stream(path: Path) -> Trace:
+    """The trace that a stream holds so far.
+
+    Raises:
+        TraceError: the file is missing, too large, or holds something else than whole lines and one torn last line.
+    """
+    return _assemble(_lines(path), path)
+
+
+def follow_stream(path: Path, offset: int) -> tuple[list[Mapping[str, Any]], int]:
+    """The whole lines that were written since ``offset``, and the offset to go on from. For progress bars."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            text, newline, _ = file.read().rpartition(b"\n")
+    except FileNotFoundError:
+        return [], offset
+    lines = [json.loads(line) for line in text.splitlines()] if newline else []
+    return lines, offset + len(text) + len(newline)
+
+
+def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise TraceError("the stream is too large", where=path, observed=f"{size} bytes", allowed=LARGEST_FILE)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise TraceError("the stream can't be read", where=path, observed=str(failure)) from None
+    whole, _, _torn = text.rpartition("\n")
+    for number, line in enumerate(whole.split("\n"), 1):
+        try:
+            parsed = json.loads(line)
+        except (ValueError, RecursionError):
+            raise TraceError("a line of the stream is no JSON", where=f"{path}:{number}", observed=line[:80]) from None
+        if not isinstance(parsed, dict):
+            raise TraceError("a line of the stream is no object", where=f"{path}:{number}", observed=line[:80])
+        yield parsed
+
+
+def _assemble(lines: Iterator[Mapping[str, Any]], where: Path) -> Trace:
+    header, *rest = lines
+    planned = header.get("planned")
+    if header.get("schema") != SCHEMA or not isinstance(planned, int):
+        raise TraceError(
+            "the stream has another schema", where=where, observed=dict(header), allowed=f"schema {SCHEMA}"
+        )
+    ended = bool(rest) and rest[-1].get("end") is True
+    rows = rest[:-1] if ended else rest
+    try:
+        names = list(rows[0]["signals"]) if rows else ["loss"]
+        signals = {name: np.array([row["signals"][name] for row in rows], dtype=np.float64) for name in names}
+        iterations = np.array([row["iteration"] for row in rows], dtype=np.int64)
+        batches = tuple(str(row["batch"]) for row in rows)
+        state = _state(rows)
+    except (KeyError, TypeError, ValueError) as failure:
+        raise TraceError("a line of the stream lacks a value", where=where, observed=str(failure)) from None
+    complete = ended and len(rows) == planned
+    return Trace(iterations, signals, planned, complete, batches, state)
+
+
+def _state(rows: list[Mapping[str, Any]]) -> StateTable:
+    kept = [row for row in rows if "state" in row]
+    if not kept:
+        return StateTable.empty()
+    names = tuple(kept[0]["state"])
+    values = np.array([[row["state"][name] for name in names] for row in kept], dtype=np.float64)
+    return StateTable(np.array([row["iteration"] for row in kept], dtype=np.int64), names, values)

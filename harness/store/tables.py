@@ -1,0 +1,140 @@
+"""Traces as CSV: one row an iteration, one column a signal, floats by ``repr`` so that they round-trip exactly."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.store.atomic import read_bounded
+from harness.values.errors import AlignmentError, TraceError
+from harness.values.trace import StateTable, Trace
+
+__all__ = ["parse_state", "parse_trace", "read_trace", "render_state", "render_trace"]
+
+_ITERATION, _BATCH, _TENSOR = "iteration", "batch", "tensor"
+
+
+def render_trace(trace: Trace) -> str:
+    """A trace as CSV; the batch digests are its last column where it has them. The state table is not in it."""
+    names = list(trace.signals)
+    rows: list[Sequence[object]] = [[_ITERATION, *names, *([_BATCH] if trace.batches else [])]]
+    for at, iteration in enumerate(trace.iterations.tolist()):
+        values = [repr(float(trace.signals[name][at])) for name in names]
+        rows.append([iteration, *values, *([trace.batches[at]] if trace.batches else [])])
+    return _render(rows)
+
+
+def render_state(state: StateTable) -> str:
+    """A state table as CSV: one row a tensor, one column an iteration."""
+    rows: list[Sequence[object]] = [[_TENSOR, *state.iterations.tolist()]]
+    rows += [[name, *map(repr, state.values[:, column].tolist())] for column, name in enumerate(state.names)]
+    return _render(rows)
+
+
+def read_trace(path: Path, *, planned: int, complete: bool, error: type[AlignmentError] = TraceError) -> Trace:
+    """A trace from its CSV file, with the state table beside it (``<name>.state.csv``) where there is one.
+
+    Args:
+        path: the trace's file.
+        planned: how many iterations the run was to have.
+        complete: whether it reached its end.
+        error: the kind of error to raise.
+
+    Raises:
+        AlignmentError: of the kind ``error``: a file is missing or malformed.
+    """
+    beside = path.with_suffix(".state.csv")
+    try:
+        state = parse_state(read_bounded(beside, error), beside) if beside.exists() else StateTable.empty()
+        return parse_trace(read_bounded(path, error), path, planned=planned, complete=complete, state=state)
+    except TraceError as failure:
+        raise error(
+            failure.what,
+            where=failure.where or path,
+            observed=failure.observed,
+            allowed=failure.allowed,
+            hint=failure.hint,
+        ) from None
+
+
+def parse_trace(text: str, where: object, *, planned: int, complete: bool, state: StateTable) -> Trace:
+    """A trace from the text of ``render_trace``.
+
+    Raises:
+        TraceError: the text is not such a table.
+    """
+    header, rows = _parse(text, where, _ITERATION)
+    batched = header[-1] == _BATCH
+    names = header[1:-1] if batched else header[1:]
+    numbers = np.array(
+        [[_number(cell, where, line) for cell in row[1 : 1 + len(names)]] for line, row in enumerate(rows, 2)],
+        dtype=np.float64,
+    ).reshape(len(rows), len(names))
+    return Trace(
+        iterations=np.array([_integer(row[0], where, line) for line, row in enumerate(rows, 2)], dtype=np.int64),
+        signals={name: numbers[:, column] for column, name in enumerate(names)},
+        planned=planned,
+        complete=complete and len(rows) == planned,
+        batches=tuple(row[-1] for row in rows) if batched else (),
+        state=state,
+    )
+
+
+def parse_state(text: str, where: object) -> StateTable:
+    """A state table from the text of ``render_state``.
+
+    Raises:
+        TraceError: the text is not such a table.
+    """
+    header, rows = _parse(text, where, _TENSOR)
+    values = np.array(
+        [[_number(cell, where, line) for cell in row[1:]] for line, row in enumerate(rows, 2)], dtype=np.float64
+    ).reshape(len(rows), len(header) - 1)
+    iterations = np.array([_integer(cell, where, 1) for cell in header[1:]], dtype=np.int64)
+    return StateTable(iterations, tuple(row[0] for row in rows), values.T.copy())
+
+
+def _render(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _parse(text: str, where: object, first: str) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a table whose every row is whole."""
+    if not text.endswith("\n"):
+        raise TraceError("the table is cut short: its last line has no end", where=where)
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except (csv.Error, ValueError) as failure:
+        raise TraceError("the table can't be parsed", where=where, observed=str(failure)) from None
+    if not header or header[0] != first:
+        raise TraceError("the table's first column has another name", where=where, observed=header[:1], allowed=first)
+    if len(set(header)) != len(header):
+        raise TraceError("the table names a column twice", where=where, observed=header)
+    for line, row in enumerate(rows, 2):
+        if len(row) != len(header):
+            raise TraceError(
+                "a row has another number of cells than the header",
+                where=f"{where}:{line}",
+                observed=len(row),
+                allowed=len(header),
+            )
+    return header, rows
+
+
+def _number(cell: str, where: object, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise TraceError("a cell holds no number", where=f"{where}:{line}", observed=repr(cell)) from None
+
+
+def _integer(cell: str, where: object, line: int) -> int:
+    if not cell.isascii() or not cell.isdecimal() or len(cell) > 18:
+        raise TraceError("an iteration is no whole number", where=f"{where}:{line}", observed=repr(cell))
+    return int(cell)
