@@ -1,0 +1,8 @@
+"""Floor 5: what judging found, shown. Pages, data and JUnit XML."""
+
+from reports.errors import ResultError
+from reports.json_result import read_result
+from reports.record import BaselineNote, Record, record_of
+from reports.writer import merge, write
+
+__all__ = ["BaselineNote", "Record", "ResultError", "merge", "read_result", "record_of", "write"]

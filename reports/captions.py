@@ -1,0 +1,92 @@
+"""What a drawing shows, in words: its caption, and what a screen reader says of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.curves import Curve
+from reports.wording import multiple, quantity, relative
+
+__all__ = ["caption", "description", "heading"]
+
+
+def heading(curve: Curve) -> str:
+    """The drawing's finding as a headline."""
+    if curve.allowed is None:
+        return f"The {curve.signal}, not judged"
+    if curve.violation is not None:
+        return f"The {curve.signal} leaves its envelope at iteration {curve.violation.iteration}"
+    if curve.first_not_finite is not None:
+        return f"The {curve.signal} is not finite at iteration {curve.first_not_finite}"
+    return f"The {curve.signal} stays in its envelope" + ("" if curve.complete else ", as far as it goes")
+
+
+def caption(curve: Curve) -> str:
+    """The numbers that matter, in a few short sentences."""
+    return " ".join(
+        sentence
+        for sentence in (
+            _closest(curve),
+            _not_finite(curve),
+            "" if curve.complete else f"Cut short: {curve.total} of {curve.planned} iterations.",
+            _sight(curve),
+            _thinning(curve),
+        )
+        if sentence
+    )
+
+
+def description(curve: Curve) -> str:
+    """The caption and both ends of the candidate's line."""
+    first, last = int(curve.iterations[0]), int(curve.iterations[-1])
+    ends = (
+        f"Line chart over iterations {first} to {last}. The candidate goes from {quantity(float(curve.candidate[0]))} "
+        f"to {quantity(float(curve.candidate[-1]))}"
+    )
+    if curve.center is not None:
+        ends += f", the reference from {quantity(float(curve.center[0]))} to {quantity(float(curve.center[-1]))}"
+    return f"{ends}. {caption(curve)}"
+
+
+def _closest(curve: Curve) -> str:
+    if curve.violation is not None:
+        found = curve.violation
+        return (
+            f"At iteration {found.iteration} it is {relative(found.observed, signed=True)} off the reference, "
+            f"{multiple(found.observed, found.allowed)} the {relative(found.allowed)} allowed there."
+        )
+    if curve.deviation is None:
+        return "There is no reference to compare with."
+    if curve.allowed is None:
+        return "Nothing was judged: the two sides are shown as they are."
+    with np.errstate(all="ignore"):
+        use = np.abs(curve.deviation) / curve.allowed
+    if not np.isfinite(use).any():
+        return ""
+    at = int(np.nanargmax(np.where(np.isfinite(use), use, np.nan)))
+    observed, allowed = float(curve.deviation[at]), float(curve.allowed[at])
+    return (
+        f"Closest to its bound at iteration {curve.iterations[at]}: {relative(observed, signed=True)}, "
+        f"where {relative(allowed)} is allowed ({multiple(observed, allowed)})."
+    )
+
+
+def _not_finite(curve: Curve) -> str:
+    if curve.first_not_finite is None:
+        return ""
+    count = int(np.sum(~np.isfinite(curve.candidate)))
+    return f"NaN or ∞ at {count} of {len(curve.candidate)} iterations, first at {curve.first_not_finite}."
+
+
+def _sight(curve: Curve) -> str:
+    if curve.smallest_detectable is None:
+        return ""
+    return f"The smallest deviation that would have been seen: {relative(curve.smallest_detectable)}."
+
+
+def _thinning(curve: Curve) -> str:
+    if curve.total == len(curve.iterations):
+        return ""
+    return (
+        f"{len(curve.iterations)} of {curve.total} iterations are drawn: of each stretch, the one nearest to its bound."
+    )

@@ -1,0 +1,123 @@
+"""The index: a row a case."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from markupsafe import Markup
+
+from harness.values.verdict import Status
+from reports import wording
+from reports.environment import render
+from reports.record import Record
+from reports.sparkline import sparkline
+
+__all__ = ["Entry", "render_index"]
+
+_SCRIPT = Path(__file__).parent / "templates" / "index.js"
+
+_FILTER_FROM = 8  # rows: with fewer, there is nothing to search
+
+# What needs a person comes first.
+_URGENCY = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, Status.PASS)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One case in the index.
+
+    Args:
+        record: what is known of it.
+        link: a relative URL of its page; empty where there is none.
+    """
+
+    record: Record
+    link: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many cases have one verdict."""
+
+    verdict: str
+    tone: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry, worded."""
+
+    case: str
+    link: str
+    verdict: str
+    tone: str
+    reason: str
+    device: str
+    name: str
+    emulated: bool
+    aligned: str
+    demanded: str
+    legacy: str
+    iterations: str
+    thumbnail: Markup
+
+
+def render_index(entries: Sequence[Entry]) -> str:
+    """The index page: one HTML document, needing no network; its script only sorts and searches.
+
+    Args:
+        entries: in any order; they are shown with the most urgent verdict first.
+    """
+    ordered = sorted(entries, key=lambda entry: _URGENCY.index(entry.record.verdict.status))
+    rows = [_row(entry) for entry in ordered]
+    script = _script()
+    return render(
+        "index.html.j2",
+        title=_title(rows),
+        script=Markup(script),  # noqa: S704  # our own file
+        script_source=f"; script-src 'sha256-{_digest(script)}'",
+        counts=[Count(s.value, s.value.lower(), sum(row.verdict == s.value for row in rows)) for s in _URGENCY],
+        rows=rows,
+        emulated=sum(row.emulated for row in rows),
+        searchable=len(rows) >= _FILTER_FROM,
+    )
+
+
+def _title(rows: Sequence[Row]) -> str:
+    passed = sum(row.verdict == Status.PASS.value for row in rows)
+    emulated = " · EMULATED" if any(row.emulated for row in rows) else ""
+    return f"{passed} of {len(rows)} aligned{emulated}"
+
+
+def _row(entry: Entry) -> Row:
+    record, verdict = entry.record, entry.record.verdict
+    return Row(
+        case=verdict.case,
+        link=entry.link,
+        verdict=verdict.status.value,
+        tone=verdict.status.value.lower(),
+        reason=verdict.reason,
+        device=record.device or "unknown",
+        name=record.candidate.device.name if record.candidate is not None else "the run ended before it said",
+        emulated=record.emulated is True,
+        aligned=verdict.aligned_tier or "no tier",
+        demanded=verdict.demanded_tier or wording.NOTHING,
+        legacy=verdict.legacy.verdict if verdict.legacy is not None else wording.NOTHING,
+        iterations=f"{record.done} of {record.planned}" if record.planned is not None else str(record.done),
+        thumbnail=sparkline(verdict),
+    )
+
+
+def _script() -> str:
+    """The script without what a browser wouldn't miss, as its digest has to match to the byte."""
+    return re.sub(r"\s*\n\s*", "\n", _SCRIPT.read_text(encoding="utf-8")).strip()
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii")

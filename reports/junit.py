@@ -1,0 +1,81 @@
+"""junit.xml: a testcase a case, for the CI that gates a build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET  # written, never read
+
+from harness.values.verdict import Status
+from reports import wording
+from reports.legible import legible
+from reports.record import Record
+
+__all__ = ["encode_junit"]
+
+_VIOLATIONS_LISTED = 20
+
+
+def encode_junit(records: Sequence[Record]) -> bytes:
+    """The records as JUnit XML.
+
+    FAIL is a failure; ERROR an error; INCONCLUSIVE a failure of type ``inconclusive``: only PASS opens a gate.
+    """
+    statuses = [record.verdict.status for record in records]
+    suite = ET.Element(
+        "testsuite",
+        name="alignment",
+        tests=str(len(records)),
+        failures=str(statuses.count(Status.FAIL) + statuses.count(Status.INCONCLUSIVE)),
+        errors=str(statuses.count(Status.ERROR)),
+        skipped="0",
+        time=_seconds(sum(record.seconds for record in records)),
+    )
+    for record in records:
+        suite.append(_testcase(record))
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
+
+
+def _testcase(record: Record) -> ET.Element:
+    verdict = record.verdict
+    device = record.device or "unknown device"
+    case = ET.Element(
+        "testcase",
+        classname=legible(f"alignment.{device}"),
+        name=legible(verdict.case),
+        time=_seconds(record.seconds),
+    )
+    emulated = {True: "yes: no evidence about real hardware", False: "no", None: "unknown"}[record.emulated]
+    properties = ET.SubElement(case, "properties")
+    for name, value in (
+        ("verdict", verdict.status.value),
+        ("device", device),
+        ("emulated", emulated),
+        ("aligned_tier", verdict.aligned_tier),
+        ("demanded_tier", verdict.demanded_tier),
+    ):
+        ET.SubElement(properties, "property", name=name, value=legible(value))
+    if verdict.status is not Status.PASS:
+        kind = "error" if verdict.status is Status.ERROR else "failure"
+        trouble = ET.SubElement(case, kind, message=legible(verdict.reason), type=verdict.status.value.lower())
+        trouble.text = legible(_details(record))
+    if record.output:
+        ET.SubElement(case, "system-out").text = legible(record.output)
+    return case
+
+
+def _details(record: Record) -> str:
+    violations = record.verdict.violations
+    lines = [record.verdict.reason]
+    lines += [f"{found.rule}, {found.signal}: {found.message}" for found in violations[:_VIOLATIONS_LISTED]]
+    more = len(violations) - _VIOLATIONS_LISTED
+    lines += [f"and {more} more violations"] if more > 0 else []
+    lines += [f"reproduce: {record.command}"] if record.command else []
+    return "\n".join(lines)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}" if wording.duration(seconds) != wording.NOTHING else "0.000"

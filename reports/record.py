@@ -1,0 +1,115 @@
+"""A record: what is kept of a result once the arrays are gone; result.json in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.values.baseline import Baseline
+from harness.values.provenance import Provenance
+from harness.values.result import Result
+from harness.values.verdict import Envelope, Verdict
+
+__all__ = ["BaselineNote", "Record", "record_of"]
+
+_POINTS_KEPT = 200  # of the loss's envelope: what a thumbnail can show
+
+
+@dataclass(frozen=True)
+class BaselineNote:
+    """Which baseline a result was judged against.
+
+    Args:
+        reference: the trusted device's label.
+        recorded: UTC time, ISO 8601.
+        reason: why it was recorded.
+        runs: precision tier → number of healthy runs.
+    """
+
+    reference: str
+    recorded: str
+    reason: str
+    runs: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One case judged, as it is stored and sent between machines.
+
+    Args:
+        verdict: the answer; of its envelopes only the loss's is kept, at no more than 200 iterations.
+        candidate: where the candidate's run comes from; None where it said nothing before it ended.
+        reference: where the reference's runs come from; None where there was no baseline to read.
+        baseline: which baseline it was.
+        planned: iterations that the run was to have; None where nobody knows.
+        done: iterations that it had.
+        seconds: wall-clock time of the run and the judging.
+        command: what reproduces it.
+        output: the tail of the run's output.
+    """
+
+    verdict: Verdict
+    candidate: Provenance | None = None
+    reference: Provenance | None = None
+    baseline: BaselineNote | None = None
+    planned: int | None = None
+    done: int = 0
+    seconds: float = 0.0
+    command: str = ""
+    output: str = ""
+
+    @property
+    def device(self) -> str:
+        """The candidate's device as a label; empty where the run ended before it said."""
+        return self.candidate.device.label if self.candidate is not None else ""
+
+    @property
+    def emulated(self) -> bool | None:
+        """Whether the candidate was emulated; None where the run ended before it said."""
+        return self.candidate.device.emulated if self.candidate is not None else None
+
+
+def record_of(result: Result) -> Record:
+    """What result.json keeps of a result."""
+    loss = result.verdict.envelopes.get("loss")
+    kept = {"loss": _thinned(loss)} if loss is not None else {}
+    return Record(
+        verdict=replace(result.verdict, envelopes=kept),
+        candidate=result.candidate,
+        reference=result.baseline.provenance if result.baseline is not None else None,
+        baseline=_note(result.baseline) if result.baseline is not None else None,
+        planned=planned_iterations(result),
+        done=len(result.trace) if result.trace is not None else 0,
+        seconds=result.seconds,
+        command=result.command,
+        output=result.output,
+    )
+
+
+def planned_iterations(result: Result) -> int | None:
+    """What the run was to have, by the first side that says."""
+    if result.trace is not None:
+        return result.trace.planned
+    if result.candidate is not None:
+        return result.candidate.iterations
+    return result.baseline.iterations if result.baseline is not None else None
+
+
+def _note(baseline: Baseline) -> BaselineNote:
+    runs = {tier: len(runs) for tier, runs in baseline.tiers.items()}
+    return BaselineNote(baseline.reference, baseline.recorded, baseline.reason, runs)
+
+
+def _thinned(envelope: Envelope) -> Envelope:
+    total = len(envelope.iterations)
+    keep = np.unique(np.linspace(0, total - 1, min(total, _POINTS_KEPT)).round().astype(np.int64))
+    return replace(
+        envelope,
+        iterations=envelope.iterations[keep],
+        center=envelope.center[keep],
+        allowed=envelope.allowed[keep],
+        candidate=envelope.candidate[keep],
+        deviation=envelope.deviation[keep],
+    )

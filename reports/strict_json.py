@@ -1,0 +1,182 @@
+"""JSON that comes from other machines, read without trust."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar, cast
+
+from reports.errors import ResultError
+
+__all__ = ["MAXIMUM_BYTES", "Fields", "not_finite_as_text", "read_object"]
+
+MAXIMUM_BYTES = 32 * 2**20
+
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+T = TypeVar("T")
+
+
+def not_finite_as_text(value: float | None) -> float | str | None:
+    """A float as strict JSON can hold it: NaN and the infinities become ``"nan"``, ``"inf"`` and ``"-inf"``."""
+    if value is None or math.isfinite(value):
+        return None if value is None else float(value)
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+class Fields:
+    """The fields of one JSON object, read by the type that they must have.
+
+    Args:
+        values: the object.
+        where: the file and the path inside it, for messages.
+    """
+
+    def __init__(self, values: Mapping[str, object], where: str) -> None:
+        self._values = values
+        self._where = where
+
+    def error(self, name: str, what: str, observed: object, allowed: object) -> ResultError:
+        """The error that says what is wrong with a field."""
+        return ResultError(what, where=f"{self._where}: {name}", observed=_short(observed), allowed=allowed)
+
+    def text(self, name: str) -> str:
+        """A string."""
+        return cast("str", self._typed(name, str, "a string"))
+
+    def flag(self, name: str) -> bool:
+        """A boolean."""
+        return cast("bool", self._typed(name, bool, "true or false"))
+
+    def count(self, name: str) -> int:
+        """A whole number that isn't negative."""
+        value = self._value(name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.error(name, "a field has the wrong type", value, "a whole number, 0 or more")
+        return value
+
+    def number(self, name: str) -> float:
+        """A number, or one of the strings ``nan``, ``inf``, ``-inf``."""
+        return self._number(name, self._value(name))
+
+    def numbers(self, name: str) -> list[float]:
+        """A list of numbers."""
+        return [self._number(f"{name}[{i}]", value) for i, value in enumerate(self._list(name))]
+
+    def counts(self, name: str) -> list[int]:
+        """A list of whole numbers that aren't negative."""
+        values = self._list(name)
+        items = Fields({str(i): value for i, value in enumerate(values)}, f"{self._where}: {name}")
+        return [items.count(str(i)) for i in range(len(values))]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of strings."""
+        values = self._list(name)
+        items = Fields({str(i): value for i, value in enumerate(values)}, f"{self._where}: {name}")
+        return tuple(items.text(str(i)) for i in range(len(values)))
+
+    def mapping(self, name: str) -> dict[str, str]:
+        """An object whose values are strings."""
+        inner = self.inner(name)
+        return {key: inner.text(key) for key in inner._values}
+
+    def counters(self, name: str) -> dict[str, int]:
+        """An object whose values are whole numbers that aren't negative."""
+        inner = self.inner(name)
+        return {key: inner.count(key) for key in inner._values}
+
+    def inner(self, name: str) -> Fields:
+        """An object."""
+        values = self._typed(name, dict, "an object")
+        return Fields(cast("dict[str, object]", values), f"{self._where}: {name}")
+
+    def inners(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        values = self._list(name)
+        items = Fields({str(i): value for i, value in enumerate(values)}, f"{self._where}: {name}")
+        return [items.inner(str(i)) for i in range(len(values))]
+
+    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
+        """What ``read`` makes of the field, or None where it is null."""
+        return None if self._value(name) is None else read(name)
+
+    def _value(self, name: str) -> object:
+        if name not in self._values:
+            raise ResultError("a field is missing", where=self._where, allowed=f"a field {name!r}")
+        return self._values[name]
+
+    def _typed(self, name: str, kind: type, wanted: str) -> object:
+        value = self._value(name)
+        if not isinstance(value, kind):
+            raise self.error(name, "a field has the wrong type", value, wanted)
+        return value
+
+    def _list(self, name: str) -> list[object]:
+        return cast("list[object]", self._typed(name, list, "a list"))
+
+    def _number(self, name: str, value: object) -> float:
+        if isinstance(value, str) and value in _NOT_FINITE:
+            return _NOT_FINITE[value]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(name, "a field has the wrong type", value, 'a number, "nan", "inf" or "-inf"')
+        return float(value)
+
+
+def read_object(path: Path) -> Fields:
+    """The JSON object that a file holds.
+
+    Raises:
+        ResultError: the file is missing, larger than 32 MiB, no UTF-8, no strict JSON (NaN literals, a name twice, a
+            number out of a float's range), or no object.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAXIMUM_BYTES + 1)
+    except OSError as error:
+        raise ResultError("a result can't be read", where=path, observed=error.strerror or error) from error
+    if len(content) > MAXIMUM_BYTES:
+        raise ResultError("a result is too large", where=path, allowed=f"at most {MAXIMUM_BYTES} bytes")
+    try:
+        values = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_without_repeats,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_in_range,
+        )
+    except (ValueError, RecursionError) as error:
+        raise ResultError("a result is half-written or no JSON", where=path, observed=_short(error)) from error
+    if not isinstance(values, dict):
+        raise ResultError("a result holds no JSON object", where=path, observed=_short(values))
+    return Fields(values, str(path))
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return values
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is out of a float's range")
+    return value
+
+
+def _in_range(text: str) -> int:
+    if len(text) > 19:
+        raise ValueError(f"a whole number has {len(text)} digits")
+    return int(text)
+
+
+def _short(value: object) -> str:
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    return text if len(text) <= 120 else text[:117] + "…"

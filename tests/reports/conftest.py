@@ -1,0 +1,358 @@
+"""Results as judging leaves them: one of each verdict, emulated and real, whole and broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.values.baseline import Baseline
+from harness.values.provenance import Device, Provenance
+from harness.values.result import Result
+from harness.values.trace import StateTable, Trace
+from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
+
+ITERATIONS = 30
+COMPONENTS = ("decode.loss_ce", "aux.loss_ce")
+BUILD = {
+    "PyTorch": "2.7.1",
+    "Torch-SDAA": "3.2.0",
+    "SDAA Driver": "3.2.0",
+    "SDAA Runtime": "3.2.0",
+    "TecoDNN": "3.2.0",
+    "TecoBLAS": "3.2.0",
+    "CustomDNN": "3.2.1a0",
+    "TCCL": "3.2.0",
+}
+
+
+def base_loss(iterations: int) -> np.ndarray:
+    """A loss that falls and wobbles as a small net's does."""
+    at = np.arange(iterations)
+    wobble = np.random.default_rng(7).normal(0, 0.06, iterations)
+    return 1.2 + 2.5 * np.exp(-at / 14) + wobble * np.minimum(1, at / 5)
+
+
+def trace_of(deviation: np.ndarray, *, planned: int = ITERATIONS, complete: bool = True) -> Trace:
+    """A trace whose signals are the reference's times 1 + deviation."""
+    count = len(deviation)
+    loss = base_loss(planned)[:count] * (1 + deviation)
+    signals = {
+        "loss": loss,
+        "decode.loss_ce": loss * 0.72,
+        "aux.loss_ce": loss * 0.28,
+        "decode.acc_seg": 60 - 10 * loss,
+        "lr": np.full(count, 1e-3),
+        "grad_norm": 4.1 * loss**0.5,
+        "param_norm": 210 + 0.01 * loss,
+        "seconds": np.full(count, 0.41),
+    }
+    state = StateTable(np.array([0], np.int64), ("param/stem.weight",), np.array([[3.25]]))
+    batches = tuple(f"{i:08x}" for i in range(count))
+    return Trace(np.arange(count), signals, planned, complete, batches, state)
+
+
+def provenance(device: Device, **changes: object) -> Provenance:
+    """Where a run of ann_small comes from."""
+    plain = Provenance(
+        case="ann_small",
+        settings={
+            "model.backbone.type": "ResNetV1c",
+            "model.backbone.depth": "50",
+            "optim_wrapper.optimizer.lr": "0.001",
+            "optim_wrapper.optimizer.momentum": "0.9",
+            "train_dataloader.batch_size": "2",
+        },
+        weights="sha256:7d1f0c22a9b1d4c85f0e6a0b1f2c3d4e",
+        seed=0,
+        precision="fp32",
+        world_size=1,
+        global_batch=2,
+        iterations=ITERATIONS,
+        device=device,
+        versions={"python": "3.11.11", "torch": "2.13.0", "mmengine": "0.10.7", "mmcv": "2.1.0", "numpy": "2.4.1"},
+        environment={"OMP_NUM_THREADS": "2"},
+        host={"machine": "x86_64", "threads": "2"},
+        commit="4e36aa11d10f278eee1a11fa330d3446e0674974",
+        command="align verify ann_small --device emulated",
+        started="2026-11-21T00:41:07Z",
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+CPU = Device("cpu", "x86_64, AVX2")
+EMULATED = Device("sdaa", "TECO_AICARD_01 (emulated)", emulated=True, profile="tf32", build={"profile": "tf32"})
+REAL = Device("sdaa", "TECO_AICARD_01", build=BUILD)
+
+
+def baseline() -> Baseline:
+    """Eight healthy runs for each of two tiers."""
+    draw = np.random.default_rng(1)
+    growth = 1e-7 * 1.35 ** np.arange(ITERATIONS)
+    tiers = {
+        tier: tuple(trace_of(draw.normal(0, 1, ITERATIONS) * growth * scale) for _ in range(8))
+        for tier, scale in (("fp32", 1.0), ("tf32", 12.0))
+    }
+    origin = provenance(CPU, command="align record ann_small --device cpu --repeats 8")
+    return Baseline("ann_small", "cpu", tiers, origin, None, "first recording", "2026-11-20T22:10:44Z")
+
+
+def envelope(signal: str, trace: Trace, tier: str = "tf32") -> Envelope:
+    """What the envelope rule would draw for a signal: center and bound of the tier's runs."""
+    runs = np.array([run.signals[signal] for run in baseline().tiers[tier]])[:, : len(trace)]
+    center = np.exp(np.log(runs).mean(axis=0))
+    spread = np.sqrt((np.log(runs / center) ** 2).mean(axis=0))
+    spread = np.maximum(np.convolve(np.pad(spread, 2, "edge"), np.ones(5) / 5, "valid"), 3e-7)
+    with np.errstate(all="ignore"):
+        deviation = trace.signals[signal] / center - 1
+    return Envelope(signal, tier, trace.iterations, center, 9 * spread, trace.signals[signal], deviation)
+
+
+def agreements(**changed: str) -> tuple[Agreement, ...]:
+    """The comparability table, with some of the candidate's values changed."""
+    rows = {
+        "case": "ann_small",
+        "initial weights": "sha256:7d1f0c22a9b1d4c85f0e6a0b1f2c3d4e",
+        "seed": "0",
+        "batches": "30 of 30 equal",
+        "global batch": "2",
+        "precision": "fp32",
+        "iterations": "30",
+        "optim_wrapper.optimizer.lr": "0.001",
+    }
+    required = tuple(
+        Agreement(what, value, changed.get(what, value), True, changed.get(what, value) == value)
+        for what, value in rows.items()
+    )
+    return (*required, Agreement("device", "cpu", "emulated sdaa, tf32", False, False))
+
+
+def legacy(error: float, verdict: str) -> LegacyResult:
+    """The seeds' four lines."""
+    lines = (
+        f"MeanRelativeError: {error!r}",
+        f"MeanAbsoluteError: {2 * error!r}",
+        f"Rule,mean_relative_error {error!r}",
+        f"{verdict} mean_relative_error={error!r} <= 0.05 or mean_absolute_error={2 * error!r} <= 0.0002",
+    )
+    return LegacyResult(error, 2 * error, verdict, lines)
+
+
+def judged(trace: Trace) -> tuple[dict[str, Envelope], tuple[Finding, ...]]:
+    """Envelopes and findings of a trace, by the bound alone."""
+    envelopes = {name: envelope(name, trace) for name in ("loss", *COMPONENTS, "grad_norm")}
+    return envelopes, tuple(_finding(each) for each in envelopes.values())
+
+
+def _finding(drawn: Envelope) -> Finding:
+    over = np.flatnonzero(~(np.abs(drawn.deviation) <= drawn.allowed))
+    at = int(over[0]) if len(over) else int(np.argmax(np.abs(drawn.deviation) / drawn.allowed))
+    observed, allowed = float(drawn.deviation[at]), float(drawn.allowed[at])
+    message = (
+        f"{drawn.signal} is {observed:+.2e} off the reference at iteration {at}, where healthy runs stay within {allowed:.2e}"
+        if len(over)
+        else f"{drawn.signal} stays among healthy runs; it came closest to its bound at iteration {at}"
+    )
+    status = Outcome.FAIL if len(over) else Outcome.PASS
+    return Finding(
+        "envelope", status, drawn.signal, message, at, observed, allowed, float(drawn.allowed.min()), drawn.tier
+    )
+
+
+def passing(device: Device = EMULATED) -> Result:
+    """A healthy port at tf32."""
+    draw = np.random.default_rng(5).normal(0, 1, ITERATIONS)
+    trace = trace_of(draw * 1.2e-6 * 1.35 ** np.arange(ITERATIONS))
+    envelopes, findings = judged(trace)
+    state = Finding(
+        "state",
+        Outcome.PASS,
+        "mean/backbone.stem.1",
+        "the running mean stays among healthy runs",
+        29,
+        1.1e-5,
+        9e-5,
+        2e-6,
+        "tf32",
+    )
+    verdict = Verdict(
+        "ann_small",
+        Status.PASS,
+        "every signal of 30 iterations stays among the healthy runs of tf32 arithmetic",
+        (*findings, state),
+        agreements(),
+        legacy(-0.00021, "pass"),
+        "tf32",
+        "tf32",
+        envelopes,
+    )
+    return Result(verdict, trace, provenance(device), baseline(), "align verify ann_small --device emulated", 37.4)
+
+
+def failing_by_envelope() -> Result:
+    """A weight gradient 5 % too large: the loss leaves its envelope."""
+    growth = np.where(np.arange(ITERATIONS) < 3, 0, 4e-4 * 1.17 ** np.arange(ITERATIONS))
+    trace = trace_of(growth + np.random.default_rng(5).normal(0, 1, ITERATIONS) * 1e-6)
+    envelopes, findings = judged(trace)
+    violations = [finding for finding in findings if finding.status is Outcome.FAIL]
+    verdict = Verdict(
+        "ann_small",
+        Status.FAIL,
+        f"envelope: {violations[0].message}",
+        findings,
+        agreements(),
+        legacy(0.0121, "pass"),
+        "",
+        "tf32",
+        envelopes,
+    )
+    device = replace(EMULATED, fault="conv-wgrad-x1.05")
+    command = "align verify ann_small --device emulated --fault conv-wgrad-x1.05"
+    return Result(verdict, trace, provenance(device, command=command), baseline(), command, 41.9)
+
+
+def failing_by_buffers(tensors: int = 106) -> Result:
+    """BatchNorm's momentum ignored: the loss sees nothing, hundreds of buffers do."""
+    whole = passing(REAL)
+    found = tuple(
+        Finding(
+            "state",
+            Outcome.FAIL,
+            f"{kind}/backbone.layer{1 + i % 4}.{i // 4}.bn{1 + i % 3}",
+            f"the norm of the running {'mean' if kind == 'mean' else 'variance'} is {0.30 + i * 1e-3:.1%} off",
+            0,
+            (-1) ** i * (0.30 + i * 1e-3),
+            3.1e-6,
+            3.1e-6,
+            "tf32",
+        )
+        for i, kind in ((i, kind) for i in range(tensors // 2) for kind in ("mean", "var"))
+    )
+    verdict = replace(
+        whole.verdict,
+        status=Status.FAIL,
+        reason="state: the BatchNorm buffers of 106 tensors leave their bounds at iteration 0, the first being mean/backbone.layer1.0.bn1",
+        findings=(*found, *whole.verdict.findings),
+        aligned_tier="",
+    )
+    return replace(whole, verdict=verdict, command="align verify ann_small --device sdaa")
+
+
+def inconclusive() -> Result:
+    """Another learning rate and other weights: another experiment."""
+    trace = trace_of(0.05 * np.sin(np.arange(ITERATIONS)))
+    verdict = Verdict(
+        "ann_small",
+        Status.INCONCLUSIVE,
+        "not comparable: optim_wrapper.optimizer.lr is 0.001 on the reference and 0.002 on the candidate",
+        (Finding("comparability", Outcome.INCONCLUSIVE, "optim_wrapper.optimizer.lr", "the learning rates differ"),),
+        agreements(**{"optim_wrapper.optimizer.lr": "0.002", "batches": "0 of 30 equal"}),
+        legacy(0.011, "pass"),
+        "",
+        "tf32",
+    )
+    settings = {**provenance(CPU).settings, "optim_wrapper.optimizer.lr": "0.002"}
+    return Result(
+        verdict, trace, provenance(CPU, settings=settings), baseline(), "align verify ann_small --device cpu", 33.0
+    )
+
+
+def crashed() -> Result:
+    """A run that ended before it said anything."""
+    output = 'Traceback (most recent call last):\n  File "run.py", line 3, in <module>\nRuntimeError: SDAA error: out of memory\n'
+    verdict = Verdict(
+        "ann_small", Status.ERROR, "the run crashed before its first iteration (exit status 1)", demanded_tier="tf32"
+    )
+    return Result(verdict, command="align verify ann_small --device sdaa", seconds=2.7, output=output)
+
+
+def cut_short() -> Result:
+    """Killed by the watchdog after eleven iterations."""
+    draw = np.random.default_rng(5).normal(0, 1, 11)
+    trace = trace_of(draw * 1e-6, complete=False)
+    envelopes, findings = judged(trace)
+    verdict = Verdict(
+        "ann_small",
+        Status.ERROR,
+        "the run was cut short after 11 of 30 iterations: no progress for 120 s",
+        findings,
+        agreements(),
+        None,
+        "",
+        "tf32",
+        envelopes,
+    )
+    return Result(
+        verdict, trace, provenance(EMULATED), baseline(), "align verify ann_small", 154.2, "iteration 10 loss 2.31\n"
+    )
+
+
+def not_finite() -> Result:
+    """A loss that becomes NaN at iteration 12 and infinite once before."""
+    deviation = np.full(ITERATIONS, 1e-6)
+    deviation[8:] = 3e-3
+    trace = trace_of(deviation)
+    for values in trace.signals.values():
+        values[10], values[12:] = np.inf, np.nan
+    envelopes, _ = judged(trace)
+    findings = (
+        Finding(
+            "envelope",
+            Outcome.FAIL,
+            "loss",
+            "the loss is not finite at iteration 10",
+            10,
+            float("inf"),
+            1.2e-4,
+            2.7e-6,
+            "tf32",
+        ),
+        Finding(
+            "envelope",
+            Outcome.FAIL,
+            "grad_norm",
+            "the gradient norm is NaN at iteration 12",
+            12,
+            float("nan"),
+            1.2e-4,
+            2.7e-6,
+            "tf32",
+        ),
+    )
+    verdict = Verdict(
+        "ann_small",
+        Status.FAIL,
+        "envelope: the loss is not finite at iteration 10",
+        findings,
+        agreements(),
+        legacy(float("nan"), "fail"),
+        "",
+        "tf32",
+        envelopes,
+    )
+    return Result(verdict, trace, provenance(EMULATED), baseline(), "align verify ann_small", 40.0)
+
+
+SAMPLES: dict[str, Callable[[], Result]] = {
+    "passing": passing,
+    "failing_by_envelope": failing_by_envelope,
+    "failing_by_buffers": failing_by_buffers,
+    "inconclusive": inconclusive,
+    "crashed": crashed,
+    "cut_short": cut_short,
+    "not_finite": not_finite,
+}
+
+
+@pytest.fixture(params=SAMPLES, ids=str)
+def any_result(request: pytest.FixtureRequest) -> Result:
+    """Each of the samples."""
+    return SAMPLES[request.param]()
+
+
+@pytest.fixture
+def samples() -> dict[str, Callable[[], Result]]:
+    """All of them, by name."""
+    return SAMPLES
