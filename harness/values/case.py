@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.values.errors import CaseError
@@ -26,6 +27,7 @@ class Case:
         reference: which of the case's baselines a candidate is judged against, unless another is asked for.
         fp64_iterations: how many iterations the float64 run of a baseline has.
         summary: one line for lists.
+        start: settings of the frozen start weights (``models.start.draw_start_weights``).
 
     Raises:
         CaseError: a field is out of its range.
@@ -41,6 +43,7 @@ class Case:
     reference: str = "cpu"
     fp64_iterations: int = 3
     summary: str = ""
+    start: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")
@@ -60,11 +63,11 @@ class Case:
             f"0 … {self.iterations}",
         )
 
-    def _require(self, field: str, holds: bool, observed: object, allowed: object) -> None:
+    def _require(self, name: str, holds: bool, observed: object, allowed: object) -> None:
         if not holds:
             raise CaseError(
                 "the case's alignment block is out of range",
-                where=f"{self.config}: alignment.{field}",
+                where=f"{self.config}: alignment.{name}",
                 observed=observed,
                 allowed=allowed,
             )

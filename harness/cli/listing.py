@@ -1,0 +1,100 @@
+"""`align cases`, `align faults`, `align doctor`: what there is."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.options import baseline_folder
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the three commands to the parser."""
+    cases = commands.add_parser("cases", help="list the cases", description="Lists the cases and their baselines.")
+    cases.add_argument("--names", action="store_true", help="names alone, one a line")
+    cases.set_defaults(func=_cases)
+    faults = commands.add_parser("faults", help="list the faults", description="Lists the faults for --fault.")
+    faults.add_argument("--names", action="store_true", help="names alone, one a line")
+    faults.set_defaults(func=_faults)
+    doctor = commands.add_parser(
+        "doctor", help="what devices, versions and settings are here", description="Looks at this machine."
+    )
+    doctor.set_defaults(func=_doctor)
+
+
+def _cases(arguments: argparse.Namespace) -> int:
+    from harness.running.cases import list_cases
+    from harness.store.baselines import list_references
+
+    cases = list_cases()
+    if arguments.names:
+        print("\n".join(case.name for case in cases))
+        return 0
+    table = _table("case", "iterations", "tier", "baselines", "what it is")
+    for case in cases:
+        references = ", ".join(list_references(baseline_folder(None), case.name)) or "—"
+        table.add_row(case.name, str(case.iterations), case.tier, references, case.summary)
+    _console().print(table)
+    return 0
+
+
+def _faults(arguments: argparse.Namespace) -> int:
+    from harness.emulation import FAULTS
+
+    if arguments.names:
+        print("\n".join(FAULTS))
+        return 0
+    table = _table("fault", "strikes", "severity", "what it does", "what it stands for")
+    for fault in FAULTS.values():
+        severity = "—" if fault.severity is None else f"{fault.severity:g}"
+        table.add_row(fault.name, str(fault.strikes), severity, fault.summary, fault.stands_for)
+    _console().print(table)
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    import torch
+
+    from harness.devices.choice import choose_device
+    from harness.devices.surroundings import host, numerics_environment, versions
+
+    cuda = torch.cuda.is_available()
+    sdaa = importlib.util.find_spec("torch_sdaa") is not None
+    table = _table("what", "here")
+    table.add_row("cpu", f"yes, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
+    table.add_row("cuda", f"yes, {torch.cuda.get_device_name()}" if cuda else "no")
+    table.add_row("sdaa", "torch_sdaa is installed" if sdaa else "no: torch_sdaa is not installed")
+    table.add_row("emulated", _emulation(sdaa))
+    table.add_row("verify without --device", choose_device(None).name)
+    for source in (versions(), host(torch.get_num_threads()), numerics_environment()):
+        for name, value in source.items():
+            table.add_row(name, value)
+    table.add_row("baselines", str(baseline_folder(None)))
+    _console().print(table)
+    return 0
+
+
+def _emulation(sdaa: bool) -> str:
+    import torch
+
+    release = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if sdaa:
+        return "no: never beside a real torch_sdaa"
+    return "yes" if release >= (2, 13) else f"no: needs torch 2.13 or later, this is {torch.__version__}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=not Console().is_terminal)

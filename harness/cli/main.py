@@ -1,0 +1,73 @@
+"""`align`: the commands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from harness.cli import compare, listing, record, report, train, verify
+from harness.cli.terminal import print_error
+from harness.values.errors import AlignmentError
+from harness.values.verdict import Status
+
+__all__ = ["main"]
+
+_DESCRIPTION = """\
+Does a model ported to a new accelerator train like it does on the reference GPU?
+
+  align verify ann_small                      train a case on the candidate, judge it against its baseline
+  align record ann_small --device cuda        make a baseline of a case on a trusted device
+  align compare cuda.log sdaa.log             judge two logs that exist already
+  align doctor                                what devices, versions and settings are here
+"""
+
+_EPILOG = """\
+exit codes: 0 PASS · 1 FAIL · 2 ERROR or wrong usage · 3 INCONCLUSIVE. Only PASS opens a gate.
+A config is a Python program: `align` runs it as you. Give it only configs that you trust."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="align",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"align {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for door in (verify, record, train, compare, report, listing):
+        door.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: the words after ``align``; the process's own where None.
+
+    Returns:
+        The exit code.
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.func(parsed))
+    except AlignmentError as error:
+        print_error(error)
+        return Status.ERROR.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return Status.ERROR.exit_code
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("alignment-harness")
+    except metadata.PackageNotFoundError:
+        return "of a folder that is not installed"

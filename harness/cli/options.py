@@ -1,0 +1,111 @@
+"""Options that several commands share; they mean what they mean in the field's training scripts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from harness.devices.choice import CHOICES
+from harness.values.errors import UsageError
+
+__all__ = [
+    "add_device_options",
+    "add_launch_options",
+    "add_options",
+    "add_patience_options",
+    "baseline_folder",
+    "reproduction",
+]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options that change what is run."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        action="extend",
+        metavar="KEY=VALUE",
+        help="lay values over the config, for example optim_wrapper.optimizer.lr=0.01",
+    )
+    parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="how many; the case's own without it")
+    parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keep the runs' files here")
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say where it is run."""
+    parser.add_argument(
+        "--device", choices=CHOICES, help="sdaa where torch_sdaa is installed, else emulated, without it"
+    )
+    parser.add_argument(
+        "--profile", default="", metavar="NAME", help="numerics of the emulated device: fp32 (its default), tf32, …"
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="put a fault in, to see whether it is found; `align faults` lists them",
+    )
+
+
+def add_launch_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say in how many processes it is run."""
+    parser.add_argument("--launcher", choices=("none", "pytorch"), default="none", help="how processes are started")
+    parser.add_argument("--nproc-per-node", type=_count, default=1, metavar="N", help="processes, with a launcher")
+
+
+def add_patience_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how long a run may take."""
+    parser.add_argument(
+        "--stall-timeout", type=_seconds, default=300.0, metavar="S", help="killed without progress for S seconds"
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=86_400.0, metavar="S", help="a run is killed after S seconds in all"
+    )
+
+
+def baseline_folder(given: Path | None, *, write: bool = False) -> Path:
+    """Where baselines lie: what was given, ``$ALIGN_BASELINE_DIR``, or the checkout's own folder.
+
+    Raises:
+        UsageError: baselines are to be written, and this is no checkout.
+    """
+    import harness
+
+    if given is not None:
+        return given
+    if variable := os.environ.get("ALIGN_BASELINE_DIR"):
+        return Path(variable)
+    package = Path(harness.__file__).parent
+    shipped = package / "_shipped_baselines"
+    if not shipped.is_dir():
+        return package.parent / "baselines"
+    if write:
+        raise UsageError(
+            "an installed package's baselines are not written to", hint="--baseline-dir DIR, or work in a checkout"
+        )
+    return shipped
+
+
+def reproduction(arguments: list[str] | None = None) -> str:
+    """The command line that does the same again."""
+    return shlex.join(["align", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait")
+    return value

@@ -1,0 +1,132 @@
+"""`align record`: run a case on a trusted device k times, and keep the runs as its baseline."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.options import add_options, add_patience_options, baseline_folder, reproduction
+from harness.cli.terminal import run_progress
+from harness.judge import FALSE_ALARM_RATE
+from harness.rules.bounded import percent
+from harness.rules.visibility import measure_visibility
+
+if TYPE_CHECKING:
+    from harness.running.record import Change
+    from harness.values.baseline import Baseline
+    from harness.values.case import Case
+
+__all__ = ["add_parser"]
+
+_SHOWN_ITERATIONS = (0, 1, 5, 10, 29)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "record",
+        help="make a baseline of a case on a trusted device",
+        description="Runs each CASE several times with its rounding varied, checks the runs, shows what the case can "
+        "see and what would change, and writes the baseline.",
+    )
+    parser.add_argument("cases", nargs="+", metavar="CASE", help="a case's name, or the path of a config")
+    parser.add_argument("--device", choices=("cpu", "cuda", "sdaa"), default="cpu", help="the trusted device")
+    parser.add_argument(
+        "--repeats", type=int, default=0, metavar="K", help="healthy runs a tier; the case's own without it"
+    )
+    parser.add_argument("--tiers", default="", metavar="A,B", help="precision tiers, tightest first: fp32,tf32")
+    parser.add_argument("--reference", default="", metavar="NAME", help="the baseline's name; the device's without it")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; asked for when a baseline is replaced")
+    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+    add_options(parser)
+    add_patience_options(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Record each case."""
+    from harness.running.cases import find_case
+
+    cases = [find_case(name, arguments.cfg_options) for name in arguments.cases]
+    for case in cases:
+        _record(case, arguments)
+    return 0
+
+
+def _record(case: Case, arguments: argparse.Namespace) -> None:
+    from harness.running.order import Order
+    from harness.running.record import compare_baselines, load_previous, record, require_reason
+    from harness.running.watchdog import Patience
+    from harness.store.baselines import save_baseline
+
+    root = baseline_folder(arguments.baseline_dir, write=True)
+    reference = arguments.reference or arguments.device
+    if not arguments.dry_run:
+        require_reason(root, case, reference, arguments.reason)
+    order = Order(
+        config=str(case.config),
+        device=arguments.device,
+        options=tuple(arguments.cfg_options),
+        iterations=arguments.iterations,
+        amp=arguments.amp,
+        command=reproduction(),
+    )
+    tiers = tuple(arguments.tiers.split(",")) if arguments.tiers else case.tiers
+    repeats = arguments.repeats or case.repeats
+    runs = len(tiers) * repeats
+    with tempfile.TemporaryDirectory(prefix="align-") as temporary:
+        total = runs * (arguments.iterations or case.iterations) + case.fp64_iterations
+        with run_progress(f"{case.name}, {runs + bool(case.fp64_iterations)} runs", total) as advance:
+            baseline = record(
+                case,
+                order,
+                reference=reference,
+                reason=arguments.reason,
+                repeats=repeats,
+                tiers=tiers,
+                folder=(arguments.work_dir or Path(temporary)) / case.name,
+                patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+                on_iteration=advance,
+            )
+    console = Console(highlight=False, soft_wrap=True)
+    _print_visibility(console, baseline)
+    previous = load_previous(root, case.name, reference)
+    if previous is not None:
+        _print_changes(console, list(compare_baselines(previous, baseline)))
+    if arguments.dry_run:
+        console.print("nothing written (--dry-run)")
+        return
+    console.print(f"baseline: {save_baseline(root, baseline)}")
+
+
+def _print_visibility(console: Console, baseline: Baseline) -> None:
+    """The floor of each tier, and the smallest deviation that would be called."""
+    for tier, healthy in baseline.tiers.items():
+        seen = measure_visibility(healthy, _SHOWN_ITERATIONS, false_alarm_rate=FALSE_ALARM_RATE / 2)
+        iterations = sorted({entry.iteration for entry in seen})
+        title = f"{baseline.case}, {tier}: spread of {len(healthy)} healthy runs, and the smallest deviation seen"
+        table = Table(title=title, box=None, pad_edge=False, title_justify="left")
+        table.add_column("signal")
+        for iteration in iterations:
+            table.add_column(f"iteration {iteration}", justify="right")
+        for signal in dict.fromkeys(entry.signal for entry in seen):
+            cells = [entry for entry in seen if entry.signal == signal]
+            table.add_row(signal, *(f"{entry.floor:.1e} / {percent(entry.detectable)}" for entry in cells))
+        console.print(table)
+
+
+def _print_changes(console: Console, changes: list[Change]) -> None:
+    """How the new baseline differs from the one that it replaces, signed."""
+    table = Table(title="change from the baseline that is there", box=None, pad_edge=False, title_justify="left")
+    for name in ("tier", "signal", "mean", "largest", "at iteration"):
+        table.add_column(name)
+    for change in changes:
+        mean, largest = f"{100 * change.mean:+.3g} %", f"{100 * change.largest:+.3g} %"
+        table.add_row(change.tier, change.signal, mean, largest, str(change.iteration))
+    console.print(table)

@@ -1,0 +1,101 @@
+"""What a person sees in the terminal: errors, a run's progress, verdicts. Plain text where it is not a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.rules.bounded import percent
+from harness.values.errors import AlignmentError
+from harness.values.result import Result
+from harness.values.verdict import Status
+
+__all__ = ["banner", "print_error", "print_results", "run_progress"]
+
+_STYLES = {
+    Status.PASS: "bold green",
+    Status.FAIL: "bold red",
+    Status.ERROR: "bold magenta",
+    Status.INCONCLUSIVE: "bold yellow",
+}
+
+_EMULATED = "EMULATED device: no evidence about real hardware."
+
+
+def print_error(error: AlignmentError) -> None:
+    """An error, to standard error."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text("ERROR ", style="bold magenta") + Text(str(error)))
+
+
+def banner(text: str = _EMULATED) -> None:
+    """A line that can't be missed, to standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"▲ {text}", style="bold yellow"))
+
+
+@contextlib.contextmanager
+def run_progress(title: str, iterations: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A bar with loss and time left while a run lasts; nothing where standard error is not a terminal.
+
+    Yields:
+        What to call with each line that the run streams.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=iterations, loss="—")
+
+        def advance(line: Mapping[str, Any]) -> None:
+            if "iteration" in line:
+                progress.update(task, advance=1, loss=f"{line['signals']['loss']:.4f}")
+
+        yield advance
+
+
+def print_results(results: Sequence[Result], page: str) -> None:
+    """The table of verdicts, the sentence of each, and where the report lies; to standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy"):
+        table.add_column(name)
+    for result in results:
+        verdict = result.verdict
+        device = result.candidate.device.label if result.candidate else "—"
+        legacy = verdict.legacy.verdict if verdict.legacy else "—"
+        style = _STYLES[verdict.status]
+        table.add_row(
+            result.case,
+            device,
+            Text(verdict.status.value, style=style),
+            verdict.aligned_tier or "—",
+            _loss(result),
+            legacy,
+        )
+    console.print(table)
+    for result in results:
+        style = _STYLES[result.verdict.status]
+        console.print(Text(result.verdict.status.value, style=style) + Text(f" {result.case}: {result.verdict.reason}"))
+        if result.output and result.verdict.status is Status.ERROR:
+            print(result.output, file=sys.stderr)
+    console.print(f"report: {page}")
+
+
+def _loss(result: Result) -> str:
+    envelope = result.verdict.envelopes.get("loss")
+    if envelope is None or not len(envelope.deviation):
+        return "—"
+    at = abs(envelope.deviation).argmax()
+    return f"{percent(float(envelope.deviation[at]))} at {int(envelope.iterations[at])}"

@@ -1,0 +1,78 @@
+"""`align train`: a training as the field's scripts do it, on any device that the harness knows, recorded."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.cli.options import (
+    add_device_options,
+    add_launch_options,
+    add_options,
+    add_patience_options,
+    reproduction,
+)
+from harness.cli.terminal import banner, run_progress
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a config as the field's scripts do, recorded",
+        description="Trains a config with mmengine's Runner on any device that the harness knows, for as long as the "
+        "config says; logs, checkpoints and the loss trace go to the work folder.",
+    )
+    parser.add_argument("--config", required=True, metavar="CONFIG", help="a case's name, or the path of a config")
+    parser.add_argument("--resume", action="store_true", help="go on from the work folder's last checkpoint")
+    add_device_options(parser)
+    add_options(parser)
+    add_launch_options(parser)
+    add_patience_options(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train."""
+    from harness.devices.choice import choose_device
+    from harness.running.cases import find_case, load_config
+    from harness.running.order import Order
+    from harness.running.watchdog import STREAM, Patience, execute
+
+    choice = choose_device(arguments.device)
+    if choice.emulated:
+        banner()
+    case = find_case(arguments.config, arguments.cfg_options)
+    folder = arguments.work_dir or Path("work_dirs") / case.name
+    order = Order(
+        config=str(case.config),
+        device=choice.name,
+        profile=arguments.profile,
+        faults=tuple(arguments.fault),
+        options=tuple(arguments.cfg_options),
+        iterations=arguments.iterations,
+        amp=arguments.amp,
+        launcher=arguments.launcher,
+        processes=arguments.nproc_per_node,
+        training=True,
+        resume=arguments.resume,
+        command=reproduction(),
+    )
+    planned = arguments.iterations or (load_config(case.config, arguments.cfg_options).get("train_cfg") or {}).get(
+        "max_iters"
+    )
+    with run_progress(case.name, planned or 0) as advance:
+        trained = execute(
+            order,
+            folder,
+            patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+            on_iteration=advance,
+        )
+    if trained.error is not None:
+        print(trained.output)
+        raise trained.error
+    print(f"trained {len(trained.trace or ())} iterations in {trained.seconds:.0f} s; trace: {folder / STREAM}")
+    return 0

@@ -1,0 +1,110 @@
+"""`align verify`: run cases on the candidate, judge them against their baselines, write the report."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.options import (
+    add_device_options,
+    add_launch_options,
+    add_options,
+    add_patience_options,
+    baseline_folder,
+    reproduction,
+)
+from harness.cli.terminal import banner, print_results, run_progress
+from harness.values.verdict import Status
+
+if TYPE_CHECKING:
+    from harness.values.case import Case
+    from harness.values.result import Result
+
+__all__ = ["add_parser", "worst"]
+
+_SEVERITY = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.ERROR)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "verify",
+        help="run cases on the candidate and judge them against their baselines",
+        description="Runs each CASE on the candidate device, judges it against its baseline, and writes the report.",
+        epilog="Without a CASE all small ones are run. `align cases` lists them.",
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
+    add_device_options(parser)
+    add_options(parser)
+    parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the report's folder")
+    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument(
+        "--reference", default="", metavar="NAME", help="which of a case's baselines; see `align cases`"
+    )
+    parser.add_argument("--tier", default="", help="the precision tier to demand; the case's own without it")
+    add_launch_options(parser)
+    add_patience_options(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify, and say the worst verdict by the exit code."""
+    import reports
+    from harness.devices.choice import choose_device
+    from harness.emulation import get_profile, parse_fault
+    from harness.running.cases import find_case, small_cases
+
+    choice = choose_device(arguments.device)
+    if arguments.profile:
+        get_profile(arguments.profile)
+    for fault in arguments.fault:
+        parse_fault(fault)
+    if choice.fallback:
+        banner("no accelerator asked for or found: using the EMULATED device, no evidence about real hardware")
+    elif choice.emulated:
+        banner()
+    options = arguments.cfg_options
+    cases = [find_case(name, options) for name in arguments.cases] or small_cases()
+    results = [_verify(case, choice.name, arguments) for case in cases]
+    page = reports.write(results, arguments.out)
+    print_results(results, str(page))
+    return worst([result.verdict.status for result in results]).exit_code
+
+
+def worst(statuses: list[Status]) -> Status:
+    """The verdict on all cases together: the one that opens the gate least."""
+    return max(statuses, key=_SEVERITY.index)
+
+
+def _verify(case: Case, device: str, arguments: argparse.Namespace) -> Result:
+    from harness.running.order import Order
+    from harness.running.verify import verify
+    from harness.running.watchdog import Patience
+
+    order = Order(
+        config=str(case.config),
+        device=device,
+        profile=arguments.profile,
+        faults=tuple(arguments.fault),
+        options=tuple(arguments.cfg_options),
+        iterations=arguments.iterations,
+        amp=arguments.amp,
+        launcher=arguments.launcher,
+        processes=arguments.nproc_per_node,
+        command=reproduction(),
+    )
+    with tempfile.TemporaryDirectory(prefix="align-") as temporary:
+        folder = arguments.work_dir / case.name if arguments.work_dir else Path(temporary)
+        with run_progress(case.name, arguments.iterations or case.iterations) as advance:
+            return verify(
+                case,
+                order,
+                baselines=baseline_folder(arguments.baseline_dir),
+                folder=folder,
+                reference=arguments.reference,
+                tier=arguments.tier,
+                patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+                on_iteration=advance,
+            )

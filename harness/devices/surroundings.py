@@ -1,0 +1,59 @@
+"""Versions, environment variables and host: what may differ between two sides, and is shown."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, run
+
+__all__ = ["git_commit", "host", "numerics_environment", "versions"]
+
+_PACKAGES = ("alignment-harness", "torch", "torch_sdaa", "mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
+
+_PREFIXES = ("SDAA_", "TORCH_SDAA_", "TCCL_", "CUBLAS_", "CUDNN_", "NCCL_", "NVIDIA_TF32", "ONEDNN_", "DNNL_", "MKL_")
+_NAMES = (
+    "ATEN_CPU_CAPABILITY",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
+
+
+def versions() -> dict[str, str]:
+    """Package → version, of those that are installed, and Python's."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def numerics_environment() -> dict[str, str]:
+    """Every environment variable that changes numerics or placement and is set."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES) or name in _NAMES}
+
+
+def host(threads: int) -> dict[str, str]:
+    """The host's architecture, system and thread count."""
+    return {"machine": platform.machine(), "system": platform.system(), "threads": str(threads)}
+
+
+def git_commit(folder: Path) -> str:
+    """The checkout's commit, with ``-dirty`` where tracked files were changed; empty outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        try:
+            return run(command, stdout=PIPE, stderr=DEVNULL, text=True, timeout=10, check=False).stdout.strip()  # noqa: S603  # our own words
+        except OSError:
+            return ""
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    changed = bool(commit) and bool(git("status", "--porcelain", "--untracked-files=no"))
+    return f"{commit}-dirty" if changed else commit

@@ -1,0 +1,49 @@
+"""The digest of a batch: two sides that saw the same bytes have the same digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+__all__ = ["batch_digest"]
+
+_NOT_DATA = frozenset({"img_path", "seg_map_path", "sample_idx"})
+
+
+def batch_digest(batch: Any) -> str:
+    """32 hexadecimal digits over every tensor and plain value of a batch, with their places in it.
+
+    Paths are left out: the same images may lie elsewhere.
+
+    Args:
+        batch: what the data loader gave: nested mappings, sequences, mmengine data elements, tensors.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for place, value in _leaves(batch, ""):
+        digest.update(place.encode())
+        if isinstance(value, torch.Tensor):
+            dense = value.detach().cpu().contiguous()
+            digest.update(f"{dense.dtype}{tuple(dense.shape)}".encode())
+            digest.update(dense.view(torch.uint8).numpy().data if dense.numel() else b"")
+        else:
+            digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from _inside(((key, value[key]) for key in sorted(value, key=str) if key not in _NOT_DATA), place)
+    elif isinstance(value, (list, tuple)):
+        yield from _inside(enumerate(value), place)
+    elif hasattr(value, "all_items"):  # mmengine's BaseDataElement
+        yield from _inside(((key, item) for key, item in sorted(value.all_items()) if key not in _NOT_DATA), place)
+    elif isinstance(value, torch.Tensor) or value is None or isinstance(value, (str, int, float, bool)):
+        yield place, value
+
+
+def _inside(items: Iterable[tuple[Any, Any]], place: str) -> Iterator[tuple[str, Any]]:
+    for key, item in items:
+        yield from _leaves(item, f"{place}/{key}")

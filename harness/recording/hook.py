@@ -1,0 +1,142 @@
+"""The hook that records a run: everything that judging needs of an iteration, and nothing that changes it."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from harness.recording.batches import batch_digest
+from harness.recording.dropout import HostDropout
+from harness.recording.norms import StateNorms, fetch, total
+from harness.store.stream import TraceStream
+
+__all__ = ["RecordingHook", "state_iterations"]
+
+_SEED_STRIDE = 1_000_003
+"""A prime: seeds of one run's iterations don't meet those of the next seed's."""
+
+
+def state_iterations(planned: int) -> frozenset[int]:
+    """The iterations whose per-tensor norms are kept: 0, the powers of two, and the last.
+
+    Faults show in the state at once or pile up, so that few iterations carry what all of them do.
+    """
+    powers = {2**power for power in range(planned.bit_length()) if 2**power < planned}
+    return frozenset({0, planned - 1, *powers})
+
+
+class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
+    """Streams each iteration's loss, components, norms, batch digest and cost to disk.
+
+    Before each iteration the host's generator is seeded from the run's seed and the iteration's number, and dropout
+    draws its masks there: equal on every device, also when a run is resumed.
+
+    Args:
+        stream: where to write; None on all but one process of several.
+        planned: how many iterations are recorded.
+        seed: of the host's draws.
+        around: makes what is entered around each iteration, for example a rounding; called with its number.
+        on_iteration: called with the number of each iteration before it begins.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(
+        self,
+        stream: TraceStream | None,
+        planned: int,
+        seed: int,
+        around: Callable[[int], AbstractContextManager[Any]] | None = None,
+        on_iteration: Callable[[int], None] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._seed = seed
+        self._around = around
+        self._on_iteration = on_iteration
+        self._state_iterations = state_iterations(planned)
+        self._contexts = ExitStack()
+        self._gradients: list[torch.Tensor] = []
+        self._learning_rate = math.nan
+        self._digest = ""
+        self._started = 0.0
+
+    def before_train(self, runner: Any) -> None:
+        """Find the state to watch, and listen to the optimizer."""
+        self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._norms = StateNorms.of(self._model)
+        optimizer = runner.optim_wrapper.optimizer
+        optimizer.register_step_pre_hook(self._before_step)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Hold equal what must be equal, and keep what the iteration will overwrite."""
+        iteration = runner.iter
+        torch.default_generator.manual_seed((self._seed * _SEED_STRIDE + iteration) % 2**63)
+        if self._on_iteration is not None:
+            self._on_iteration(iteration)
+        if self._stream is not None:
+            self._digest = batch_digest(data_batch)
+            self._norms.before_update()
+        self._gradients = []
+        self._learning_rate = runner.optim_wrapper.optimizer.param_groups[0]["lr"]
+        self._started = time.perf_counter()
+        self._contexts.enter_context(HostDropout())
+        if self._around is not None:
+            self._contexts.enter_context(self._around(iteration))
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, torch.Tensor] | None = None
+    ) -> None:
+        """Write the iteration down."""
+        self._contexts.close()
+        if self._stream is None:
+            return
+        losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
+        gradients = self._gradients or self._norms.gradients(self._model)
+        updates, scales = self._norms.updates()
+        names, tensors = self._norms.tensors()
+        values = fetch([*losses.values(), *gradients, *updates, *tensors])
+        seconds = time.perf_counter() - self._started
+        cut = [len(losses), len(losses) + len(gradients), len(losses) + len(gradients) + len(updates)]
+        state = dict(zip(names, values[cut[2] :], strict=True))
+        signals = {
+            **dict(zip(losses, values[: cut[0]], strict=True)),
+            "lr": float(self._learning_rate),
+            "grad_norm": total(values[cut[0] : cut[1]]),
+            "update_norm": total(values[cut[1] : cut[2]], scales),
+            "param_norm": _total_of("param/", state),
+            "bn_mean_norm": _total_of("mean/", state),
+            "bn_var_norm": _total_of("var/", state),
+            "seconds": seconds,
+            "memory": _peak_memory(self._device_kind),
+        }
+        iteration = runner.iter
+        self._stream.append(iteration, signals, self._digest, state if iteration in self._state_iterations else None)
+
+    @property
+    def _device_kind(self) -> str:
+        return str(next(self._model.parameters()).device.type)
+
+    def _before_step(self, *_: Any) -> None:
+        """The gradients as the optimizer gets them: averaged over processes, unscaled, clipped."""
+        if self._stream is not None:
+            self._gradients = self._norms.gradients(self._model)
+
+
+def _total_of(kind: str, state: dict[str, float]) -> float:
+    return total([norm for name, norm in state.items() if name.startswith(kind)])
+
+
+def _peak_memory(kind: str) -> float:
+    """MiB: the device's peak allocation, or the process's peak resident size on the CPU."""
+    peak = getattr(getattr(torch, kind, None), "max_memory_allocated", None)
+    if kind != "cpu" and peak is not None:
+        return float(peak()) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,154 @@
+"""Cases: configs by name or path, with their alignment block. A config is Python and runs as the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+import models
+from harness.values.case import Case
+from harness.values.errors import CaseError, UsageError
+
+__all__ = ["CONFIGS", "find_case", "list_cases", "load_config", "parse_options", "small_cases"]
+
+CONFIGS = Path(models.__file__).parent / "configs"
+
+_RUNNER_FIELDS = frozenset(
+    {
+        *("model", "data_preprocessor", "train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"),
+        *("auto_scale_lr", "default_hooks", "custom_hooks", "load_from", "resume", "env_cfg", "log_processor"),
+        *("log_level", "visualizer", "default_scope", "randomness", "compile", "alignment", "custom_imports"),
+        *("find_unused_parameters", "model_wrapper_cfg", "work_dir"),
+    }
+)
+
+
+def list_cases() -> list[Case]:
+    """The cases that come with the project, small ones first, by name."""
+    paths = (path for path in CONFIGS.rglob("*.py") if not path.parent.name.startswith("_"))
+    cases = [find_case(str(path)) for path in sorted(paths, key=lambda path: path.stem)]
+    return sorted(cases, key=lambda case: not case.name.endswith("_small"))
+
+
+def small_cases() -> list[Case]:
+    """The cases that a laptop can run: what ``align verify`` without a name runs."""
+    return [case for case in list_cases() if case.name.endswith("_small")]
+
+
+def find_case(name: str, options: Sequence[str] = ()) -> Case:
+    """A case by its name, or by the path of any config that mmengine's Runner can run.
+
+    Args:
+        name: a name from ``align cases``, or a path that ends in ``.py``.
+        options: ``--cfg-options`` to lay over the config; those of ``alignment.*`` change the case.
+
+    Raises:
+        CaseError: there is no such config, it can't be loaded, or its alignment block is out of range.
+        UsageError: an option can't be parsed.
+    """
+    path = _path_of(name)
+    config = load_config(path, options)
+    block = dict(config.get("alignment") or {})
+    known = {field.name for field in fields(Case)} - {"name", "config"}
+    if unknown := sorted(set(block) - known):
+        raise CaseError(
+            "the alignment block has an unknown field",
+            where=f"{path}: alignment",
+            observed=", ".join(unknown),
+            allowed=", ".join(sorted(known)),
+        )
+    if "tiers" in block:
+        block["tiers"] = tuple(block["tiers"])
+    seed = (config.get("randomness") or {}).get("seed")
+    if seed is not None:
+        block["seed"] = seed
+    try:
+        return Case(name=path.stem, config=path, **block)
+    except TypeError as failure:
+        raise CaseError(
+            "the alignment block has a field of another type", where=f"{path}: alignment", observed=str(failure)
+        ) from None
+
+
+def load_config(path: Path, options: Sequence[str] = ()) -> Config:
+    """A config with options laid over it.
+
+    Raises:
+        CaseError: the config can't be loaded, or lacks what the Runner needs.
+        UsageError: an option can't be parsed, or names a field that no Runner has.
+    """
+    try:
+        config = Config.fromfile(path, format_python_code=False)
+        config.merge_from_dict(parse_options(options))
+    except UsageError:
+        raise
+    except Exception as failure:  # noqa: BLE001  # a config is a program: anything can come out of it
+        raise CaseError(
+            "the config can't be loaded", where=path, observed=f"{type(failure).__name__}: {failure}"
+        ) from None
+    for name in ("model", "train_dataloader", "optim_wrapper"):
+        if config.get(name) is None:
+            raise CaseError("the config is no case", where=path, observed=f"no {name}", allowed="a Runner's config")
+    _reject_unknown_options(options, config)
+    return config
+
+
+def parse_options(options: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` words, values as mmengine's DictAction reads them: numbers, booleans, lists, tuples, text.
+
+    Raises:
+        UsageError: a word has no ``=``.
+    """
+    parsed = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                "a config option is no assignment", where="--cfg-options", observed=option, allowed="key=value"
+            )
+        parsed[key] = DictAction._parse_iterable(value)
+    return parsed
+
+
+def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A resolved config as dotted names and the text of their values."""
+    if isinstance(value, Mapping) and value:
+        for key in value:
+            yield from flatten(value[key], f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        for number, item in enumerate(value):
+            yield from flatten(item, f"{prefix}.{number}")
+    else:
+        yield prefix, repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _path_of(name: str) -> Path:
+    if name.endswith(".py"):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise CaseError("there is no such config", where=name, hint="align cases")
+        return path
+    found = sorted(CONFIGS.rglob(f"{name}.py")) if name.replace("-", "").replace("_", "").isalnum() else []
+    if not found:
+        known = sorted(path.stem for path in CONFIGS.rglob("*.py") if not path.parent.name.startswith("_"))
+        raise CaseError(
+            f"there is no case {name!r}", allowed=", ".join(known), hint="align cases, or give a path to a config"
+        )
+    return found[0]
+
+
+def _reject_unknown_options(options: Sequence[str], config: Config) -> None:
+    """A misspelt option would change nothing and say nothing."""
+    for option in options:
+        head = option.partition("=")[0].partition(".")[0]
+        if head not in config and head not in _RUNNER_FIELDS:
+            raise UsageError(
+                "a config option names a field that the config and the Runner don't have",
+                where="--cfg-options",
+                observed=option,
+                allowed=", ".join(sorted({*config.keys()} & _RUNNER_FIELDS)),
+            )

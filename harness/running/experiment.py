@@ -1,0 +1,195 @@
+"""An experiment: a case's Runner on one device, recorded. Lives in the child process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from models.start import weights_digest
+
+import models
+from harness.devices.mmengine_adapter import join_process_group, teach_mmengine
+from harness.devices.surroundings import git_commit, host, numerics_environment, versions
+from harness.emulation import HealthyNoise, set_iteration
+from harness.recording.hook import RecordingHook
+from harness.recording.start import StartHook
+from harness.running.cases import flatten
+from harness.running.order import Order
+from harness.store.provenance import write_provenance
+from harness.store.stream import TraceStream
+from harness.values.case import Case
+from harness.values.errors import CaseError
+from harness.values.provenance import Device, Provenance
+
+__all__ = ["PROVENANCE", "STREAM", "run_experiment"]
+
+STREAM = "trace.jsonl"
+PROVENANCE = "provenance.json"
+
+_WITHOUT_EFFECT = frozenset(
+    {
+        *("alignment", "work_dir", "log_level", "log_processor", "visualizer", "vis_backends", "default_hooks"),
+        *("env_cfg", "launcher", "resume", "train_cfg", "val_cfg", "test_cfg", "val_dataloader", "test_dataloader"),
+        *("val_evaluator", "test_evaluator", "experiment_name", "default_scope", "tta_model", "tta_pipeline"),
+        "img_ratios",
+    }
+)
+"""Top-level fields that don't change what is trained in the recorded iterations, or are compared by themselves."""
+
+
+def run_experiment(
+    order: Order, case: Case, config: Config, device: Device, faults: tuple[Any, ...], folder: Path
+) -> None:
+    """Train a case as ordered, streaming its trace and its provenance to a folder.
+
+    Args:
+        order: what to run.
+        case: the case of ``config``.
+        config: the resolved config.
+        device: the opened device.
+        faults: the faults that were put in; those of the optimizer, schedule and data are attached here.
+        folder: where ``trace.jsonl`` and ``provenance.json`` go.
+
+    Raises:
+        CaseError: the config can't be built.
+    """
+    settings = dict(_settings(config))
+    iterations = _iterations(order, case, config)
+    _adapt(config, order, case, device, iterations, folder)
+    teach_mmengine(device.kind)
+    if order.launcher != "none":
+        join_process_group(device.kind)
+    runner = _build(config)
+    if order.double:
+        _compute_in_double(runner)
+    is_first = runner.rank == 0
+    with ExitStack() as stack:
+        stream = stack.enter_context(TraceStream(folder / STREAM, iterations)) if is_first else None
+
+        def describe(runner: Runner, model: torch.nn.Module) -> None:
+            if is_first:
+                provenance = _provenance(runner, model, order, case, device, settings, iterations)
+                write_provenance(folder / PROVENANCE, provenance)
+
+        runner.register_hook(StartHook(case.seed, case.start, describe), priority="VERY_HIGH")
+        runner.register_hook(
+            RecordingHook(stream, iterations, case.seed, _noise(order), set_iteration), priority="VERY_HIGH"
+        )
+        for fault in faults:
+            fault.attach(runner)
+        runner.train()
+
+
+def _provenance(
+    runner: Any,
+    model: torch.nn.Module,
+    order: Order,
+    case: Case,
+    device: Device,
+    settings: dict[str, str],
+    iterations: int,
+) -> Provenance:
+    autocast = {torch.float16: "amp-fp16", torch.bfloat16: "amp-bf16"}
+    precision = autocast.get(getattr(runner.optim_wrapper, "cast_dtype", torch.float32), "fp32")
+    return Provenance(
+        case=case.name,
+        settings=settings,
+        weights=weights_digest(model),
+        seed=case.seed,
+        precision="fp64" if order.double else precision,
+        world_size=runner.world_size,
+        global_batch=runner.world_size * runner.train_dataloader.batch_size,
+        iterations=iterations,
+        device=device,
+        versions=versions(),
+        environment=numerics_environment(),
+        host=host(torch.get_num_threads()),
+        commit=git_commit(Path(models.__file__).parent),
+        command=order.command,
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _settings(config: Config) -> dict[str, str]:
+    """What must be equal: the resolved config, without paths and without what has no effect on the training."""
+    fields = {name: value for name, value in config.to_dict().items() if name not in _WITHOUT_EFFECT}
+    fields.pop("randomness", None)
+    return {name: text for name, text in flatten(fields) if name.rpartition(".")[2] not in {"data_root", "load_from"}}
+
+
+def _iterations(order: Order, case: Case, config: Config) -> int:
+    if not order.training:
+        return order.iterations or case.iterations
+    loop = config.get("train_cfg") or {}
+    iterations = order.iterations or loop.get("max_iters")
+    if not iterations:
+        raise CaseError(
+            "the config doesn't say how many iterations it has",
+            where=f"{order.config}: train_cfg.max_iters",
+            hint="--iterations N",
+        )
+    return int(iterations)
+
+
+def _adapt(config: Config, order: Order, case: Case, device: Device, iterations: int, folder: Path) -> None:
+    """Make the config run for the iterations asked for, here; without what isn't watched."""
+    config.work_dir = str(folder)
+    config.launcher = order.launcher
+    config.resume = order.resume
+    config.randomness = {"seed": case.seed}
+    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iterations, "val_interval": iterations + 1}
+    for phase in ("val", "test"):
+        for part in ("cfg", "dataloader", "evaluator"):
+            config[f"{phase}_{part}"] = None
+    if order.amp:
+        config.optim_wrapper["type"] = "AmpOptimWrapper"
+    if order.launcher != "none" and device.kind == "cpu":
+        config.model_wrapper_cfg = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    if not order.training:
+        config.default_hooks = {"logger": None, "checkpoint": None, "timer": None}
+        config.log_level = "WARNING"
+        config.visualizer = None
+
+
+def _build(config: Config) -> Runner:
+    try:
+        return Runner.from_cfg(config)
+    except (KeyError, TypeError, ValueError, AssertionError, ImportError) as failure:
+        raise CaseError(
+            "mmengine can't build a Runner from the config",
+            where=config.filename,
+            observed=f"{type(failure).__name__}: {failure}",
+        ) from failure
+
+
+def _compute_in_double(runner: Runner) -> None:
+    """Parameters, buffers and every floating input of the model in float64."""
+
+    def widen(
+        _: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return tuple(map(_widened, args)), {name: _widened(value) for name, value in kwargs.items()}
+
+    runner.model.double()
+    runner.model.register_forward_pre_hook(widen, with_kwargs=True)
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.is_floating_point() else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_widened, value))
+    return value
+
+
+def _noise(order: Order) -> Callable[[int], AbstractContextManager[Any]] | None:
+    """The healthy noise of a reference's repeat: other rounding, anew at each iteration."""
+    if not order.noise_tier:
+        return None
+    return lambda iteration: HealthyNoise(tier=order.noise_tier, seed=order.noise_seed * 1_000_003 + iteration)

@@ -1,0 +1,73 @@
+"""An order: everything that a child process needs to know to run a case once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from harness.store.atomic import read_bounded, write_text
+from harness.values.errors import RunError
+
+__all__ = ["Order"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One execution of a case on a device.
+
+    Args:
+        config: the config file.
+        device: one of ``harness.devices.choice.CHOICES``.
+        profile: numerics profile of the emulated device; its own default where empty.
+        faults: faults to put in, as the command line spells them.
+        options: ``--cfg-options``, as the command line spells them.
+        iterations: how many; the case's own where 0.
+        double: whether to run in float64.
+        amp: whether to run in automatic mixed precision.
+        noise_tier: precision tier of the healthy noise that is laid over the run; none where empty.
+        noise_seed: which of the healthy repeats it is.
+        launcher: ``none`` or ``pytorch``.
+        processes: how many, with a launcher.
+        training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
+        resume: whether to go on from the work folder's last checkpoint.
+        command: what reproduces it.
+    """
+
+    config: str
+    device: str
+    profile: str = ""
+    faults: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    iterations: int = 0
+    double: bool = False
+    amp: bool = False
+    noise_tier: str = ""
+    noise_seed: int = 0
+    launcher: str = "none"
+    processes: int = 1
+    training: bool = False
+    resume: bool = False
+    command: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write the order for the child to read."""
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Order:
+        """Read what ``write`` wrote.
+
+        Raises:
+            RunError: the file is missing or no order.
+        """
+        try:
+            document = json.loads(read_bounded(path, RunError))
+            known = {field.name for field in fields(cls)}
+            values: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+            }
+            return cls(**{name: value for name, value in values.items() if name in known})
+        except (ValueError, TypeError, AttributeError) as failure:
+            raise RunError("the order can't be read", where=path, observed=str(failure)) from None

@@ -1,0 +1,178 @@
+"""Recording: healthy runs of a case on a trusted device, checked, and kept as its baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.rules.comparability import compare_provenance
+from harness.rules.finiteness import judge_finiteness
+from harness.running.order import Order
+from harness.running.watchdog import Patience, execute
+from harness.store.baselines import list_references, load_baseline
+from harness.values.baseline import MINIMUM_REPEATS, Baseline
+from harness.values.case import Case
+from harness.values.errors import BaselineError, UsageError
+from harness.values.provenance import Provenance
+from harness.values.trace import FloatArray, Trace
+from harness.values.verdict import Outcome
+
+__all__ = ["Change", "compare_baselines", "load_previous", "plan_runs", "record", "require_reason"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a signal's center moved from one baseline to the next, signed, relative.
+
+    Args:
+        tier: of the ensemble.
+        signal: name.
+        mean: over the iterations that both have.
+        largest: the one of the largest size.
+        iteration: where it is.
+    """
+
+    tier: str
+    signal: str
+    mean: float
+    largest: float
+    iteration: int
+
+
+def plan_runs(case: Case, order: Order, repeats: int, tiers: tuple[str, ...]) -> Iterator[tuple[str, int, Order]]:
+    """The runs of a baseline: tier, number and order of each; the float64 run is the last.
+
+    The first run of the tightest tier is the plain one; every other has its rounding varied. Both kinds are what a
+    healthy device may do.
+    """
+    for tier in tiers:
+        for number in range(repeats):
+            plain = number == 0 and tier == "fp32"
+            yield tier, number, dataclasses.replace(order, noise_tier="" if plain else tier, noise_seed=number)
+    if case.fp64_iterations:
+        yield "fp64", 0, dataclasses.replace(order, double=True, iterations=case.fp64_iterations)
+
+
+def require_reason(baselines: Path, case: Case, reference: str, reason: str) -> None:
+    """A baseline that others judge by is not replaced without a word.
+
+    Raises:
+        UsageError: there is a baseline already, and no reason is given.
+    """
+    if reference in list_references(baselines, case.name) and not reason.strip():
+        raise UsageError(
+            f"there is a baseline {reference!r} of {case.name} already: say why it is recorded anew",
+            where=baselines / case.name / reference,
+            hint=f'align record {case.name} --reason "…"',
+        )
+
+
+def record(
+    case: Case,
+    order: Order,
+    *,
+    reference: str,
+    reason: str,
+    repeats: int,
+    tiers: tuple[str, ...],
+    folder: Path,
+    patience: Patience | None = None,
+    on_run: Callable[[str, int], None] | None = None,
+    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Baseline:
+    """Make the runs of a baseline.
+
+    Args:
+        case: what to run.
+        order: where to run it.
+        reference: the trusted device's label.
+        reason: why it is recorded.
+        repeats: healthy runs a tier.
+        tiers: precision tiers, tightest first.
+        folder: where the runs leave their files.
+        patience: how long each may take.
+        on_run: called with tier and number before each run.
+        on_iteration: called with each line that a run streams.
+
+    Returns:
+        The baseline, not yet written.
+
+    Raises:
+        UsageError: too few repeats.
+        BaselineError: a run is cut short, not finite, or not comparable with the first.
+        RunError: a run crashed or hung.
+    """
+    if repeats < MINIMUM_REPEATS:
+        raise UsageError("too few repeats", where="--repeats", observed=repeats, allowed=f"at least {MINIMUM_REPEATS}")
+    kept: dict[str, list[Trace]] = {}
+    first: tuple[Trace, Provenance] | None = None
+    for tier, number, run_order in plan_runs(case, order, repeats, tiers):
+        if on_run is not None:
+            on_run(tier, number)
+        run = execute(run_order, folder / f"{tier}-{number}", patience=patience, on_iteration=on_iteration)
+        if run.error is not None:
+            raise run.error
+        if run.trace is None or run.provenance is None:
+            raise BaselineError("a reference run left nothing", where=f"{case.name}, {tier}, run {number}")
+        first = first or (run.trace, run.provenance)
+        _require_healthy(run.trace, run.provenance, first, f"{case.name}, {tier}, run {number}")
+        kept.setdefault(tier, []).append(run.trace)
+    if first is None:
+        raise UsageError("no precision tier to record", where="--tiers")
+    fp64 = kept.pop("fp64", [None])[0]
+    return Baseline(
+        case=case.name,
+        reference=reference,
+        tiers={tier: tuple(runs) for tier, runs in kept.items()},
+        provenance=first[1],
+        fp64=fp64,
+        reason=reason or "first recording",
+        recorded=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def compare_baselines(old: Baseline, new: Baseline) -> tuple[Change, ...]:
+    """The signed change of loss and gradient norm, tier by tier, over the iterations that both have."""
+    changes = []
+    for tier in (tier for tier in new.tiers if tier in old.tiers):
+        for signal in ("loss", "grad_norm"):
+            before, after = (_center(side.tiers[tier], signal) for side in (old, new))
+            common = min(len(before), len(after))
+            relative = after[:common] / before[:common] - 1
+            at = int(np.argmax(np.abs(relative)))
+            changes.append(Change(tier, signal, float(relative.mean()), float(relative[at]), at))
+    return tuple(changes)
+
+
+def load_previous(baselines: Path, case: str, reference: str) -> Baseline | None:
+    """The baseline that is about to be replaced; None where there is none, or none that can be read."""
+    try:
+        return load_baseline(baselines, case, reference)
+    except BaselineError:
+        return None
+
+
+def _require_healthy(trace: Trace, provenance: Provenance, first: tuple[Trace, Provenance], where: str) -> None:
+    broken = [finding for finding in judge_finiteness(trace) if finding.status is not Outcome.PASS]
+    if broken:
+        raise BaselineError("a reference run is not finite", where=where, observed=broken[0].message)
+    if provenance.precision == "fp64":  # the same weights in a wider format: they have another digest
+        provenance = dataclasses.replace(provenance, precision=first[1].precision, weights=first[1].weights)
+    for row in compare_provenance(first[1], provenance, first[0], trace):
+        if row.required and not row.agrees:
+            raise BaselineError(
+                "a reference run is not the same experiment as the first",
+                where=where,
+                observed=f"{row.what}: {row.candidate}",
+                allowed=row.reference,
+            )
+
+
+def _center(runs: tuple[Trace, ...], signal: str) -> FloatArray:
+    return np.stack([run.signals[signal] for run in runs]).mean(axis=0)

@@ -1,0 +1,92 @@
+"""Verifying: a candidate's run of a case, judged against the case's baseline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.judge import judge
+from harness.running.order import Order
+from harness.running.watchdog import Patience, Run, execute
+from harness.store.baselines import load_baseline
+from harness.values.baseline import Baseline
+from harness.values.case import Case
+from harness.values.errors import AlignmentError, UsageError
+from harness.values.result import Result
+from harness.values.verdict import Status, Verdict
+
+__all__ = ["verify"]
+
+
+def verify(
+    case: Case,
+    order: Order,
+    *,
+    baselines: Path,
+    folder: Path,
+    reference: str = "",
+    tier: str = "",
+    patience: Patience | None = None,
+    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Result:
+    """Run a case as ordered and judge it. Never raises for what the run or the baseline did: that is an ERROR.
+
+    Args:
+        case: what to run.
+        order: how and where to run it.
+        baselines: root of the baselines.
+        folder: where the run leaves its files.
+        reference: which baseline; the case's own choice where empty.
+        tier: the precision tier to demand; the case's own where empty.
+        patience: how long the run may take.
+        on_iteration: called with each line that the run streams.
+    """
+    started = time.monotonic()
+    baseline: Baseline | None = None
+    run: Run | None = None
+    try:
+        baseline = load_baseline(baselines, case.name, reference or case.reference)
+        _require_iterations(order.iterations or case.iterations, baseline)
+        run = execute(order, folder, patience=patience, on_iteration=on_iteration)
+        verdict = _judge(case, baseline, run, tier or case.tier)
+    except AlignmentError as error:
+        verdict = _error(case, error)
+    return Result(
+        verdict=verdict,
+        trace=run.trace if run else None,
+        candidate=run.provenance if run else None,
+        baseline=baseline,
+        command=order.command,
+        seconds=time.monotonic() - started,
+        output=run.output if run and verdict.status is Status.ERROR else "",
+    )
+
+
+def _judge(case: Case, baseline: Baseline, run: Run, tier: str) -> Verdict:
+    if run.error is not None or run.trace is None or run.provenance is None:
+        return _error(case, run.error)
+    return judge(baseline, run.trace, run.provenance, tier=tier)
+
+
+def _error(case: Case, error: AlignmentError | None) -> Verdict:
+    """An error as a verdict, in one sentence: what, where, observed, and what to run next."""
+    if error is None:
+        return Verdict(case.name, Status.ERROR, "the run left nothing to judge")
+    parts = [error.what]
+    parts += [f"{label} {getattr(error, label)}" for label in ("where", "observed") if getattr(error, label)]
+    parts += [f"allowed {error.allowed}"] if error.allowed else []
+    parts += [f"next: {error.hint}"] if error.hint else []
+    return Verdict(case.name, Status.ERROR, "; ".join(parts))
+
+
+def _require_iterations(planned: int, baseline: Baseline) -> None:
+    if not 1 <= planned <= baseline.iterations:
+        raise UsageError(
+            "the baseline doesn't hold as many iterations",
+            where="--iterations",
+            observed=planned,
+            allowed=f"1 … {baseline.iterations}",
+            hint=f"record a longer one: align record {baseline.case} --iterations {planned}",
+        )

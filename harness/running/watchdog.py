@@ -1,0 +1,200 @@
+"""A run in a child process, watched: killed when it makes no progress for a while, or lasts too long."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.running.order import Order
+from harness.running.worker import ERROR, ORDER
+from harness.store.provenance import read_provenance
+from harness.store.stream import follow_stream, read_stream
+from harness.values.errors import AlignmentError, RunError
+from harness.values.provenance import Provenance
+from harness.values.trace import Trace
+
+__all__ = ["Patience", "Run", "execute"]
+
+STREAM = "trace.jsonl"
+PROVENANCE = "provenance.json"
+OUTPUT = "output.log"
+
+_ROOT = Path(harness.__file__).parents[1]
+
+_BOOTSTRAP = """
+import sys
+if sys.path and sys.path[0] == "": del sys.path[0]
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from harness.running.worker import main
+sys.exit(main(Path(sys.argv[2])))
+"""
+"""The working directory may hold a ``models`` or ``reports`` of the user's: ours come from beside ``harness``."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a run may take.
+
+    Args:
+        start: seconds until the first iteration: loading, compiling, the first kernels.
+        stall: seconds from one iteration to the next.
+        limit: seconds in all.
+    """
+
+    start: float = 600.0
+    stall: float = 300.0
+    limit: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a child process left.
+
+    Args:
+        trace: its trace, cut short or not; None where it wrote none.
+        provenance: where it comes from; None where it didn't get that far.
+        error: why it ended before its end; None where it didn't.
+        output: the tail of what it printed.
+        seconds: wall-clock time.
+    """
+
+    trace: Trace | None
+    provenance: Provenance | None
+    error: AlignmentError | None
+    output: str
+    seconds: float
+
+
+def execute(
+    order: Order,
+    folder: Path,
+    *,
+    patience: Patience | None = None,
+    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Run:
+    """Run an order in a child process and wait for its end, or bring it about.
+
+    Args:
+        order: what to run.
+        folder: where the run leaves its files; it must not hold a run.
+        patience: how long it may take.
+        on_iteration: called with each line that the run streams.
+
+    Returns:
+        What it left. A run that crashed, hung or was cut short has an ``error``; nothing is raised for it.
+
+    Raises:
+        RunError: the folder holds a run already.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / STREAM).exists():
+        raise RunError("the folder holds a run already", where=folder, hint="delete it, or choose another --work-dir")
+    order.write(folder / ORDER)
+    (folder / ERROR).unlink(missing_ok=True)
+    started = time.monotonic()
+    with (folder / OUTPUT).open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603  # our own words; the config is the user's own program
+            _command(order, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
+        )
+        try:
+            hung = _watch(child, folder, patience or Patience(), on_iteration)
+        finally:
+            _end(child)
+    return _collect(folder, child.returncode, hung, time.monotonic() - started)
+
+
+def _command(order: Order, folder: Path) -> list[str]:
+    program = ["-c", _BOOTSTRAP, str(_ROOT), str(folder)]
+    if order.launcher == "none":
+        return [sys.executable, *program]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={order.processes}", "--no-python"]
+    return [sys.executable, *launcher, sys.executable, *program]
+
+
+def _watch(
+    child: subprocess.Popen[bytes],
+    folder: Path,
+    patience: Patience,
+    on_iteration: Callable[[Mapping[str, Any]], None] | None,
+) -> str | None:
+    """Follow the stream until the child ends; why it is to be killed where it must be."""
+    started = progressed = time.monotonic()
+    offset, iterations = 0, 0
+    while True:
+        ended = child.poll() is not None
+        lines, offset = follow_stream(folder / STREAM, offset)
+        for line in lines:
+            iterations += "iteration" in line
+            if on_iteration is not None:
+                on_iteration(line)
+        now = time.monotonic()
+        progressed = now if lines else progressed
+        if ended:
+            return None
+        allowed = patience.stall if iterations else patience.start
+        if now - progressed > allowed:
+            return f"no progress for {allowed:.0f} s after {iterations} iterations"
+        if now - started > patience.limit:
+            return f"not done after {patience.limit:.0f} s and {iterations} iterations"
+        time.sleep(0.05)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child with everything that it started; nothing of it may outlive us."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _collect(folder: Path, returncode: int, hung: str | None, seconds: float) -> Run:
+    trace = provenance = None
+    error = _told(folder / ERROR)
+    try:
+        trace = read_stream(folder / STREAM) if (folder / STREAM).exists() else None
+        provenance = read_provenance(folder / PROVENANCE) if (folder / PROVENANCE).exists() else None
+    except AlignmentError as failure:
+        error = error or failure
+    done = f"{len(trace)} of {trace.planned} iterations" if trace else "no iteration"
+    hint = f"read {folder / OUTPUT}"
+    if hung:
+        error = RunError(f"the run was killed: {hung}", observed=done, hint=hint)
+    elif error is None and returncode != 0:
+        how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
+        error = RunError("the run crashed", observed=f"{how}, {done}", hint=hint)
+    elif error is None and (trace is None or provenance is None or not trace.complete):
+        error = RunError("the run ended before its end", observed=done, hint=hint)
+    return Run(trace, provenance, error, _tail(folder / OUTPUT), seconds)
+
+
+def _told(path: Path) -> AlignmentError | None:
+    """The reason that the child gave itself."""
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return RunError(str(document.pop("what")), **document)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return RunError("the run failed", where=path)
+
+
+def _tail(path: Path, lines: int = 40) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 16_384))
+        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])

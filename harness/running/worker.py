@@ -1,0 +1,59 @@
+"""The child process of a run: opens the device, builds the experiment, trains."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import signal
+import sys
+from pathlib import Path
+
+from harness.devices.choice import choose_device
+from harness.running.order import Order
+from harness.store.atomic import write_text
+from harness.values.errors import AlignmentError
+
+__all__ = ["ERROR", "ORDER", "main"]
+
+ORDER = "order.json"
+ERROR = "error.json"
+
+
+def main(folder: Path) -> int:
+    """Run the order that lies in a folder.
+
+    Returns:
+        0, or 2 where the run can't be made for a reason that ``error.json`` then tells.
+    """
+    _die_with_parent()
+    try:
+        _run(Order.read(folder / ORDER), folder)
+    except AlignmentError as error:
+        fields = ("what", "where", "observed", "allowed", "hint")
+        document = {name: None if (value := getattr(error, name)) is None else str(value) for name in fields}
+        write_text(folder / ERROR, json.dumps(document) + "\n")
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _die_with_parent() -> None:
+    """Linux ends this process when the one that watches it is killed; elsewhere it would run on."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _run(order: Order, folder: Path) -> None:
+    """The device is opened before anything of torch has run: the emulated one can't be afterwards."""
+    from harness.devices.opening import open_device
+    from harness.emulation import parse_fault
+
+    faults = tuple(parse_fault(text) for text in order.faults)
+    device = open_device(choose_device(order.device), order.profile, faults)
+
+    from harness.running.cases import find_case, load_config
+    from harness.running.experiment import run_experiment
+
+    case = find_case(order.config, order.options)
+    run_experiment(order, case, load_config(case.config, order.options), device, faults, folder)
