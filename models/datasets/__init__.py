@@ -1,0 +1,32 @@
+"""Where a case's images come from, and what happens to them before a model sees them."""
+
+from __future__ import annotations
+
+from models.datasets.cityscapes import CityscapesDataset
+from models.datasets.labels import CLASSES, IGNORE, PALETTE
+from models.datasets.sampler import Ticket, TicketSampler
+from models.datasets.scenes import SceneSet, draw_scene, write_scenes
+from models.datasets.transforms import (
+    LoadAnnotations,
+    LoadImageFromFile,
+    PackSegInputs,
+    PhotoMetricDistortion,
+    RandomCrop,
+)
+
+__all__ = [
+    "CLASSES",
+    "IGNORE",
+    "PALETTE",
+    "CityscapesDataset",
+    "LoadAnnotations",
+    "LoadImageFromFile",
+    "PackSegInputs",
+    "PhotoMetricDistortion",
+    "RandomCrop",
+    "SceneSet",
+    "Ticket",
+    "TicketSampler",
+    "draw_scene",
+    "write_scenes",
+]

@@ -1,0 +1,74 @@
+"""Generated scenes on disk: drawn once for each setting, whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import astuple
+from pathlib import Path
+
+from harness.values.errors import DataError
+from models.datasets.scenes import REVISION, SceneSet, write_scenes
+
+__all__ = ["cache_root", "cached_scenes"]
+
+_APPLICATION = "alignment-harness"
+
+
+def cache_root() -> Path:
+    """`$ALIGN_CACHE`, else `$XDG_CACHE_HOME/alignment-harness`, else `~/.cache/alignment-harness`."""
+    if chosen := os.environ.get("ALIGN_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / _APPLICATION
+
+
+def cached_scenes(scenes: SceneSet, split: str) -> Path:
+    """The folder of these scenes, drawn now unless it is there.
+
+    They are drawn into a folder of another name, which is renamed when the last file is written. So a folder with the
+    right name is whole, whenever the process was killed; and of two processes that draw at once, one comes first and
+    the other drops its own.
+
+    Args:
+        scenes: what to draw.
+        split: "train" or "val"; the two hold different scenes.
+
+    Returns:
+        A data root in the layout of Cityscapes.
+
+    Raises:
+        DataError: the cache can't be written.
+    """
+    digest = hashlib.sha256(repr((REVISION, split, *astuple(scenes))).encode()).hexdigest()[:16]
+    whole = cache_root() / f"scenes-{digest}"
+    if whole.is_dir():
+        return whole
+    try:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{whole.name}.partial-", dir=whole.parent))
+        try:
+            write_scenes(partial, scenes, split)
+            _settle(partial, whole)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            "Generated scenes can't be kept",
+            where=whole,
+            observed=error.strerror or error,
+            allowed="a folder that can be written",
+            hint="set ALIGN_CACHE to one",
+        ) from error
+    return whole
+
+
+def _settle(partial: Path, whole: Path) -> None:
+    partial.chmod(0o755)  # mkdtemp's 0700 would lock out the others who share this cache
+    try:
+        partial.rename(whole)
+    except OSError:
+        if not whole.is_dir():
+            raise

@@ -1,0 +1,92 @@
+"""Random brightness, contrast, saturation and hue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mmcv
+import numpy as np
+import numpy.typing as npt
+
+from models.registry import TRANSFORMS
+
+__all__ = ["PhotoMetricDistortion"]
+
+Image = npt.NDArray[np.uint8]
+
+_HUES = 180
+"""OpenCV's hues in 8 bits: half degrees' worth of a circle, 0–179."""
+
+
+@TRANSFORMS.register_module()
+@dataclass(frozen=True)
+class PhotoMetricDistortion:
+    """Changes colours, never places; each change with probability 1/2.
+
+    In this order: brightness · contrast (in half of the samples) · saturation · hue · contrast (in the other half).
+    After each, values are cut to 0–255 and rounded towards zero.
+
+    Source: Liu et al., "SSD: Single Shot MultiBox Detector" (arXiv:1512.02325), section 2.2, data augmentation, after
+    Howard (arXiv:1312.5402); the bounds are those of the segmentation field's training scripts.
+
+    Args:
+        brightness_delta: the largest shift, in grey levels.
+        contrast_range: lowest and highest factor.
+        saturation_range: lowest and highest factor.
+        hue_delta: the largest turn, both ways, in OpenCV's 180 hues.
+    """
+
+    brightness_delta: int = 32
+    contrast_range: tuple[float, float] = (0.5, 1.5)
+    saturation_range: tuple[float, float] = (0.5, 1.5)
+    hue_delta: int = 18
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, (H, W, 3) uint8 BGR."""
+        contrast_first = _coin()
+        image = self._brightness(sample["img"])
+        if contrast_first:
+            image = self._contrast(image)
+        image = self._hue(self._saturation(image))
+        if not contrast_first:
+            image = self._contrast(image)
+        return sample | {"img": image}
+
+    def _brightness(self, image: Image) -> Image:
+        if not _coin():
+            return image
+        return _scaled(image, shift=np.random.uniform(-self.brightness_delta, self.brightness_delta))
+
+    def _contrast(self, image: Image) -> Image:
+        return _scaled(image, factor=np.random.uniform(*self.contrast_range)) if _coin() else image
+
+    def _saturation(self, image: Image) -> Image:
+        if not _coin():
+            return image
+        hsv = mmcv.bgr2hsv(image)
+        hsv[..., 1] = _scaled(hsv[..., 1], factor=np.random.uniform(*self.saturation_range))
+        return _bgr(hsv)
+
+    def _hue(self, image: Image) -> Image:
+        if not _coin():
+            return image
+        hsv = mmcv.bgr2hsv(image)
+        turned = hsv[..., 0].astype(np.int16) + np.random.randint(-self.hue_delta, self.hue_delta + 1)
+        hsv[..., 0] = turned % _HUES
+        return _bgr(hsv)
+
+
+def _coin() -> bool:
+    return bool(np.random.randint(2))
+
+
+def _scaled(values: Image, factor: float = 1.0, shift: float = 0.0) -> Image:
+    scaled = values.astype(np.float32) * np.float32(factor) + np.float32(shift)
+    cut: Image = np.clip(scaled, 0, 255).astype(np.uint8)
+    return cut
+
+
+def _bgr(hsv: Image) -> Image:
+    image: Image = mmcv.hsv2bgr(hsv)
+    return image

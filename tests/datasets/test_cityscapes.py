@@ -1,0 +1,274 @@
+"""The data set: what is read, in which order, with which randomness, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate, worker_init_fn
+from torch.utils.data import DataLoader
+
+from harness.values.errors import DataError
+from models.datasets import CLASSES, CityscapesDataset, SceneSet, TicketSampler, write_scenes
+from models.registry import DATASETS
+
+PIPELINE = [
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadAnnotations"},
+    {"type": "RandomCrop", "crop_size": (32, 48), "cat_max_ratio": 0.75},
+    {"type": "RandomFlip", "prob": 0.5},
+    {"type": "PhotoMetricDistortion"},
+    {"type": "PackSegInputs"},
+]
+PLAIN = [PIPELINE[0], PIPELINE[1], PIPELINE[-1]]
+SCENES = {"count": 5, "height": 48, "width": 96, "seed": 3}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_scenes(tmp_path / "data", SceneSet(**SCENES), "train")
+    return tmp_path / "data"
+
+
+def images(root: Path) -> list[Path]:
+    return sorted((root / "leftImg8bit").rglob("*.png"))
+
+
+def labels(root: Path, kind: str = "labelTrainIds") -> list[Path]:
+    return sorted((root / "gtFine").rglob(f"*_{kind}.png"))
+
+
+def batches(
+    data: CityscapesDataset, workers: int, start: str | None = None, size: int = 2, seed: int = 7
+) -> list[dict]:
+    loader = DataLoader(
+        data,
+        batch_size=size,
+        sampler=TicketSampler(data, seed=seed),
+        num_workers=workers,
+        multiprocessing_context=start,
+        collate_fn=pseudo_collate,
+    )
+    return [batch for _, batch in zip(range(12 // size), loader, strict=False)]
+
+
+def same(ours: list[dict], theirs: list[dict]) -> bool:
+    flat = [
+        [
+            (image, label)
+            for batch in side
+            for image, label in zip(batch["inputs"], batch["data_samples"]["gt_sem_seg"], strict=True)
+        ]
+        for side in (ours, theirs)
+    ]
+    return len(flat[0]) == len(flat[1]) and all(
+        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(*flat, strict=True)
+    )
+
+
+def test_a_sample_is_packed_for_segmentation(root: Path) -> None:
+    data = DATASETS.build({"type": "CityscapesDataset", "data_root": str(root), "split": "train", "pipeline": PLAIN})
+    sample = data[0]
+    assert len(data) == 5
+    assert data.metainfo["classes"] == CLASSES
+    assert sample["inputs"].shape == (3, 48, 96)
+    assert sample["inputs"].dtype == torch.uint8
+    labels = sample["data_samples"]["gt_sem_seg"]
+    assert labels.shape == (48, 96)
+    assert labels.dtype == torch.uint8
+    assert sample["data_samples"]["img_path"] == str(images(root)[0])
+    expected = cv2.imread(str(images(root)[0]))
+    assert np.array_equal(sample["inputs"].numpy(), expected.transpose(2, 0, 1))
+
+
+def test_the_order_is_that_of_the_paths(root: Path) -> None:
+    data = CityscapesDataset(root)
+    assert [data[i]["img_path"] for i in range(len(data))] == [str(path) for path in images(root)]
+
+
+def test_label_ids_stand_in_for_missing_train_ids(root: Path) -> None:
+    with_train_ids = CityscapesDataset(root, pipeline=PLAIN)[1]["data_samples"]["gt_sem_seg"]
+    for path in labels(root):
+        path.unlink()
+    data = CityscapesDataset(root, pipeline=PLAIN)
+    assert data[1]["data_samples"]["seg_map_path"].endswith("_labelIds.png")
+    assert torch.equal(data[1]["data_samples"]["gt_sem_seg"], with_train_ids)
+
+
+def test_generated_scenes_are_drawn_once(cache: Path) -> None:
+    first = CityscapesDataset(scenes=SCENES, pipeline=PLAIN)
+    drawn = {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")}
+    second = CityscapesDataset(scenes=SCENES, pipeline=PLAIN)
+    assert first.metainfo["generated"]
+    assert len(drawn) == 15
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")} == drawn
+    assert torch.equal(first[4]["inputs"], second[4]["inputs"])
+    assert [path.name for path in cache.iterdir()] == [first.data_root.name]
+
+
+def test_splits_and_settings_have_folders_of_their_own() -> None:
+    roots = {
+        CityscapesDataset(split=split, scenes=SCENES | change).data_root
+        for split in ("train", "val")
+        for change in ({}, {"seed": 4}, {"count": 4}, {"width": 100})
+    }
+    assert len(roots) == 8
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_batches_do_not_depend_on_the_workers(root: Path, start: str) -> None:
+    data = CityscapesDataset(root, pipeline=PIPELINE)
+    alone = batches(data, workers=0)
+    assert same(alone, batches(data, workers=2, start=start))
+
+
+def test_batches_follow_the_seed_and_nothing_else(root: Path) -> None:
+    data = CityscapesDataset(root, pipeline=PIPELINE)
+    first = batches(data, workers=0)
+    np.random.seed(99)
+    before = np.random.get_state()[1].tolist()
+    assert same(first, batches(data, workers=0))
+    assert np.random.get_state()[1].tolist() == before
+    assert not same(first, batches(data, workers=0, seed=8))
+
+
+def test_the_same_image_is_augmented_anew_each_time(root: Path) -> None:
+    data = CityscapesDataset(root, pipeline=PIPELINE)
+    seen: dict[str, list[torch.Tensor]] = {}
+    for batch in batches(data, workers=0, size=1):
+        seen.setdefault(batch["data_samples"]["img_path"][0], []).append(batch["inputs"][0])
+    again = [images for images in seen.values() if len(images) > 1]
+    assert again
+    assert all(not torch.equal(images[0], images[1]) for images in again)
+
+
+def test_two_ranks_see_what_one_sees(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = CityscapesDataset(root)
+    alone = iter(TicketSampler(data, seed=1))
+    expected = [next(alone) for _ in range(20)]
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr("models.datasets.sampler.get_dist_info", lambda rank=rank: (rank, 2))
+        mine = iter(TicketSampler(data, seed=1))
+        shares.append([next(mine) for _ in range(10)])
+    assert [ticket for pair in zip(*shares, strict=True) for ticket in pair] == expected
+    assert sorted(ticket.index for ticket in expected[:5]) == list(range(5))
+
+
+def test_a_plain_index_uses_the_generators_as_they_stand(root: Path) -> None:
+    data = CityscapesDataset(root, pipeline=PIPELINE)
+    worker_init_fn(0, 1, 0, seed=5)
+    first = data[0]["inputs"]
+    assert not torch.equal(first, data[0]["inputs"])
+    worker_init_fn(0, 1, 0, seed=5)
+    assert torch.equal(first, data[0]["inputs"])
+
+
+def refused(root: Path, message: str) -> DataError:
+    with pytest.raises(DataError, match=message) as caught:
+        CityscapesDataset(root, pipeline=PLAIN)[0]
+    return caught.value
+
+
+def test_a_missing_root_is_never_generated(tmp_path: Path, cache: Path) -> None:
+    error = refused(tmp_path / "nowhere", "The data set isn't there")
+    assert str(tmp_path / "nowhere") in str(error)
+    assert not cache.exists()
+
+
+def test_a_missing_split(root: Path) -> None:
+    with pytest.raises(DataError, match="The data set isn't there"):
+        CityscapesDataset(root, split="val")
+    with pytest.raises(DataError, match="no such split"):
+        CityscapesDataset(root, split="test")
+
+
+def test_an_empty_split(root: Path) -> None:
+    for path in images(root):
+        path.unlink()
+    refused(root, "A split has no images")
+
+
+def test_an_image_without_labels(root: Path) -> None:
+    for kind in ("labelTrainIds", "labelIds"):
+        labels(root, kind)[0].unlink()
+    assert refused(root, "An image has no label map").where == images(root)[0]
+
+
+def test_labels_of_another_size(root: Path) -> None:
+    cv2.imwrite(str(labels(root)[0]), np.zeros((48, 95), np.uint8))
+    assert refused(root, "doesn't fit its image").observed == (48, 95)
+
+
+def test_labels_with_three_channels(root: Path) -> None:
+    cv2.imwrite(str(labels(root)[0]), np.zeros((48, 96, 3), np.uint8))
+    refused(root, "doesn't fit its image")
+
+
+@pytest.mark.parametrize(("kind", "stranger"), [("labelTrainIds", 19), ("labelIds", 34)])
+def test_labels_that_cityscapes_does_not_have(root: Path, kind: str, stranger: int) -> None:
+    if kind == "labelIds":
+        for path in labels(root):
+            path.unlink()
+    cv2.imwrite(str(labels(root, kind)[0]), np.full((48, 96), stranger, np.uint8))
+    assert f"[{stranger}], 4608 pixels" in str(refused(root, "ids that Cityscapes doesn't have"))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5, -1])
+def test_a_picture_that_is_cut_short(root: Path, keep: float) -> None:
+    for path in (images(root)[0], labels(root)[0]):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * keep) if keep == 0.5 else int(keep)])
+        refused(root, "cut short")
+        path.write_bytes(whole)
+    CityscapesDataset(root, pipeline=PLAIN)[0]
+
+
+def test_a_picture_with_a_damaged_byte(root: Path) -> None:
+    content = bytearray(images(root)[0].read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    images(root)[0].write_bytes(content)
+    refused(root, "can't be decoded")
+
+
+def test_a_picture_that_vanished(root: Path) -> None:
+    data = CityscapesDataset(root, pipeline=PLAIN)
+    images(root)[0].unlink()
+    with pytest.raises(DataError, match="can't be read"):
+        data[0]
+
+
+def test_a_picture_of_sixteen_bits(root: Path) -> None:
+    cv2.imwrite(str(labels(root)[0]), np.zeros((48, 96), np.uint16))
+    refused(root, "wrong depth")
+
+
+def test_an_error_in_a_worker_keeps_its_type(root: Path) -> None:
+    data = CityscapesDataset(root, pipeline=PLAIN)
+    images(root)[0].unlink()
+    with pytest.raises(DataError, match="can't be read"):
+        batches(data, workers=1)
+
+
+@pytest.mark.parametrize(
+    "scenes", [{"count": 0}, {"height": 31}, {"width": 5000}, {"seed": 1.5}, {"size": 3}, {"count": True}]
+)
+def test_scenes_that_cannot_be_drawn(scenes: dict) -> None:
+    with pytest.raises(DataError):
+        CityscapesDataset(scenes=scenes)
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="can't be kept"):
+        CityscapesDataset(scenes=SCENES)
