@@ -1,0 +1,92 @@
+"""ResNetV1c: ResNet with a deep stem, dilated to an output stride of 8.
+
+Source: He et al., 1512.03385, table 1; the three 3×3 convolutions of the stem: He et al., 1812.01187, section 4.2 (ResNet-C);
+dilation in place of stride: Chen et al., DeepLabv3 (1706.05587), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.values.errors import ModelError
+from models.checkpoint import load_backbone
+from models.layers import kaiming_init
+from models.registry import MODELS
+from models.residual import BasicBlock, Bottleneck, Residual, stack
+
+__all__ = ["ResNetV1c"]
+
+_DEPTHS: Final[dict[int, tuple[type[Residual], tuple[int, int, int, int]]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
+
+
+@MODELS.register_module()
+class ResNetV1c(nn.Module):
+    """Image → the features of four stages.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        strides: of the four stages.
+        dilations: of the four stages.
+        contract_dilation: whether the first block of a dilated stage has half its dilation, which softens gridding.
+        checkpoint: a file with pretrained weights of this backbone.
+
+    Raises:
+        ModelError: the depth isn't one of these, not four stages, or the checkpoint doesn't fit.
+    """
+
+    def __init__(
+        self,
+        depth: int = 50,
+        strides: Sequence[int] = (1, 2, 1, 1),
+        dilations: Sequence[int] = (1, 1, 2, 4),
+        *,
+        contract_dilation: bool = True,
+        checkpoint: str | None = None,
+    ) -> None:
+        super().__init__()
+        if depth not in _DEPTHS:
+            raise ModelError("no such ResNet", where="backbone.depth", observed=depth, allowed=sorted(_DEPTHS))
+        for field, values in (("strides", strides), ("dilations", dilations)):
+            if len(values) != 4:
+                raise ModelError(
+                    "a ResNet has four stages", where=f"backbone.{field}", observed=values, allowed="four numbers"
+                )
+        block, blocks = _DEPTHS[depth]
+        self.stem = nn.Sequential(
+            *(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)),
+        )
+        channels = 64
+        for stage, (count, stride, dilation) in enumerate(zip(blocks, strides, dilations, strict=True)):
+            width = 64 * 2**stage
+            first = dilation // 2 if contract_dilation and dilation > 1 else dilation
+            layer = stack(block, channels, width, count, stride=stride, dilation=dilation, first_dilation=first)
+            self.add_module(f"layer{stage + 1}", layer)
+            channels = width * block.expansion
+        self.out_channels = tuple(64 * 2**stage * block.expansion for stage in range(4))
+        kaiming_init(self)
+        if checkpoint is not None:
+            load_backbone(self, checkpoint)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) → the four stages' features; at depth 50 and the default strides and dilations.
+
+        (N, 256, H/4, W/4), (N, 512, H/8, W/8), (N, 1024, H/8, W/8), (N, 2048, H/8, W/8).
+        """
+        x = F.max_pool2d(self.stem(x), kernel_size=3, stride=2, padding=1)
+        features = []
+        for stage in range(1, 5):
+            x = self.get_submodule(f"layer{stage}")(x)
+            features.append(x)
+        return tuple(features)
