@@ -82,8 +82,8 @@ def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) ->
 
     Args:
         healthy: (k, …) values of k runs.
-        resolution: (…) absolute size below which a value is rounding noise of something larger; a deviation is relative
-            to the value or to this, whichever is larger.
+        resolution: (…) absolute size below which a value is rounding noise of something larger: there a deviation is
+            relative to this size, and σ is at least as large.
 
     Returns:
         The spread, of shape (…).
@@ -96,9 +96,10 @@ def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) ->
     largest = np.abs(healthy).max(initial=0.0)
     scale = np.maximum(np.maximum(np.abs(mean), resolution), max(FLOAT32_RESOLUTION * largest, np.finfo(float).tiny))
     sigma = np.where(logarithmic, logs.std(axis=0, ddof=1), healthy.std(axis=0, ddof=1) / scale)
+    known = np.asarray(resolution) / scale
     return Spread(
         center=np.where(logarithmic, np.exp(logs.mean(axis=0)), mean),
-        sigma=np.maximum(sigma, FLOAT32_RESOLUTION),
+        sigma=np.maximum(sigma, np.where(logarithmic, FLOAT32_RESOLUTION, np.maximum(known, FLOAT32_RESOLUTION))),
         repeats=repeats,
         logarithmic=logarithmic,
         scale=scale,

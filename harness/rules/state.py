@@ -71,6 +71,7 @@ def _judge_tensors(
     values = _aligned(candidate, reference)
     violated = ~(np.abs(spread.deviation(values)) <= allowed)
     kinds = np.array([name.partition("/")[0] for name in reference.names])
+    relative_bound = spread.as_relative(allowed)
     findings = []
     for kind in dict.fromkeys(kinds.tolist()):
         columns = np.flatnonzero(kinds == kind)
@@ -88,8 +89,7 @@ def _judge_tensors(
             for column in failing
         ]
         if not len(failing):
-            bounds = spread.as_relative(allowed[:, columns])
-            findings.append(_all_well(kind, len(columns), float(bounds.min()), tier))
+            findings.append(_all_well(kind, relative_bound[:, columns], tier))
     return findings
 
 
@@ -134,7 +134,13 @@ def _column(spread: Spread, column: int) -> Spread:
     )
 
 
-def _all_well(kind: str, tensors: int, smallest: float, tier: str) -> Finding:
+def _all_well(kind: str, bounds: FloatArray, tier: str) -> Finding:
+    """No tensor of a kind violates its bounds (S, P): well, unless there was none to look at."""
     what = _KINDS.get(kind, kind)
-    message = f"the norms of {tensors} {what} tensors stay within their bounds; the tightest is {percent(smallest)}"
+    if not bounds.size:
+        return Finding(RULE, Outcome.INCONCLUSIVE, f"{kind}/*", f"no {what} to judge", tier=tier)
+    smallest = float(bounds.min())
+    message = (
+        f"the norms of {bounds.shape[1]} {what} tensors stay within their bounds; the tightest is {percent(smallest)}"
+    )
     return Finding(RULE, Outcome.PASS, f"{kind}/*", message, smallest_detectable=smallest, tier=tier)

@@ -1,0 +1,110 @@
+"""Verdicts: what the findings add up to, and the negative controls that no gate may open for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harness.judge import judge
+from harness.values.errors import BaselineError
+from harness.values.verdict import Outcome, Status
+
+
+def judged(make, trace, baseline=None, **changes):
+    return judge(baseline or make.baseline(), trace, make.provenance(**changes))
+
+
+def test_a_healthy_run_passes_at_the_tightest_tier(make):
+    verdict = judged(make, make.trace(77))
+    assert verdict.status is Status.PASS
+    assert verdict.aligned_tier == "fp32"
+    assert "would have been seen" in verdict.reason
+    assert verdict.legacy.verdict == "pass"
+
+
+def test_a_run_of_lower_precision_passes_at_its_own_tier(make):
+    verdict = judged(make, make.trace(77, noise=1e-3))
+    assert verdict.status is Status.PASS
+    assert verdict.aligned_tier == "tf32"
+    assert "not at fp32" in verdict.reason
+
+
+def test_the_gate_holds_to_the_demanded_tier(make):
+    verdict = judge(make.baseline(), make.trace(77, noise=1e-3), make.provenance(), tier="fp32")
+    assert verdict.status is Status.FAIL
+
+
+def test_healthy_runs_of_unseen_seeds_are_not_failed(make):
+    baseline = make.baseline()
+    failures = sum(judged(make, make.trace(1000 + seed), baseline).status is not Status.PASS for seed in range(200))
+    assert failures <= 1
+
+
+def test_a_demanded_tier_that_the_baseline_lacks_is_an_error(make):
+    with pytest.raises(BaselineError, match="demanded precision tier"):
+        judge(make.baseline(), make.trace(77), make.provenance(), tier="bf16")
+
+
+def test_another_experiment_is_inconclusive_and_says_why(make):
+    verdict = judged(make, make.trace(77), seed=1)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "seed is 0 on the reference and 1 on the candidate" in verdict.reason
+
+
+def test_a_violation_names_rule_and_iteration(make):
+    trace = make.trace(77)
+    values = trace.signals["bn_var_norm"].copy()
+    values[6:] *= 1.5
+    verdict = judged(make, make.with_signal(trace, "bn_var_norm", values))
+    assert verdict.status is Status.FAIL
+    assert verdict.reason.startswith("state: bn_var_norm is ")
+    assert "% above the reference at iteration 6, where healthy runs stay within" in verdict.reason
+    assert verdict.findings[0].status is Outcome.FAIL
+
+
+def test_a_lower_loss_fails_where_the_legacy_rule_passes(make):
+    trace = make.trace(77)
+    verdict = judged(make, make.with_signal(trace, "loss", trace.loss * 0.6))
+    assert verdict.status is Status.FAIL
+    assert verdict.legacy.verdict == "pass"
+
+
+def shuffled(make, trace):
+    return make.with_signal(trace, "loss", np.random.default_rng(0).permutation(trace.loss))
+
+
+def one_wild(make, trace):
+    return make.with_signal(trace, "loss", np.where(trace.iterations == 12, 1000.0, trace.loss))
+
+
+CONTROLS = {
+    "shuffled": shuffled,
+    "two per cent above": lambda make, trace: make.with_signal(trace, "loss", trace.loss * 1.02),
+    "one iteration at 1000": one_wild,
+    "last iteration infinite": lambda make, trace: make.with_signal(trace, "loss", np.append(trace.loss[:-1], np.inf)),
+    "frozen": lambda make, trace: make.with_signal(trace, "loss", np.full(30, trace.loss[0])),
+    "all zero": lambda make, trace: make.with_signal(trace, "loss", np.zeros(30)),
+    "all NaN": lambda make, trace: make.with_signal(trace, "loss", np.full(30, np.nan)),
+    "negated": lambda make, trace: make.with_signal(trace, "loss", -trace.loss),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_negative_controls_fail(make, control):
+    assert judged(make, CONTROLS[control](make, make.trace(77))).status is Status.FAIL
+
+
+def test_a_run_that_is_cut_short_is_an_error(make):
+    trace = make.trace(77, iterations=12)
+    cut = dataclasses.replace(trace, planned=30, complete=False)
+    assert judged(make, cut).status is Status.ERROR
+
+
+def test_the_reference_against_itself_passes(make):
+    baseline = make.baseline()
+    assert judged(make, baseline.tiers["fp32"][0], baseline).status is Status.PASS
+
+
+@pytest.mark.parametrize(("status", "code"), [("PASS", 0), ("FAIL", 1), ("ERROR", 2), ("INCONCLUSIVE", 3)])
+def test_exit_codes(status, code):
+    assert Status(status).exit_code == code
