@@ -7,6 +7,7 @@ PSPNet (1612.01105), section 3.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -44,9 +45,7 @@ class FCNHead(DecodeHead):
     ) -> None:
         super().__init__(in_channels, channels, **settings)
         widths = [self.in_channels] + [channels] * num_convs
-        self.convs = nn.Sequential(
-            *(ConvModule(before, after, kernel_size) for before, after in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.convs = nn.Sequential(*(ConvModule(before, after, kernel_size) for before, after in pairwise(widths)))
         self.conv_cat = ConvModule(self.in_channels + widths[-1], channels, kernel_size) if concat_input else None
         kaiming_init(self)
         self.init_classifier()

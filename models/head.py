@@ -28,8 +28,8 @@ class DecodeHead(nn.Module):
         in_channels: of the selected features, one number or one for each.
         channels: of the features that are classified.
         in_index: which of the backbone's stages are selected.
-        input_transform: None, one stage; "multiple_select", several as they are; "resize_concat", several, resized to the
-            first of them and concatenated.
+        input_transform: None, one stage; "multiple_select", several as they are; "resize_concat", several, resized to
+            the first of them and concatenated.
         num_classes: how many classes.
         dropout_ratio: how many of the channels that are classified are dropped in training, 0 … 1.
         align_corners: whether resizing takes the corner pixels' centres as the image's corners.
@@ -73,7 +73,7 @@ class DecodeHead(nn.Module):
         self.in_index = _numbers(in_index)
         self.feature_channels = _numbers(in_channels)
         single = input_transform is None
-        if len(self.in_index) != len(self.feature_channels) or single and len(self.in_index) != 1:
+        if len(self.in_index) != len(self.feature_channels) or (single and len(self.in_index) != 1):
             raise ModelError(
                 "channels and stages don't pair up",
                 where=f"{kind}.in_channels",
@@ -120,7 +120,8 @@ class DecodeHead(nn.Module):
             `loss_ce`, as it enters the sum, and `acc_seg`, percent.
         """
         logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=self.align_corners)
-        return {self.loss_decode.name: self.loss_decode(logits, labels), "acc_seg": pixel_accuracy(logits, labels)}
+        name = str(self.loss_decode.name)
+        return {name: self.loss_decode(logits, labels), "acc_seg": pixel_accuracy(logits, labels)}
 
 
 def _numbers(value: int | Sequence[int]) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Attention with few keys: the form that ANN's pyramid blocks and OCR's object attention share.
 
-Source: Wang et al., "Non-local Neural Networks" (1711.07971), eq. 1–3 (embedded Gaussian), scaled by 1/√C as in Vaswani et al.
-(1706.03762), eq. 1. A query of every pixel meets S keys, S far below the number of pixels: pooled ones in ANN, classes
-in OCR.
+Source: Wang et al., "Non-local Neural Networks" (1711.07971), eq. 1–3 (embedded Gaussian), scaled by 1/√C as in Vaswani
+et al. (1706.03762), eq. 1. A query of every pixel meets S keys, S far below the number of pixels: pooled ones in ANN,
+classes in OCR.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def build_part(config: Mapping[str, object], where: str) -> nn.Module:
     if not isinstance(config, Mapping) or "type" not in config:
         raise ModelError("a part's config is a dict with a type", where=where, observed=config, allowed=sorted(kinds))
     settings = {key: value for key, value in config.items() if key != "type"}
-    kind = config["type"] if inspect.isclass(config["type"]) else kinds.get(str(config["type"]))
+    kind: type | None = config["type"] if inspect.isclass(config["type"]) else kinds.get(str(config["type"]))
     if kind is None:
         raise ModelError("no such part", where=f"{where}.type", observed=config["type"], allowed=sorted(kinds))
     names = _settings_of(kind)
@@ -38,7 +38,8 @@ def build_part(config: Mapping[str, object], where: str) -> nn.Module:
         )
     for name in (name for name, required in names.items() if required and name not in settings):
         raise ModelError(f"{kind.__name__} needs this setting", where=f"{where}.{name}", observed="nothing")
-    return kind(**settings)  # type: ignore[no-any-return]
+    part: nn.Module = kind(**settings)
+    return part
 
 
 def _settings_of(kind: type) -> dict[str, bool]:

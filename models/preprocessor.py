@@ -50,7 +50,7 @@ class SegDataPreProcessor(BaseDataPreprocessor):  # type: ignore[misc]  # mmengi
         self.pad_val = pad_val
         self.seg_pad_val = seg_pad_val
 
-    def forward(self, data: Mapping[str, Any], training: bool = False) -> dict[str, Any]:  # noqa: ARG002  # mmengine's
+    def forward(self, data: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
         """A collated batch → what the model's `forward` takes.
 
         Args:
@@ -74,7 +74,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):  # type: ignore[misc]  # mmengi
     def _image(self, image: Tensor) -> Tensor:
         if self.bgr_to_rgb:
             image = image.flip(0)
-        return (image.to(self.mean.dtype) - self.mean) / self.std
+        normal: Tensor = (image.to(self.mean.dtype) - self.mean) / self.std
+        return normal
 
     def _stack(self, items: Sequence[Tensor], fill: float) -> Tensor:
         if self.size is not None:

@@ -1,7 +1,7 @@
 """Where mmengine finds this project's models, data sets and transforms.
 
-A config that says `default_scope = "models"` reaches them by their plain names: mmengine imports `<scope>.registry` on its
-own, which is why the scope is named after this package.
+A config that says `default_scope = "models"` reaches them by their plain names: mmengine imports `<scope>.registry` on
+its own, which is why the scope is named after this package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two residual blocks that ResNet and HRNet are made of.
 
-Source: He et al., "Deep Residual Learning for Image Recognition" (1512.03385), section 3.3 and figure 5; the stride sits
-on the 3×3 convolution (ResNet v1.5).
+Source: He et al., "Deep Residual Learning for Image Recognition" (1512.03385), section 3.3 and figure 5; the stride
+sits on the 3×3 convolution (ResNet v1.5).
 """
 
 from __future__ import annotations

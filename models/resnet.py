@@ -1,7 +1,7 @@
 """ResNetV1c: ResNet with a deep stem, dilated to an output stride of 8.
 
-Source: He et al., 1512.03385, table 1; the three 3×3 convolutions of the stem: He et al., 1812.01187, section 4.2 (ResNet-C);
-dilation in place of stride: Chen et al., DeepLabv3 (1706.05587), section 3.
+Source: He et al., 1512.03385, table 1; the three 3×3 convolutions of the stem: He et al., 1812.01187, section 4.2
+(ResNet-C); dilation in place of stride: Chen et al., DeepLabv3 (1706.05587), section 3.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
         backbone: config of the backbone.
         decode_head: config of the head, or of a cascade of heads, each of which sees the logits of the one before.
         auxiliary_head: config of a head that is added in training alone.
-        norm_cfg: `dict(type="BN")`, or `dict(type="SyncBN")`: over all devices of a distributed job, and plain outside one.
+        norm_cfg: `dict(type="BN")`, or `dict(type="SyncBN")`: over all devices of a distributed job, plain outside one.
         data_preprocessor: config of the preprocessor.
 
     Raises:
@@ -65,7 +65,7 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
     def forward(
         self, inputs: Tensor, data_samples: Mapping[str, Tensor] | None = None, mode: str = "tensor"
     ) -> dict[str, Tensor] | Tensor:
-        """mmengine's entry.
+        """What mmengine calls.
 
         Args:
             inputs: (N, 3, H, W), normalised.
@@ -106,17 +106,15 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
             `decode.loss_ce`, `decode.acc_seg` (`decode_0.…`, `decode_1.…` for a cascade), `aux.loss_ce`, `aux.acc_seg`.
         """
         features = self.backbone(images)
-        first, *refining = self.cascade
-        losses = {"decode": first.losses(first(features), labels)}
-        if refining:
-            losses = {"decode_0": losses["decode"]}
-        previous: DecodeHead = first
-        for i, head in enumerate(refining, start=1):
-            # The field's cascade runs the previous head again, so that its batch norms move twice an iteration and its
-            # dropout is drawn twice; no gradient is cut.
-            logits = previous(features) if i == 1 else previous(features, logits)
-            losses[f"decode_{i}"] = head.losses(head(features, logits), labels)
-            previous = head
+        heads = self.cascade
+        names = [f"decode_{i}" for i in range(len(heads))] if len(heads) > 1 else ["decode"]
+        losses = {names[0]: heads[0].losses(heads[0](features), labels)}
+        logits: Tensor | None = None
+        for before, head, name in zip(heads, heads[1:], names[1:], strict=False):
+            # The field's cascade runs the head before once more, so that its batch norms move twice an iteration and
+            # its dropout is drawn twice; no gradient is cut.
+            logits = before(features) if logits is None else before(features, logits)
+            losses[name] = head.losses(head(features, logits), labels)
         if self.auxiliary_head is not None:
             losses["aux"] = self.auxiliary_head.losses(self.auxiliary_head(features), labels)
         return {f"{head}.{name}": value for head, values in losses.items() for name, value in values.items()}
@@ -130,7 +128,7 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
                 observed=config["type"],
                 allowed="a head that refines the logits before it" if refines else "a head that needs no logits",
             )
-        stages: tuple[int, ...] = self.backbone.out_channels
+        stages: tuple[int, ...] = self.backbone.out_channels  # type: ignore[assignment]  # a backbone's attribute
         if any(not -len(stages) <= index < len(stages) for index in head.in_index):
             raise ModelError(
                 "the backbone has no such stage",

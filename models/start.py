@@ -1,9 +1,9 @@
 """Start weights that are the same bytes on every machine, numpy and torch, and a digest that proves it.
 
-A tensor's values depend on the seed, its name and its shape alone, so that a model written elsewhere starts from the same
-weights where its names are the same. Draws are uniform: 24 bits from a counter-based integer generator, times a bound
-whose only inexact steps are a quotient and a square root, which IEEE 754 rounds correctly everywhere; no logarithm,
-cosine or power of the platform's library takes part.
+A tensor's values depend on the seed, its name and its shape alone, so that a model written elsewhere starts from the
+same weights where its names are the same. Draws are uniform: 24 bits from a counter-based integer generator, times a
+bound whose only inexact steps are a quotient and a square root, which IEEE 754 rounds correctly everywhere; no
+logarithm, cosine or power of the platform's library takes part.
 
 Source: the generator is SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014,
 figure 16); the bound is that of He et al. (1502.01852), eq. 10, for a uniform distribution: √(6 / fan-in).
@@ -116,7 +116,8 @@ def _unit_columns(seed: int, name: str, shape: tuple[int, ...]) -> npt.NDArray[n
     """Draws of length 1 along the second axis; the squares add up in integers, so in any order to the same sum."""
     draws = _draws(seed, name, math.prod(shape)).reshape(shape)
     lengths = np.sqrt((draws * draws).sum(axis=1, keepdims=True).astype(np.float64))
-    return (draws / lengths).astype(np.float32)
+    unit: npt.NDArray[np.float32] = (draws / lengths).astype(np.float32)
+    return unit
 
 
 def _draws(seed: int, name: str, count: int) -> npt.NDArray[np.int64]:

@@ -13,4 +13,3 @@ log_processor = dict(by_epoch=False)
 log_level = "INFO"
 load_from = None
 resume = False
-randomness = dict(seed=0)

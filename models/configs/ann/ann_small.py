@@ -4,6 +4,7 @@ _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/schedules/schedule_40k.py",
 ]
+model = dict(data_preprocessor=dict(mean=[128.0] * 3, std=[64.0] * 3))
 optim_wrapper = dict(optimizer=dict(lr=0.001))
 alignment = dict(
     iterations=30,

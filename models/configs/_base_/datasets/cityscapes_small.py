@@ -20,4 +20,3 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-model = dict(data_preprocessor=dict(mean=[128.0] * 3, std=[64.0] * 3))
