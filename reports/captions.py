@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reports.curves import Curve
@@ -14,7 +16,7 @@ def heading(curve: Curve) -> str:
     """The drawing's finding as a headline."""
     if curve.allowed is None:
         return f"The {curve.signal}, not judged"
-    if curve.violation is not None:
+    if curve.violation is not None and curve.violation.iteration != curve.first_not_finite:
         return f"The {curve.signal} leaves its envelope at iteration {curve.violation.iteration}"
     if curve.first_not_finite is not None:
         return f"The {curve.signal} is not finite at iteration {curve.first_not_finite}"
@@ -51,6 +53,8 @@ def description(curve: Curve) -> str:
 def _closest(curve: Curve) -> str:
     if curve.violation is not None:
         found = curve.violation
+        if found.observed is None or found.allowed is None or not math.isfinite(found.observed):
+            return ""  # the next sentence says it
         return (
             f"At iteration {found.iteration} it is {relative(found.observed, signed=True)} off the reference, "
             f"{multiple(found.observed, found.allowed)} the {relative(found.allowed)} allowed there."
@@ -58,7 +62,7 @@ def _closest(curve: Curve) -> str:
     if curve.deviation is None:
         return "There is no reference to compare with."
     if curve.allowed is None:
-        return "Nothing was judged: the two sides are shown as they are."
+        return ""
     with np.errstate(all="ignore"):
         use = np.abs(curve.deviation) / curve.allowed
     if not np.isfinite(use).any():

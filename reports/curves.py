@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.values.baseline import Baseline
 from harness.values.result import Result
 from harness.values.trace import FloatArray, IntArray
-from harness.values.verdict import Envelope, Finding
+from harness.values.verdict import Envelope, Finding, Verdict
 
 __all__ = ["Curve", "curves_of"]
 
@@ -75,18 +74,17 @@ def curves_of(result: Result) -> tuple[Curve, ...]:
     return tuple(_unjudged(result, name) for name in ("loss", *result.trace.components))
 
 
-def _rank(signal: str) -> tuple[int, str]:
+def _rank(signal: str) -> int:
     if signal == "loss":
-        return 0, signal
+        return 0
     if signal.rpartition(".")[2].startswith("loss_"):
-        return 1, signal
-    return (2 if signal == "grad_norm" else 3), signal
+        return 1
+    return 2 if signal == "grad_norm" else 3
 
 
 def _judged(result: Result, envelope: Envelope) -> Curve:
     about = [finding for finding in result.verdict.findings if finding.signal == envelope.signal]
     seen = [finding.smallest_detectable for finding in about if finding.smallest_detectable is not None]
-    violations = [f for f in result.verdict.violations if f.signal == envelope.signal and f.iteration is not None]
     last = int(envelope.iterations[-1]) + 1
     keep = _kept(envelope)
     return Curve(
@@ -98,10 +96,16 @@ def _judged(result: Result, envelope: Envelope) -> Curve:
         allowed=envelope.allowed[keep],
         planned=max(result.trace.planned, last) if result.trace is not None else last,
         complete=result.trace is None or result.trace.complete,
-        violation=violations[0] if violations else None,
+        violation=_first_violation(result.verdict, envelope.signal),
         smallest_detectable=min(seen, default=None),
         total=len(envelope.iterations),
     )
+
+
+def _first_violation(verdict: Verdict, signal: str) -> Finding | None:
+    """At the first iteration that violates a rule, the finding that says by how much where one does."""
+    about = [each for each in verdict.violations if each.signal == signal and each.iteration is not None]
+    return min(about, key=lambda each: (each.iteration, each.allowed is None), default=None)
 
 
 def _kept(envelope: Envelope) -> IntArray:
@@ -127,7 +131,7 @@ def _unjudged(result: Result, signal: str) -> Curve:
         tier="",
         iterations=iterations,
         candidate=trace.signals[signal][::step],
-        center=_center(result.baseline, signal, iterations) if result.baseline is not None else None,
+        center=_center(result, signal, iterations),
         allowed=None,
         planned=max(trace.planned, int(trace.iterations[-1]) + 1),
         complete=trace.complete,
@@ -137,9 +141,12 @@ def _unjudged(result: Result, signal: str) -> Curve:
     )
 
 
-def _center(baseline: Baseline, signal: str, iterations: IntArray) -> FloatArray | None:
-    """(T,) mean of the tightest tier's runs at these iterations; NaN where they have none."""
-    runs = next(iter(baseline.tiers.values()))
+def _center(result: Result, signal: str, iterations: IntArray) -> FloatArray | None:
+    """(T,) mean of the reference's runs at these iterations; NaN where they have none."""
+    if result.baseline is None:
+        return None
+    tiers = result.baseline.tiers
+    runs = tiers.get(result.verdict.demanded_tier) or next(iter(tiers.values()))
     if any(signal not in run.signals for run in runs):
         return None
     known = runs[0].iterations

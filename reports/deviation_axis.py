@@ -10,7 +10,8 @@ import numpy as np
 from harness.values.trace import FloatArray
 from reports import theme, wording
 from reports.curves import Curve
-from reports.value_axis import FEW, name_line, title
+from reports.line_names import LineName, name_lines
+from reports.value_axis import FEW, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,12 +24,12 @@ _DECADES = 12  # shown at most: rounding ends sixteen decades below one
 def deviation_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     """Draw |candidate ÷ reference − 1| on a log scale over the region that healthy runs stay in.
 
-    Deviations beyond what is allowed are drawn as diamonds: the shape says it without the colour. A deviation of zero
-    lies on the lower edge, one that is not a number on the upper.
+    Deviations beyond what is allowed are diamonds: the shape says it without the colour. A deviation of zero lies on
+    the lower edge; one that is not finite is a cross on the upper.
 
     Args:
         panel: to draw on.
-        curve: the signal; it has a center and bounds.
+        curve: the signal; without center or bounds nothing is drawn.
         line: width of the candidate's line, in CSS pixels.
         named: whether the lines are named at their right end.
     """
@@ -39,49 +40,39 @@ def deviation_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> No
         return
     at, size = curve.iterations.astype(np.float64), np.abs(deviation)
     low, high = _limits(size, allowed)
-    shown = np.where(np.isnan(size), high, np.clip(size, low, high))
-    bound = np.clip(np.where(np.isnan(allowed), low, allowed), low, high)
+    broken = ~np.isfinite(size)
+    over = ~broken & ~(size <= allowed)
+    shown = np.where(broken, np.nan, np.clip(size, low, high))
+    edges, bound = _to_the_edges(at, np.clip(np.where(np.isnan(allowed), low, allowed), low, high), curve.planned)
     title(panel, "relative deviation from the reference")
     panel.set_yscale("log")
     panel.set_ylim(low, high)
-    panel.fill_between(*_to_the_edges(at, bound, curve.planned), low, color=theme.BAND, linewidth=0, zorder=1)
-    panel.plot(
-        *_to_the_edges(at, bound, curve.planned),
-        color=theme.ALLOWED,
-        linewidth=line * 0.8,
-        linestyle=(0, (5, 3)),
-        zorder=2,
-    )
+    panel.fill_between(edges, bound, low, color=theme.BAND, linewidth=0, zorder=1)
+    panel.plot(edges, bound, color=theme.ALLOWED, linewidth=line * 0.8, linestyle=(0, (5, 3)), zorder=2)
     panel.plot(at, shown, color=theme.CANDIDATE, linewidth=line, zorder=3)
-    over = ~(size <= allowed)
-    _dots(panel, at[~over], shown[~over], marker="o", size=line * 1.7, colour=theme.CANDIDATE, few=len(at) <= FEW)
-    _dots(panel, at[over], shown[over], marker="D", size=line * 2.2, colour=theme.VIOLATION, few=True)
+    if len(at) <= FEW:
+        _dots(panel, at, shown, "o", line * 1.7, theme.CANDIDATE)
+    _dots(panel, at[over], shown[over], "D", line * 2.2, theme.VIOLATION)
+    _dots(panel, at[broken], np.full(int(broken.sum()), high), "x", 5, theme.VIOLATION)
     panel.yaxis.set_major_locator(LogLocator(numticks=5))
     panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     if named:
-        _name_lines(panel, float(shown[-1]), float(bound[-1]), low, high)
+        last = high if broken[-1] else float(shown[-1])
+        names = (("candidate", theme.CANDIDATE, last), ("allowed", theme.ALLOWED, float(bound[-1])))
+        name_lines(panel, [LineName(w, colour, edges[-1], _height(value, low, high)) for w, colour, value in names])
 
 
-def _to_the_edges(at: FloatArray, values: FloatArray, planned: int) -> tuple[FloatArray, FloatArray]:
-    """The bound drawn half an iteration beyond its ends: it fills the panel, and a single iteration can be seen."""
+def _to_the_edges(at: FloatArray, bound: FloatArray, planned: int) -> tuple[FloatArray, FloatArray]:
+    """The bound half an iteration beyond its ends: it fills the panel, and that of a single iteration can be seen."""
     wide = np.concatenate(([at[0] - 0.5], at, [min(at[-1] + 0.5, max(planned - 0.5, 0.5))]))
-    return wide, np.concatenate((values[:1], values, values[-1:]))
+    return wide, np.concatenate((bound[:1], bound, bound[-1:]))
 
 
-def _dots(panel: Axes, at: FloatArray, values: FloatArray, *, marker: str, size: float, colour: str, few: bool) -> None:
-    if few and len(at):
-        panel.plot(
-            at,
-            values,
-            linestyle="none",
-            marker=marker,
-            markersize=size,
-            markeredgewidth=0,
-            color=colour,
-            zorder=4,
-            clip_on=False,
-        )
+def _dots(panel: Axes, at: FloatArray, values: FloatArray, marker: str, size: float, colour: str) -> None:
+    if len(at):
+        (drawn,) = panel.plot(at, values, linestyle="none", color=colour, zorder=4, clip_on=False)
+        drawn.set(marker=marker, markersize=size, markeredgewidth=1.5 if marker == "x" else 0)
 
 
 def _limits(size: FloatArray, allowed: FloatArray) -> tuple[float, float]:
@@ -90,20 +81,15 @@ def _limits(size: FloatArray, allowed: FloatArray) -> tuple[float, float]:
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return 1e-8, 1e-6
-    top = math.floor(math.log10(float(values.max()) * 1.2)) + 1
-    floor = math.floor(math.log10(max(float(values.min()), 1e-300)))
-    return 10.0 ** max(floor, top - _DECADES), 10.0**top
+    top = math.floor(math.log10(float(values.max())) + 0.08) + 1
+    floor = math.floor(math.log10(float(values.min())))
+    return 10.0 ** max(floor, top - _DECADES, -300), 10.0 ** min(top, 300)
+
+
+def _height(value: float, low: float, high: float) -> float:
+    return math.log(value / low) / math.log(high / low)
 
 
 def _tick(value: float) -> str:
     exponent = round(math.log10(value))
     return f"{100 * value:g}\u202f%" if -5 <= exponent <= 1 else wording.power_of_ten(exponent)
-
-
-def _name_lines(panel: Axes, observed: float, bound: float, low: float, high: float) -> None:
-    heights = [math.log(value / low) / math.log(high / low) for value in (observed, bound)]
-    apart = max(abs(heights[0] - heights[1]), 0.16) / 2
-    middle = min(max(sum(heights) / 2, apart), 1 - apart)
-    above = heights[0] >= heights[1]
-    name_line(panel, "candidate", middle + (apart if above else -apart), theme.CANDIDATE)
-    name_line(panel, "allowed", middle - (apart if above else -apart), theme.ALLOWED)

@@ -20,7 +20,8 @@ _KEY = Markup(
 )
 _VIOLATED = Markup('. <b class="violation">◆ Diamonds</b> lie beyond it')
 _UNJUDGED = Markup(
-    'The <b class="candidate">candidate</b> alone, or on the <b class="reference">reference</b> where there is one.'
+    'The <b class="candidate">candidate</b> on the <b class="reference">reference</b>, where there is one. '
+    "Nothing was judged: both are shown as they are."
 )
 
 

@@ -9,13 +9,12 @@ provenance is refused.
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
-from harness.values.errors import AlignmentError
-from harness.values.provenance import Device, Provenance
+from harness.store.provenance import provenance_from_json, provenance_to_json
+from harness.values.provenance import Provenance
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 from reports.errors import ResultError
 from reports.record import BaselineNote, Record
@@ -28,8 +27,8 @@ SCHEMA = 1
 _SERIES = ("center", "allowed", "candidate", "deviation")
 
 
-def encode(record: Record) -> bytes:
-    """A record as UTF-8 JSON, ended by a line feed."""
+def encode(record: Record) -> str:
+    """A record as JSON, ended by a line feed."""
     verdict = record.verdict
     content = {
         "schema": SCHEMA,
@@ -47,33 +46,31 @@ def encode(record: Record) -> bytes:
         "legacy": None if verdict.legacy is None else _legacy(verdict.legacy),
         "agreements": [_agreement(agreement) for agreement in verdict.agreements],
         "baseline": None if record.baseline is None else _note(record.baseline),
-        "provenance": {"reference": _provenance(record.reference), "candidate": _provenance(record.candidate)},
+        "provenance": {
+            "reference": None if record.reference is None else provenance_to_json(record.reference),
+            "candidate": None if record.candidate is None else provenance_to_json(record.candidate),
+        },
         "loss": _envelope(verdict.envelopes.get("loss")),
         "output": record.output,
     }
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    # A lone surrogate has no UTF-8; its backslash escape is the JSON escape, so it comes back as it was.
-    return text.encode("utf-8", "backslashreplace")
+    # A lone surrogate has no UTF-8. Its backslash escape is JSON's own, so it comes back as it was.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_result(path: Path) -> Record:
     """The record that a result.json holds.
 
     Raises:
-        ResultError: the file is missing, half-written, larger than 32 MiB, no strict JSON, of another schema, lacks a
-            field, or contradicts itself.
+        ResultError: the file is missing, half-written, too large, no strict JSON, of another schema, lacks a field, or
+            contradicts itself.
     """
     read = read_object(path)
     if (schema := read.count("schema")) != SCHEMA:
         raise read.error("schema", "a result has another schema", schema, SCHEMA)
-    try:
-        record = _record(read)
-    except ResultError:
-        raise
-    except (AlignmentError, ValueError) as error:
-        raise ResultError("a result contradicts itself", where=path, observed=error) from error
-    if read.optional("emulated", read.flag) != record.emulated:
-        raise read.error("emulated", "a result contradicts its provenance", not record.emulated, record.emulated)
+    record = _record(read)
+    if (emulated := read.optional("emulated", Fields.flag)) != record.emulated:
+        raise read.error("emulated", "a result contradicts its provenance", emulated, record.emulated)
     if (device := read.text("device")) != record.device:
         raise read.error("device", "a result contradicts its provenance", device, record.device)
     return record
@@ -83,11 +80,11 @@ def _record(read: Fields) -> Record:
     iterations = read.inner("iterations")
     provenance = read.inner("provenance")
     return Record(
-        verdict=_verdict_from(read),
-        candidate=provenance.optional("candidate", lambda name: _provenance_from(provenance.inner(name))),
-        reference=provenance.optional("reference", lambda name: _provenance_from(provenance.inner(name))),
-        baseline=read.optional("baseline", lambda name: _note_from(read.inner(name))),
-        planned=iterations.optional("planned", iterations.count),
+        verdict=_read_verdict(read),
+        candidate=provenance.optional("candidate", _read_provenance),
+        reference=provenance.optional("reference", _read_provenance),
+        baseline=read.optional("baseline", _read_note),
+        planned=iterations.optional("planned", Fields.count),
         done=iterations.count("done"),
         seconds=read.number("seconds"),
         command=read.text("command"),
@@ -95,15 +92,17 @@ def _record(read: Fields) -> Record:
     )
 
 
-def _verdict_from(read: Fields) -> Verdict:
-    loss = read.optional("loss", lambda name: _envelope_from(read.inner(name)))
+def _read_verdict(read: Fields) -> Verdict:
+    if (status := read.text("verdict")) not in Status.__members__:
+        raise read.error("verdict", "a result has an unknown verdict", status, ", ".join(Status.__members__))
+    loss = read.optional("loss", _read_envelope)
     return Verdict(
         case=read.text("case"),
-        status=Status(read.text("verdict")),
+        status=Status[status],
         reason=read.text("reason"),
-        findings=tuple(_finding_from(each) for each in read.inners("findings")),
-        agreements=tuple(_agreement_from(each) for each in read.inners("agreements")),
-        legacy=read.optional("legacy", lambda name: _legacy_from(read.inner(name))),
+        findings=read.each("findings", _read_finding),
+        agreements=read.each("agreements", _read_agreement),
+        legacy=read.optional("legacy", _read_legacy),
         aligned_tier=read.text("aligned_tier"),
         demanded_tier=read.text("demanded_tier"),
         envelopes={} if loss is None else {"loss": loss},
@@ -124,16 +123,20 @@ def _finding(finding: Finding) -> dict[str, object]:
     }
 
 
-def _finding_from(read: Fields) -> Finding:
+def _read_finding(fields: Fields, name: str) -> Finding:
+    read = fields.inner(name)
+    outcomes = [outcome.value for outcome in Outcome]
+    if (status := read.text("status")) not in outcomes:
+        raise read.error("status", "a finding has an unknown status", status, ", ".join(outcomes))
     return Finding(
         rule=read.text("rule"),
-        status=Outcome(read.text("status")),
+        status=Outcome(status),
         signal=read.text("signal"),
         message=read.text("message"),
-        iteration=read.optional("iteration", read.count),
-        observed=read.optional("observed", read.number),
-        allowed=read.optional("allowed", read.number),
-        smallest_detectable=read.optional("smallest_detectable", read.number),
+        iteration=read.optional("iteration", Fields.count),
+        observed=read.optional("observed", Fields.number),
+        allowed=read.optional("allowed", Fields.number),
+        smallest_detectable=read.optional("smallest_detectable", Fields.number),
         tier=read.text("tier"),
     )
 
@@ -147,12 +150,13 @@ def _legacy(legacy: LegacyResult) -> dict[str, object]:
     }
 
 
-def _legacy_from(read: Fields) -> LegacyResult:
+def _read_legacy(fields: Fields, name: str) -> LegacyResult:
+    read = fields.inner(name)
     return LegacyResult(
         mean_relative_error=read.number("mean_relative_error"),
         mean_absolute_error=read.number("mean_absolute_error"),
         verdict=read.text("verdict"),
-        lines=read.texts("lines"),
+        lines=read.each("lines", Fields.text),
     )
 
 
@@ -166,7 +170,8 @@ def _agreement(row: Agreement) -> dict[str, object]:
     }
 
 
-def _agreement_from(read: Fields) -> Agreement:
+def _read_agreement(fields: Fields, name: str) -> Agreement:
+    read = fields.inner(name)
     return Agreement(
         what=read.text("what"),
         reference=read.text("reference"),
@@ -185,46 +190,14 @@ def _note(note: BaselineNote) -> dict[str, object]:
     }
 
 
-def _note_from(read: Fields) -> BaselineNote:
-    return BaselineNote(read.text("reference"), read.text("recorded"), read.text("reason"), read.counters("runs"))
+def _read_note(fields: Fields, name: str) -> BaselineNote:
+    read = fields.inner(name)
+    runs = read.table("runs", Fields.count)
+    return BaselineNote(read.text("reference"), read.text("recorded"), read.text("reason"), runs)
 
 
-def _provenance(provenance: Provenance | None) -> dict[str, object] | None:
-    if provenance is None:
-        return None
-    content = {field.name: getattr(provenance, field.name) for field in fields(provenance)}
-    device = {field.name: getattr(provenance.device, field.name) for field in fields(provenance.device)}
-    device["build"] = dict(provenance.device.build)
-    mappings = {name: dict(content[name]) for name in ("settings", "versions", "environment", "host")}
-    return content | mappings | {"device": device}
-
-
-def _provenance_from(read: Fields) -> Provenance:
-    device = read.inner("device")
-    return Provenance(
-        case=read.text("case"),
-        settings=read.mapping("settings"),
-        weights=read.text("weights"),
-        seed=read.count("seed"),
-        precision=read.text("precision"),
-        world_size=read.count("world_size"),
-        global_batch=read.count("global_batch"),
-        iterations=read.count("iterations"),
-        device=Device(
-            kind=device.text("kind"),
-            name=device.text("name"),
-            emulated=device.flag("emulated"),
-            profile=device.text("profile"),
-            fault=device.text("fault"),
-            build=device.mapping("build"),
-        ),
-        versions=read.mapping("versions"),
-        environment=read.mapping("environment"),
-        host=read.mapping("host"),
-        commit=read.text("commit"),
-        command=read.text("command"),
-        started=read.text("started"),
-    )
+def _read_provenance(fields: Fields, name: str) -> Provenance:
+    return provenance_from_json(fields.raw(name), name, ResultError)
 
 
 def _envelope(envelope: Envelope | None) -> dict[str, object] | None:
@@ -234,10 +207,11 @@ def _envelope(envelope: Envelope | None) -> dict[str, object] | None:
     return {"tier": envelope.tier, "iterations": [int(number) for number in envelope.iterations], **series}
 
 
-def _envelope_from(read: Fields) -> Envelope:
-    iterations = np.array(read.counts("iterations"), dtype=np.int64)
-    series = {name: np.array(read.numbers(name), dtype=np.float64) for name in _SERIES}
-    for name, values in series.items():
+def _read_envelope(fields: Fields, name: str) -> Envelope:
+    read = fields.inner(name)
+    iterations = np.array(read.each("iterations", Fields.count), dtype=np.int64)
+    series = {each: np.array(read.each(each, Fields.number), dtype=np.float64) for each in _SERIES}
+    for each, values in series.items():
         if len(values) != len(iterations):
-            raise read.error(name, "a series has another length than its iterations", len(values), len(iterations))
+            raise read.error(each, "a series has another length than its iterations", len(values), len(iterations))
     return Envelope(signal="loss", tier=read.text("tier"), iterations=iterations, **series)

@@ -15,7 +15,7 @@ __all__ = ["encode_junit"]
 _VIOLATIONS_LISTED = 20
 
 
-def encode_junit(records: Sequence[Record]) -> bytes:
+def encode_junit(records: Sequence[Record]) -> str:
     """The records as JUnit XML.
 
     FAIL is a failure; ERROR an error; INCONCLUSIVE a failure of type ``inconclusive``: only PASS opens a gate.
@@ -35,8 +35,7 @@ def encode_junit(records: Sequence[Record]) -> bytes:
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
-    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return content + b"\n"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
 def _testcase(record: Record) -> ET.Element:

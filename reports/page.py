@@ -73,7 +73,6 @@ def render_case(result: Result) -> str:
         tiles=_tiles(result),
         hero=hero_of(loss) if loss is not None else None,
         multiples=drawn,
-        violated=any(curve.violation is not None for curve in others),
         undrawn=", ".join(curve.signal for curve in others if curve.signal not in {each.signal for each in drawn}),
         findings=rows[:_FINDINGS_SHOWN],
         findings_lead=_findings_lead(verdict),
@@ -189,8 +188,10 @@ def _comparable_heading(verdict: Verdict) -> str:
     if not verdict.agreements:
         return "Are they the same experiment?"
     broken = sum(row.required and not row.agrees for row in verdict.agreements)
+    if broken == 1:
+        return "Not the same experiment: a property that must agree differs"
     if broken:
-        return f"Not the same experiment: {broken} {'property' if broken == 1 else 'properties'} must agree and differ"
+        return f"Not the same experiment: {broken} properties that must agree differ"
     return "The same experiment on both sides"
 
 

@@ -6,6 +6,7 @@ Signal names never enter a drawing: they come from other machines, and the page 
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def draw(curve: Curve, size: Format, key: str) -> str:
         "font.family": "DejaVu Sans",
     }
     with mpl.rc_context({**fixed, "font.size": size.font}), np.errstate(all="ignore"):
-        figure = Figure(figsize=(size.width / 72, size.height / 72))
+        figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)
         FigureCanvasSVG(figure)
         if curve.allowed is None:
             value_axis(_axes(figure, size, 1)[0], curve, size.line, named=size.named)
@@ -124,7 +125,7 @@ def _point_out(top: Axes, bottom: Axes, curve: Curve, size: Format) -> None:
     for panel in (top, bottom):
         panel.axvline(at, color=theme.VIOLATION, linewidth=1, zorder=1)
     words = [f"iteration {at}"]
-    if size.named:
+    if size.named and violation.observed is not None and math.isfinite(violation.observed):
         words.append(wording.relative(violation.observed, signed=True))
         words.append(f"{wording.multiple(violation.observed, violation.allowed)} what is allowed")
     early = at < curve.planned / 2

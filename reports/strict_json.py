@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
 
+from harness.store.atomic import read_bounded
 from reports.errors import ResultError
 
-__all__ = ["MAXIMUM_BYTES", "Fields", "not_finite_as_text", "read_object"]
-
-MAXIMUM_BYTES = 32 * 2**20
+__all__ = ["Fields", "not_finite_as_text", "read_object"]
 
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+_LONGEST_WHOLE_NUMBER = 19  # characters: what 64 bits hold
 
 T = TypeVar("T")
 
@@ -27,7 +28,9 @@ def not_finite_as_text(value: float | None) -> float | str | None:
 
 
 class Fields:
-    """The fields of one JSON object, read by the type that they must have.
+    """The fields of one JSON object, each read as the type that it must have.
+
+    Every reader raises ResultError where the field is missing or of another type.
 
     Args:
         values: the object.
@@ -52,95 +55,64 @@ class Fields:
 
     def count(self, name: str) -> int:
         """A whole number that isn't negative."""
-        value = self._value(name)
+        value = self.raw(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.error(name, "a field has the wrong type", value, "a whole number, 0 or more")
         return value
 
     def number(self, name: str) -> float:
         """A number, or one of the strings ``nan``, ``inf``, ``-inf``."""
-        return self._number(name, self._value(name))
-
-    def numbers(self, name: str) -> list[float]:
-        """A list of numbers."""
-        return [self._number(f"{name}[{i}]", value) for i, value in enumerate(self._list(name))]
-
-    def counts(self, name: str) -> list[int]:
-        """A list of whole numbers that aren't negative."""
-        values = self._list(name)
-        items = Fields({str(i): value for i, value in enumerate(values)}, f"{self._where}: {name}")
-        return [items.count(str(i)) for i in range(len(values))]
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings."""
-        values = self._list(name)
-        items = Fields({str(i): value for i, value in enumerate(values)}, f"{self._where}: {name}")
-        return tuple(items.text(str(i)) for i in range(len(values)))
-
-    def mapping(self, name: str) -> dict[str, str]:
-        """An object whose values are strings."""
-        inner = self.inner(name)
-        return {key: inner.text(key) for key in inner._values}
-
-    def counters(self, name: str) -> dict[str, int]:
-        """An object whose values are whole numbers that aren't negative."""
-        inner = self.inner(name)
-        return {key: inner.count(key) for key in inner._values}
-
-    def inner(self, name: str) -> Fields:
-        """An object."""
-        values = self._typed(name, dict, "an object")
-        return Fields(cast("dict[str, object]", values), f"{self._where}: {name}")
-
-    def inners(self, name: str) -> list[Fields]:
-        """A list of objects."""
-        values = self._list(name)
-        items = Fields({str(i): value for i, value in enumerate(values)}, f"{self._where}: {name}")
-        return [items.inner(str(i)) for i in range(len(values))]
-
-    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
-        """What ``read`` makes of the field, or None where it is null."""
-        return None if self._value(name) is None else read(name)
-
-    def _value(self, name: str) -> object:
-        if name not in self._values:
-            raise ResultError("a field is missing", where=self._where, allowed=f"a field {name!r}")
-        return self._values[name]
-
-    def _typed(self, name: str, kind: type, wanted: str) -> object:
-        value = self._value(name)
-        if not isinstance(value, kind):
-            raise self.error(name, "a field has the wrong type", value, wanted)
-        return value
-
-    def _list(self, name: str) -> list[object]:
-        return cast("list[object]", self._typed(name, list, "a list"))
-
-    def _number(self, name: str, value: object) -> float:
+        value = self.raw(name)
         if isinstance(value, str) and value in _NOT_FINITE:
             return _NOT_FINITE[value]
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(name, "a field has the wrong type", value, 'a number, "nan", "inf" or "-inf"')
         return float(value)
 
+    def inner(self, name: str) -> Fields:
+        """An object."""
+        values = self._typed(name, dict, "an object")
+        return Fields(cast("dict[str, object]", values), f"{self._where}: {name}")
+
+    def each(self, name: str, read: Callable[[Fields, str], T]) -> tuple[T, ...]:
+        """A list, each item read by ``read``: ``fields.each("lines", Fields.text)``."""
+        items = cast("list[object]", self._typed(name, list, "a list"))
+        numbered = Fields({str(i): item for i, item in enumerate(items)}, f"{self._where}: {name}")
+        return tuple(read(numbered, str(i)) for i in range(len(items)))
+
+    def table(self, name: str, read: Callable[[Fields, str], T]) -> dict[str, T]:
+        """An object, each value read by ``read``."""
+        inner = self.inner(name)
+        return {key: read(inner, key) for key in inner._values}
+
+    def optional(self, name: str, read: Callable[[Fields, str], T]) -> T | None:
+        """The field read by ``read``, or None where it is null."""
+        return None if self.raw(name) is None else read(self, name)
+
+    def raw(self, name: str) -> object:
+        """The field as it is."""
+        if name not in self._values:
+            raise ResultError("a field is missing", where=self._where, allowed=f"a field {name!r}")
+        return self._values[name]
+
+    def _typed(self, name: str, kind: type, wanted: str) -> object:
+        value = self.raw(name)
+        if not isinstance(value, kind):
+            raise self.error(name, "a field has the wrong type", value, wanted)
+        return value
+
 
 def read_object(path: Path) -> Fields:
     """The JSON object that a file holds.
 
     Raises:
-        ResultError: the file is missing, larger than 32 MiB, no UTF-8, no strict JSON (NaN literals, a name twice, a
-            number out of a float's range), or no object.
+        ResultError: the file is missing, too large, no UTF-8, no strict JSON (a NaN literal, a name twice, a number out
+            of range), or no object.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAXIMUM_BYTES + 1)
-    except OSError as error:
-        raise ResultError("a result can't be read", where=path, observed=error.strerror or error) from error
-    if len(content) > MAXIMUM_BYTES:
-        raise ResultError("a result is too large", where=path, allowed=f"at most {MAXIMUM_BYTES} bytes")
+    text = read_bounded(path, ResultError)
     try:
         values = json.loads(
-            content.decode("utf-8"),
+            text,
             object_pairs_hook=_without_repeats,
             parse_constant=_refuse_constant,
             parse_float=_finite,
@@ -167,12 +139,12 @@ def _refuse_constant(text: str) -> float:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is out of a float's range")
+        raise ValueError(f"{text[:40]} is out of a float's range")
     return value
 
 
 def _in_range(text: str) -> int:
-    if len(text) > 19:
+    if len(text) > _LONGEST_WHOLE_NUMBER:
         raise ValueError(f"a whole number has {len(text)} digits")
     return int(text)
 

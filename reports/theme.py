@@ -40,6 +40,7 @@ _NO_ROTATION = re.compile(r' transform="rotate\(-?0 [^"]*\)"')
 _LONG_DECIMAL = re.compile(r"(\d\.\d\d)\d+")
 _REFERENCE = re.compile(r'(?:url\(|href=")#([^)"]+)')
 _ID = re.compile(r' id="([^"]*)"')
+_TAG = re.compile(r"<[^>]*>")
 _ROOM = re.compile(r"\n\s*")
 
 
@@ -61,4 +62,5 @@ def themed(svg: str, key: str) -> str:
     drawing = _ID.sub(lambda match: f' id="{key}-{match[1]}"' if match[1] in used else "", drawing)
     drawing = _REFERENCE.sub(lambda match: match[0].replace("#", f"#{key}-"), drawing)
     drawing = _COLOUR.sub(lambda match: _VARIABLES[match[0]], drawing)
-    return _ROOM.sub(" ", _LONG_DECIMAL.sub(r"\1", drawing)).strip()
+    drawing = _TAG.sub(lambda match: _LONG_DECIMAL.sub(r"\1", match[0]), drawing)
+    return _ROOM.sub(" ", drawing).strip()

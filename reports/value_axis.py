@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.values.trace import FloatArray
 from reports import theme
 from reports.curves import Curve
+from reports.line_names import LineName, name_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FEW", "name_line", "title", "value_axis"]
+__all__ = ["FEW", "title", "value_axis"]
 
 FEW = 60  # up to so many points, each is dotted: a line of one or two points can't be seen otherwise
 
@@ -32,27 +32,31 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    at, candidate = curve.iterations, _finite(curve.candidate)
+    at = curve.iterations
     title(panel, "value")
-    if curve.center is not None:
-        center = _finite(curve.center)
-        if curve.allowed is not None:
-            reach = np.abs(center) * np.where(np.isfinite(curve.allowed), curve.allowed, 0)
-            panel.fill_between(at, center - reach, center + reach, color=theme.BAND, linewidth=0, zorder=1.5)
-        dot = "o" if len(at) == 1 else ""
-        broad = line * 2.6
-        panel.plot(at, center, color=theme.REFERENCE, linewidth=broad, marker=dot, solid_capstyle="round", zorder=2)
-    dot = "o" if len(at) <= FEW else ""
-    panel.plot(at, candidate, color=theme.CANDIDATE, linewidth=line, marker=dot, markersize=line * 1.7, zorder=3)
     low, high = _limits(curve)
     panel.set_ylim(low, high)
     panel.set_xlim(-0.5, max(curve.planned - 0.5, 0.5))
-    panel.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
-    panel.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    panel.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    panel.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
-    _mark_the_unusual(panel, curve, high)
+    if curve.center is not None:
+        if curve.allowed is not None:
+            reach = np.abs(curve.center) * np.where(np.isfinite(curve.allowed), curve.allowed, 0)
+            panel.fill_between(
+                at, curve.center - reach, curve.center + reach, color=theme.BAND, linewidth=0, zorder=1.5
+            )
+        dot = "o" if len(at) == 1 else ""
+        broad = line * 2.6
+        panel.plot(
+            at, curve.center, color=theme.REFERENCE, linewidth=broad, marker=dot, solid_capstyle="round", zorder=2
+        )
+    dot = "o" if len(at) <= FEW else ""
+    finite = np.where(np.isfinite(curve.candidate), curve.candidate, np.nan)
+    panel.plot(at, finite, color=theme.CANDIDATE, linewidth=line, marker=dot, markersize=line * 1.7, zorder=3)
+    _mark_the_unusual(panel, curve, low, high)
     if named:
-        _name_lines(panel, curve, low, high)
+        name_lines(panel, _names(curve, low, high))
 
 
 def title(panel: Axes, words: str) -> None:
@@ -60,24 +64,6 @@ def title(panel: Axes, words: str) -> None:
     panel.annotate(
         words, (0, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", color=theme.QUIET
     )
-
-
-def name_line(panel: Axes, words: str, height: float, colour: str) -> None:
-    """Name a line at its right end; ``height`` is a fraction of the panel's."""
-    panel.annotate(
-        words,
-        (1, min(max(height, 0.03), 0.97)),
-        xycoords="axes fraction",
-        xytext=(5, 0),
-        textcoords="offset points",
-        va="center",
-        color=colour,
-        annotation_clip=False,
-    )
-
-
-def _finite(values: FloatArray) -> FloatArray:
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _limits(curve: Curve) -> tuple[float, float]:
@@ -96,13 +82,17 @@ def _limits(curve: Curve) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _mark_the_unusual(panel: Axes, curve: Curve, high: float) -> None:
-    """Say where the candidate left the panel, was not finite, or ended before its time."""
+def _mark_the_unusual(panel: Axes, curve: Curve, low: float, high: float) -> None:
+    """Say where the candidate ended before its time, was not finite, or left the panel."""
+    if not curve.complete:
+        end = float(curve.iterations[-1]) + 0.5
+        panel.axvline(end, color=theme.QUIET, linewidth=1, zorder=0.5)
+        _remark(panel, curve, end, "cut short", 0.9 if _height(curve.candidate, low, high) < 0.5 else 0.1)
     broken = ~np.isfinite(curve.candidate)
     if broken.any():
         panel.plot(
             curve.iterations[broken],
-            np.full(int(broken.sum()), 0.95),
+            np.full(int(broken.sum()), 0.96),
             transform=panel.get_xaxis_transform(),
             linestyle="none",
             marker="x",
@@ -110,14 +100,11 @@ def _mark_the_unusual(panel: Axes, curve: Curve, high: float) -> None:
             color=theme.VIOLATION,
             clip_on=False,
         )
-        _remark(panel, curve, int(curve.iterations[np.argmax(broken)]), "NaN or ∞", 0.82)
-    gone = np.flatnonzero(curve.candidate > high)
-    if len(gone) and not broken.any():
-        _remark(panel, curve, int(curve.iterations[gone[0]]), "leaves the panel", 0.9)
-    if not curve.complete:
-        end = int(curve.iterations[-1]) + 0.5
-        panel.axvspan(end, max(curve.planned - 0.5, end), color=theme.BAND, linewidth=0, zorder=0.5)
-        _remark(panel, curve, end, "cut short", 0.08)
+        _remark(panel, curve, float(curve.iterations[np.argmax(broken)]), "× NaN or ∞", 0.84)
+        return
+    outside = (curve.candidate > high) | (curve.candidate < low)
+    if outside.any():
+        _remark(panel, curve, float(curve.iterations[np.argmax(outside)]), "leaves the panel", 0.9)
 
 
 def _remark(panel: Axes, curve: Curve, at: float, words: str, height: float) -> None:
@@ -134,20 +121,15 @@ def _remark(panel: Axes, curve: Curve, at: float, words: str, height: float) -> 
     )
 
 
-def _name_lines(panel: Axes, curve: Curve, low: float, high: float) -> None:
-    """The lines' names at their right ends, pushed apart where they would meet."""
-    ends = [_last(curve.candidate)] + ([] if curve.center is None else [_last(curve.center)])
-    heights = [(end - low) / (high - low) for end in ends]
-    if len(heights) == 1:
-        name_line(panel, "candidate", heights[0], theme.CANDIDATE)
-        return
-    middle, apart = float(np.mean(np.clip(heights, 0, 1))), max(abs(heights[0] - heights[1]), 0.13) / 2
-    middle = min(max(middle, apart), 1 - apart)
-    above = heights[0] >= heights[1]
-    name_line(panel, "candidate", middle + (apart if above else -apart), theme.CANDIDATE)
-    name_line(panel, "reference", middle - (apart if above else -apart), theme.QUIET)
+def _names(curve: Curve, low: float, high: float) -> list[LineName]:
+    end = float(curve.iterations[-1]) + 0.5
+    names = [LineName("candidate", theme.CANDIDATE, end, _height(curve.candidate, low, high))]
+    if curve.center is not None:
+        names.append(LineName("reference", theme.QUIET, end, _height(curve.center, low, high)))
+    return names
 
 
-def _last(values: FloatArray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if len(finite) else 0.0
+def _height(values: np.ndarray[tuple[int], np.dtype[np.float64]], low: float, high: float) -> float:
+    """Where a line ends, as a fraction of the panel; at its top where the last value is not finite."""
+    last = float(values[-1])
+    return min(max((last - low) / (high - low), 0.0), 1.0) if np.isfinite(last) else 0.96

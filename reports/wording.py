@@ -9,7 +9,8 @@ __all__ = ["duration", "multiple", "power_of_ten", "quantity", "relative"]
 NOTHING = "–"
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_NARROW = "\u202f"  # a narrow space that doesn't break: "4.8 %" stays together
+_FIRM = "\u00a0"  # spaces that don't break: "3.0 × 10⁻⁷" stays together
+_NARROW = "\u202f"
 
 
 def relative(value: float | None, *, signed: bool = False) -> str:
@@ -70,13 +71,13 @@ def power_of_ten(exponent: int) -> str:
 
 
 def _significant(size: float, digits: int) -> str:
-    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
-    return f"{size:.{decimals}f}"
+    decimals = digits - 1 - math.floor(math.log10(size))
+    return f"{round(size, decimals):,.{max(0, decimals)}f}".replace(",", _NARROW)
 
 
 def _scientific(size: float, digits: int) -> str:
     mantissa, _, exponent = f"{size:.{digits - 1}e}".partition("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    return f"{mantissa}{_FIRM}×{_FIRM}10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
 def _not_finite(value: float) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from harness.store.atomic import write_text
+from harness.store.tables import render_trace
 from harness.values.errors import UsageError
 from harness.values.result import Result
 from reports.index import Entry, render_index
@@ -16,7 +17,6 @@ from reports.junit import encode_junit
 from reports.names import folder_names
 from reports.page import render_case
 from reports.record import record_of
-from reports.trace_csv import encode_trace
 
 __all__ = ["merge", "write"]
 
@@ -27,7 +27,7 @@ def write(results: Sequence[Result], out: Path) -> Path:
     """Write the report of some cases.
 
     ``out/<case>/`` gets ``report.html``, ``result.json`` and, where the run left a trace, ``trace.csv``; ``out/`` gets
-    ``index.html`` and ``junit.xml``, last, so that neither speaks of what isn't there. Nothing is written outside of
+    ``junit.xml`` and ``index.html``, last, so that neither speaks of what isn't there. Nothing is written outside of
     ``out``, whatever a case is called.
 
     Args:
@@ -35,7 +35,7 @@ def write(results: Sequence[Result], out: Path) -> Path:
         out: a folder; made where it is missing. Files of an earlier report of the same cases are replaced.
 
     Returns:
-        The page to open: of the case where there is one, else the index.
+        The page to open: the case's own where there is one case, else the index.
 
     Raises:
         UsageError: there is no result, or ``out`` can't be written.
@@ -43,13 +43,10 @@ def write(results: Sequence[Result], out: Path) -> Path:
     if not results:
         raise UsageError("there is nothing to report", observed="no result", allowed="one result or more")
     folders = folder_names(result.case for result in results)
-    records = [record_of(result) for result in results]
-    entries = [Entry(record, f"{quote(name)}/{PAGE}") for record, name in zip(records, folders, strict=True)]
     try:
-        for result, record, name in zip(results, records, folders, strict=True):
-            _write_case(out / name, result, encode(record))
-        _put(out / JUNIT, encode_junit(records))
-        _put(out / INDEX, render_index(entries).encode("utf-8"))
+        for result, folder in zip(results, folders, strict=True):
+            _write_case(out / folder, result)
+        _write_overview([Entry(record_of(r), f"{quote(f)}/{PAGE}") for r, f in zip(results, folders, strict=True)], out)
     except OSError as error:
         raise _unwritable(out, error) from error
     return out / folders[0] / PAGE if len(results) == 1 else out / INDEX
@@ -59,17 +56,17 @@ def merge(paths: Sequence[Path], out: Path) -> Path:
     """Write one index, and one JUnit XML, of results that were judged elsewhere.
 
     Args:
-        paths: of ``result.json`` files, or of folders: each that lies below one is taken.
+        paths: of ``result.json`` files, or of folders: each result that lies below one is taken.
         out: the folder that gets ``index.html`` and ``junit.xml``; rows link to the pages beside the results.
 
     Returns:
         The index.
 
     Raises:
-        ResultError: a result is missing, half-written, oversized or contradicts itself: none is left out silently.
+        ResultError: a result is missing, half-written, too large or contradicts itself: none is left out silently.
         UsageError: there is no result among the paths, or ``out`` can't be written.
     """
-    files = [file for path in paths for file in _results_at(path)]
+    files = [file for path in paths for file in (sorted(path.rglob(RESULT)) if path.is_dir() else [path])]
     if not files:
         raise UsageError(
             "there is no result to merge",
@@ -77,27 +74,26 @@ def merge(paths: Sequence[Path], out: Path) -> Path:
             allowed=f"{RESULT} files, or folders that hold some",
             hint="align verify --out DIR",
         )
-    records = [read_result(file) for file in files]
-    entries = [Entry(record, _link(file, out)) for record, file in zip(records, files, strict=True)]
+    entries = [Entry(read_result(file), _link(file, out)) for file in files]
     try:
-        _put(out / JUNIT, encode_junit(records))
-        _put(out / INDEX, render_index(entries).encode("utf-8"))
+        _write_overview(entries, out)
     except OSError as error:
         raise _unwritable(out, error) from error
     return out / INDEX
 
 
-def _write_case(folder: Path, result: Result, content: bytes) -> None:
+def _write_case(folder: Path, result: Result) -> None:
     if result.trace is not None:
-        _put(folder / TRACE, encode_trace(result.trace))
+        write_text(folder / TRACE, render_trace(result.trace))
     else:
-        (folder / TRACE).unlink(missing_ok=True)  # an earlier run's: it would pass for this one's
-    _put(folder / PAGE, render_case(result).encode("utf-8"))
-    _put(folder / RESULT, content)
+        (folder / TRACE).unlink(missing_ok=True)  # an earlier run's would pass for this one's
+    write_text(folder / PAGE, render_case(result))
+    write_text(folder / RESULT, encode(record_of(result)))
 
 
-def _results_at(path: Path) -> list[Path]:
-    return sorted(path.rglob(RESULT)) if path.is_dir() else [path]
+def _write_overview(entries: Sequence[Entry], out: Path) -> None:
+    write_text(out / JUNIT, encode_junit([entry.record for entry in entries]))
+    write_text(out / INDEX, render_index(entries))
 
 
 def _link(file: Path, out: Path) -> str:
@@ -106,25 +102,9 @@ def _link(file: Path, out: Path) -> str:
         return ""
     try:
         away = os.path.relpath(page.resolve(), out.resolve())
-    except ValueError:  # another drive
+    except ValueError:  # Windows: another drive
         return ""
-    return quote(Path(away).as_posix())
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Replace a file in one move: a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the page from a web server
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    return quote(Path(away).as_posix(), errors="surrogateescape")
 
 
 def _unwritable(out: Path, error: OSError) -> UsageError:
