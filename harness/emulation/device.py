@@ -1,0 +1,104 @@
+"""The emulated device: PyTorch's PrivateUse1 backend, named `sdaa`, in pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch.utils import backend_registration
+
+from harness.emulation import autocast, storage, syncbn, tccl
+from harness.emulation.clock import current_iteration
+from harness.emulation.faults.fault import Fault
+from harness.emulation.kernel import make_kernel
+from harness.emulation.memory import MemoryCounter
+from harness.emulation.module import DEVICE_TYPE, make_module
+from harness.emulation.numerics import wrappers
+from harness.emulation.plan import Plan, Wrapper, overload
+from harness.emulation.profiles import PROFILES, Profile
+from harness.emulation.random_stream import RandomStream
+
+__all__ = ["Device"]
+
+# Composite on the CPU; the device has to see them whole.
+_OWN = ("aten::convolution", "aten::convolution_backward", "aten::copy_", "aten::_copy_from")
+
+
+class Device:
+    """The one emulated device of this process.
+
+    Attributes:
+        profile: the numerics in use.
+        faults: the faults in use.
+        stream: the device's own random numbers.
+        memory: bytes in living tensors of the device.
+    """
+
+    def __init__(self) -> None:
+        self.profile: Profile = PROFILES["exact"]
+        self.faults: tuple[Fault, ...] = ()
+        self.stream = RandomStream()
+        self.memory = MemoryCounter()
+        self._plans: dict[torch._ops.OpOverload, Plan] = {}
+        self._fallen_back: dict[torch._ops.OpOverload, Callable[..., Any]] = {}
+        self._wrappers: dict[str, list[Wrapper]] = {}
+        # A Library takes its kernels along when it is collected.
+        self._aten = torch.library.Library("aten", "IMPL")
+        self._any = torch.library.Library("_", "IMPL")
+
+    def register(self) -> None:
+        """Take the PrivateUse1 place: name, module, kernels, autocast, storages, process group."""
+        backend_registration._setup_privateuseone_for_python_backend(
+            DEVICE_TYPE, backend_module=make_module(self.stream, self.memory)
+        )
+        for qualified in _computed_on_host():
+            plan = self._plan(overload(qualified))
+            self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.stream), "PrivateUse1")
+        self._any.fallback(self._fall_back, "PrivateUse1")
+        self._aten.impl("_pin_memory", lambda tensor, device=None: tensor.clone(), "CPU")
+        autocast.register(self._aten, self._any)
+        storage.register()
+        tccl.register()
+
+    def use(self, profile: Profile, faults: Sequence[Fault] = ()) -> None:
+        """Compute with these numerics and faults from now on; what an earlier call set is forgotten."""
+        self.profile, self.faults = profile, tuple(faults)
+        self._wrappers = {}
+        for source in (syncbn.OPERATIONS, wrappers(profile), *(_begun(fault) for fault in self.faults)):
+            for name, wrapper in source.items():
+                self._wrappers.setdefault(name, []).append(wrapper)
+        for plan in self._plans.values():
+            plan.wrap(self._wrappers.get(plan.name, []))
+
+    def _plan(self, op: torch._ops.OpOverload) -> Plan:
+        plan = self._plans[op] = Plan.of(op)
+        plan.wrap(self._wrappers.get(plan.name, []))
+        return plan
+
+    def _fall_back(self, op: torch._ops.OpOverload, *args: Any, **kwargs: Any) -> Any:
+        """An operation without a kernel of the CPU's own: another library's, or an accelerator's only."""
+        kernel = self._fallen_back.get(op)
+        if kernel is None:
+            kernel = self._fallen_back[op] = make_kernel(self._plan(op), self.stream)
+        return kernel(*args, **kwargs)
+
+
+def _computed_on_host() -> Iterable[str]:
+    registered = torch._C._dispatch_get_registrations_for_dispatch_key
+    explicit = (name for name in registered("CompositeExplicitAutograd") if name.startswith("aten::_foreach_"))
+    return {name for name in registered("CPU") if name.startswith("aten::")}.union(explicit, _OWN)
+
+
+def _begun(fault: Fault) -> dict[str, Wrapper]:
+    """The fault's wrappers, inert before the iteration that it begins at."""
+
+    def begin(wrapper: Wrapper) -> Wrapper:
+        def begun(run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if current_iteration() < fault.begins:
+                return run(*args, **kwargs)
+            return wrapper(run, *args, **kwargs)
+
+        return begun
+
+    return {name: begin(wrapper) for name, wrapper in fault.kernels().items()}

@@ -1,0 +1,67 @@
+"""What a fault is: a deliberately wrong kernel or setting, and the real bug that it stands for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Fault", "Strikes"]
+
+Strikes = Literal["kernel", "autograd", "optimizer", "schedule", "data", "distributed", "loss scaling", "model"]
+
+_IN_KERNELS = frozenset({"kernel", "autograd"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One entry of the catalogue. It is data: its code is imported when it is put in.
+
+    Attributes:
+        name: what the command line calls it.
+        summary: what it does, in one line.
+        stands_for: the real bug that it stands for.
+        strikes: the layer that it acts on.
+        action: `module:function` under `harness.emulation.faults`. In kernels and autograd, the function takes the
+            fault and answers operation name → wrapper; elsewhere it takes the fault and mmengine's Runner.
+        severity: how strong it is, where that is a number.
+        severity_means: what the number says, with its unit; empty where there is none.
+        begins: the iteration, counted from 0, at which it begins.
+    """
+
+    name: str
+    summary: str
+    stands_for: str
+    strikes: Strikes
+    action: str
+    severity: float | None = None
+    severity_means: str = ""
+    begins: int = 0
+
+    @property
+    def is_in_kernels(self) -> bool:
+        """Whether `install` puts it in; else `attach` does."""
+        return self.strikes in _IN_KERNELS
+
+    def kernels(self) -> Mapping[str, Callable[..., Any]]:
+        """Operation name → wrapper, new ones with a memory of their own; empty for a fault that isn't in kernels."""
+        if not self.is_in_kernels:
+            return {}
+        wrappers: Mapping[str, Callable[..., Any]] = self._load()(self)
+        return wrappers
+
+    def attach(self, runner: Any) -> None:
+        """Put the fault into mmengine's Runner, built but not yet training; nothing happens for a fault in kernels."""
+        if not self.is_in_kernels:
+            self._load()(self, runner)
+
+    def __str__(self) -> str:
+        begins = f"@{self.begins}" if self.begins else ""
+        severity = f":{self.severity!r}" if self.severity is not None else ""
+        return f"{self.name}{begins}{severity}"
+
+    def _load(self) -> Callable[..., Any]:
+        module, _, function = self.action.partition(":")
+        found: Callable[..., Any] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+        return found

@@ -1,0 +1,180 @@
+"""The boxed kernel: every operation of the device, computed by the CPU's kernel over relabelled tensors.
+
+Autograd, views, hooks and autocast stay PyTorch's own, above this kernel; views keep their storage shared, so they run
+natively. What is done here is done for each of some thousand operations of a training iteration, so an operation's
+schema is read once into a `Plan`, and the kernel for it is the plainest of four that its plan allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from harness.emulation.plan import Plan
+from harness.emulation.random_stream import RandomStream
+from harness.emulation.relabel import device_tensor, host_tensor
+from harness.values.errors import DeviceError
+
+__all__ = ["make_kernel"]
+
+Kernel = Callable[..., Any]
+
+# Metadata only, and the storage has to stay the one that it is.
+_VIEWS = frozenset({"as_strided", "view", "_reshape_alias", "unfold", "set_"})
+
+# What a real accelerator takes tensors of the host for, beside its own.
+_MIXES_DEVICES = frozenset(
+    {
+        "copy_", "_copy_from", "_copy_from_and_resize", "_to_copy", "set_", "_local_scalar_dense", "equal",
+        "index", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put", "_pack_padded_sequence",
+    }
+)  # fmt: skip
+
+_CPU_KEY = torch._C.DispatchKey.CPU
+_Tensor = torch.Tensor
+
+
+def make_kernel(plan: Plan, stream: RandomStream) -> Kernel:
+    """The device's kernel for one operation."""
+    if plan.name in _VIEWS:
+        return _make_view(plan)
+    if plan.name == "resize_":
+        return _resize
+    plain = not (plan.has_tensor_lists or plan.writes_out or plan.draws or plan.makes or plan.name in _MIXES_DEVICES)
+    if plain and plan.is_inplace:
+        return _make_inplace(plan)
+    if plain and plan.returned == (None,):
+        return _make_functional(plan)
+    return _make_general(plan, stream)
+
+
+def _make_view(plan: Plan) -> Kernel:
+    native = plan.op._op_dk
+
+    def view(*args: Any, **kwargs: Any) -> Any:
+        return native(_CPU_KEY, *args, **kwargs)
+
+    return view
+
+
+def _make_functional(plan: Plan) -> Kernel:
+    """Tensors and scalars in, one new value out."""
+
+    def functional(*args: Any, **kwargs: Any) -> Any:
+        host = [_to_host(plan, a) if isinstance(a, _Tensor) else a for a in args]
+        if kwargs:
+            kwargs = {k: _to_host(plan, a) if isinstance(a, _Tensor) else a for k, a in kwargs.items()}
+        out = plan.run(*host, **kwargs)
+        if not isinstance(out, _Tensor):
+            return out
+        for given, argument in zip(host, args, strict=True):
+            if given is out:
+                return argument
+        return device_tensor(out)
+
+    return functional
+
+
+def _make_inplace(plan: Plan) -> Kernel:
+    """The first argument is written and returned; its shape can't change."""
+
+    def inplace(*args: Any, **kwargs: Any) -> Any:
+        host = [_to_host(plan, a) if isinstance(a, _Tensor) else a for a in args]
+        if kwargs:
+            kwargs = {k: _to_host(plan, a) if isinstance(a, _Tensor) else a for k, a in kwargs.items()}
+        out = plan.run(*host, **kwargs)
+        if out is not host[0]:
+            host[0].copy_(out)
+        return args[0]
+
+    return inplace
+
+
+def _make_general(plan: Plan, stream: RandomStream) -> Kernel:
+    """Lists of tensors, several returns, `out=`, factories and random draws."""
+
+    def general(*args: Any, **kwargs: Any) -> Any:
+        origin: dict[int, tuple[_Tensor, _Tensor]] = {}
+
+        def down(value: Any) -> Any:
+            if isinstance(value, _Tensor):
+                host = _to_host(plan, value)
+                origin[id(host)] = (value, host)
+                return host
+            if isinstance(value, (list, tuple)):
+                return [down(element) for element in value]
+            return value
+
+        host_args = [down(a) for a in args]
+        host_kwargs = {k: down(a) for k, a in kwargs.items()}
+        for out in plan.writes_out:
+            host_kwargs[out] = _resizable(host_kwargs[out], origin)
+        if plan.makes:
+            if host_kwargs.get("device") is not None:
+                host_kwargs["device"] = "cpu"
+            host_kwargs.pop("pin_memory", None)
+        if plan.draws:
+            with stream.drawing():
+                result = plan.run(*host_args, **host_kwargs)
+        else:
+            result = plan.run(*host_args, **host_kwargs)
+        for out in plan.writes_out:
+            _follow_resize(host_kwargs[out], origin)
+        return _to_device(result, origin)
+
+    return general
+
+
+def _to_host(plan: Plan, tensor: _Tensor) -> _Tensor:
+    if not tensor.is_cpu:
+        return host_tensor(tensor)
+    if tensor.dim() and plan.name not in _MIXES_DEVICES:
+        raise DeviceError(
+            "expected all tensors to be on the same device",
+            where=f"aten::{plan.name}",
+            observed=f"a tensor of shape {tuple(tensor.shape)} on cpu among tensors on sdaa",
+            hint='move it with .to("sdaa")',
+        )
+    return tensor
+
+
+def _to_device(result: Any, origin: dict[int, tuple[_Tensor, _Tensor]]) -> Any:
+    if isinstance(result, _Tensor):
+        known = origin.get(id(result))
+        return known[0] if known is not None else device_tensor(result)
+    if isinstance(result, (list, tuple)):
+        return type(result)(_to_device(element, origin) for element in result)
+    return result
+
+
+def _resizable(host: Any, origin: dict[int, tuple[_Tensor, _Tensor]]) -> Any:
+    """An empty `out=` may grow, which borrowed memory can't: give the CPU one of its own."""
+    if isinstance(host, list):
+        return [_resizable(element, origin) for element in host]
+    if host.numel():
+        return host
+    own = torch.empty(host.shape, dtype=host.dtype)
+    origin[id(own)] = (origin[id(host)][0], own)
+    return own
+
+
+def _follow_resize(host: Any, origin: dict[int, tuple[_Tensor, _Tensor]]) -> None:
+    if isinstance(host, list):
+        for element in host:
+            _follow_resize(element, origin)
+        return
+    tensor = origin[id(host)][0]
+    if tensor.shape != host.shape:
+        tensor.data = device_tensor(host)
+
+
+def _resize(tensor: _Tensor, size: list[int], *, memory_format: torch.memory_format | None = None) -> _Tensor:
+    """`resize_`: the storage can't grow in place, so the tensor gets a new one with the old elements in front."""
+    grown = torch.empty(size, dtype=tensor.dtype, memory_format=memory_format or torch.contiguous_format)
+    elements = host_tensor(tensor.detach()).reshape(-1)
+    kept = min(grown.numel(), elements.numel())
+    grown.view(-1)[:kept] = elements[:kept]
+    tensor.data = device_tensor(grown)
+    return tensor

@@ -1,0 +1,53 @@
+"""Memory counters that count: bytes that live tensors of the device hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+__all__ = ["MemoryCounter"]
+
+_SLACK = 1.02
+
+
+class MemoryCounter:
+    """Live and peak bytes, from weak references to the storages that the kernel hands out.
+
+    Nothing tells when a storage dies, so the living are counted only when someone asks, or when all that was handed
+    out since the last count could have made a new peak by more than 2 percent: that is how exact the peak is.
+    """
+
+    def __init__(self) -> None:
+        self._living: dict[Any, int] = {}
+        self._bound = 0
+        self._peak = 0
+
+    def add(self, tensor: torch.Tensor) -> None:
+        """Count a new tensor's storage, once."""
+        storage = tensor.untyped_storage()
+        nbytes = storage.nbytes()
+        self._living[storage._weak_ref()] = nbytes
+        self._bound += nbytes
+        if self._bound > self._peak * _SLACK:
+            self.allocated()
+
+    def allocated(self) -> int:
+        """Bytes in living storages now."""
+        expired = torch.UntypedStorage._expired
+        for reference in [reference for reference in self._living if expired(reference)]:
+            del self._living[reference]
+            torch.UntypedStorage._free_weak_ref(reference)
+        self._bound = sum(self._living.values())
+        self._peak = max(self._peak, self._bound)
+        return self._bound
+
+    def peak(self) -> int:
+        """The largest number of bytes that lived together, to 2 percent."""
+        self.allocated()
+        return self._peak
+
+    def reset_peak(self) -> None:
+        """Begin a new peak at what lives now."""
+        self._peak = 0
+        self.allocated()
