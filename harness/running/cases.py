@@ -13,11 +13,20 @@ import models
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 
-__all__ = ["CONFIGS", "find_case", "list_cases", "load_config", "parse_options", "small_cases"]
+__all__ = [
+    "CONFIGS",
+    "RUNNER_FIELDS",
+    "find_case",
+    "flatten",
+    "list_cases",
+    "load_config",
+    "parse_options",
+    "small_cases",
+]
 
 CONFIGS = Path(models.__file__).parent / "configs"
 
-_RUNNER_FIELDS = frozenset(
+RUNNER_FIELDS = frozenset(
     {
         *("model", "data_preprocessor", "train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"),
         *("auto_scale_lr", "default_hooks", "custom_hooks", "load_from", "resume", "env_cfg", "log_processor"),
@@ -25,12 +34,12 @@ _RUNNER_FIELDS = frozenset(
         *("find_unused_parameters", "model_wrapper_cfg", "work_dir"),
     }
 )
+"""What a config may tell mmengine's Runner; anything else in it is a variable of its own."""
 
 
 def list_cases() -> list[Case]:
     """The cases that come with the project, small ones first, by name."""
-    paths = (path for path in CONFIGS.rglob("*.py") if not path.parent.name.startswith("_"))
-    cases = [find_case(str(path)) for path in sorted(paths, key=lambda path: path.stem)]
+    cases = [find_case(str(path)) for path in sorted(_case_files(), key=lambda path: path.stem)]
     return sorted(cases, key=lambda case: not case.name.endswith("_small"))
 
 
@@ -74,15 +83,21 @@ def find_case(name: str, options: Sequence[str] = ()) -> Case:
         ) from None
 
 
-def load_config(path: Path, options: Sequence[str] = ()) -> Config:
+def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool = False) -> Config:
     """A config with options laid over it.
+
+    Args:
+        path: the config file.
+        options: ``--cfg-options``, as the command line spells them.
+        import_modules: whether to import the modules that the config registers its parts in; only who builds the
+            config needs them.
 
     Raises:
         CaseError: the config can't be loaded, or lacks what the Runner needs.
         UsageError: an option can't be parsed, or names a field that no Runner has.
     """
     try:
-        config = Config.fromfile(path, format_python_code=False)
+        config = Config.fromfile(path, import_custom_modules=import_modules, format_python_code=False)
         config.merge_from_dict(parse_options(options))
     except UsageError:
         raise
@@ -126,6 +141,11 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, repr(list(value) if isinstance(value, tuple) else value)
 
 
+def _case_files() -> list[Path]:
+    """The project's own configs, without the parts that they are made of."""
+    return [path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts]
+
+
 def _path_of(name: str) -> Path:
     if name.endswith(".py"):
         path = Path(name).resolve()
@@ -134,7 +154,7 @@ def _path_of(name: str) -> Path:
         return path
     found = sorted(CONFIGS.rglob(f"{name}.py")) if name.replace("-", "").replace("_", "").isalnum() else []
     if not found:
-        known = sorted(path.stem for path in CONFIGS.rglob("*.py") if not path.parent.name.startswith("_"))
+        known = sorted(path.stem for path in _case_files())
         raise CaseError(
             f"there is no case {name!r}", allowed=", ".join(known), hint="align cases, or give a path to a config"
         )
@@ -145,10 +165,10 @@ def _reject_unknown_options(options: Sequence[str], config: Config) -> None:
     """A misspelt option would change nothing and say nothing."""
     for option in options:
         head = option.partition("=")[0].partition(".")[0]
-        if head not in config and head not in _RUNNER_FIELDS:
+        if head not in config and head not in RUNNER_FIELDS:
             raise UsageError(
                 "a config option names a field that the config and the Runner don't have",
                 where="--cfg-options",
                 observed=option,
-                allowed=", ".join(sorted({*config.keys()} & _RUNNER_FIELDS)),
+                allowed=", ".join(sorted({*config.keys()} & RUNNER_FIELDS)),
             )

@@ -19,7 +19,7 @@ from harness.devices.surroundings import git_commit, host, numerics_environment,
 from harness.emulation import HealthyNoise, set_iteration
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
-from harness.running.cases import flatten
+from harness.running.cases import RUNNER_FIELDS, flatten
 from harness.running.order import Order
 from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
@@ -34,13 +34,11 @@ PROVENANCE = "provenance.json"
 
 _WITHOUT_EFFECT = frozenset(
     {
-        *("alignment", "work_dir", "log_level", "log_processor", "visualizer", "vis_backends", "default_hooks"),
-        *("env_cfg", "launcher", "resume", "train_cfg", "val_cfg", "test_cfg", "val_dataloader", "test_dataloader"),
-        *("val_evaluator", "test_evaluator", "experiment_name", "default_scope", "tta_model", "tta_pipeline"),
-        "img_ratios",
+        *("alignment", "randomness", "train_cfg", "work_dir", "log_level", "log_processor", "visualizer"),
+        *("default_hooks", "env_cfg", "resume", "default_scope"),
     }
 )
-"""Top-level fields that don't change what is trained in the recorded iterations, or are compared by themselves."""
+"""Fields of a Runner that don't change what is trained, or are compared by themselves."""
 
 
 def run_experiment(
@@ -118,8 +116,8 @@ def _provenance(
 
 def _settings(config: Config) -> dict[str, str]:
     """What must be equal: the resolved config, without paths and without what has no effect on the training."""
-    fields = {name: value for name, value in config.to_dict().items() if name not in _WITHOUT_EFFECT}
-    fields.pop("randomness", None)
+    effective = RUNNER_FIELDS - _WITHOUT_EFFECT
+    fields = {name: value for name, value in config.to_dict().items() if name in effective}
     return {name: text for name, text in flatten(fields) if name.rpartition(".")[2] not in {"data_root", "load_from"}}
 
 

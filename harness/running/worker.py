@@ -56,4 +56,5 @@ def _run(order: Order, folder: Path) -> None:
     from harness.running.experiment import run_experiment
 
     case = find_case(order.config, order.options)
-    run_experiment(order, case, load_config(case.config, order.options), device, faults, folder)
+    config = load_config(case.config, order.options, import_modules=True)
+    run_experiment(order, case, config, device, faults, folder)

@@ -1,0 +1,82 @@
+"""Verdicts from end to end, on a config of a user's own."""
+
+import dataclasses
+import shutil
+
+import pytest
+
+from harness.running.cases import find_case
+from harness.running.verify import verify
+from harness.values.verdict import Status
+
+pytestmark = pytest.mark.slow
+
+
+def verified(tiny, order, baselines, folder, **changes):
+    order = dataclasses.replace(order, **changes)
+    case = find_case(order.config, order.options)
+    return verify(case, order, baselines=baselines, folder=folder)
+
+
+def test_the_reference_itself_passes(tiny, order, baselines, tmp_path):
+    result = verified(tiny, order, baselines, tmp_path)
+    assert result.verdict.status is Status.PASS, result.verdict.reason
+    assert result.verdict.aligned_tier == "fp32"
+    assert not result.emulated
+
+
+def test_fewer_iterations_pass(tiny, order, baselines, tmp_path):
+    assert verified(tiny, order, baselines, tmp_path, iterations=5).verdict.status is Status.PASS
+
+
+def test_more_iterations_than_the_baseline_has_are_an_error(tiny, order, baselines, tmp_path):
+    verdict = verified(tiny, order, baselines, tmp_path, iterations=13).verdict
+    assert verdict.status is Status.ERROR
+    assert "align record" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("optim_wrapper.optimizer.lr=0.02", "optim_wrapper.optimizer.lr"),
+        ("alignment.seed=1", "seed"),
+        ("randomness.seed=1", "seed"),
+        ("train_dataloader.dataset.data_seed=1", "data_seed"),
+        ("train_dataloader.batch_size=4", "batch_size"),
+    ],
+)
+def test_another_experiment_is_inconclusive_and_named(tiny, order, baselines, tmp_path, option, named):
+    verdict = verified(tiny, order, baselines, tmp_path, options=(option,)).verdict
+    assert verdict.status is Status.INCONCLUSIVE
+    assert named in verdict.reason
+
+
+def test_a_nan_fails(tiny, order, baselines, tmp_path):
+    verdict = verified(tiny, order, baselines, tmp_path, options=("model.trouble=nan",)).verdict
+    assert verdict.status is not Status.PASS
+    assert "model.trouble" in verdict.reason
+
+
+@pytest.mark.parametrize("fault", ["conv-wgrad-x1.05", "align-corners-flipped", "bn-momentum-ignored"])
+def test_each_fault_fails_on_the_emulated_device(tiny, order, baselines, tmp_path, fault):
+    result = verified(tiny, order, baselines, tmp_path, device="emulated", faults=(fault,))
+    assert result.verdict.status is Status.FAIL, result.verdict.reason
+    assert result.emulated
+    assert result.candidate.device.fault == fault
+
+
+@pytest.mark.parametrize("profile", ["fp32", "exact"])
+def test_a_healthy_emulated_port_passes(tiny, order, baselines, tmp_path, profile):
+    result = verified(tiny, order, baselines, tmp_path, device="emulated", profile=profile)
+    assert result.verdict.status is Status.PASS, result.verdict.reason
+
+
+def test_a_broken_baseline_is_an_error_before_anything_is_run(tiny, order, baselines, tmp_path):
+    copy = tmp_path / "baselines"
+    shutil.copytree(baselines, copy)
+    victim = copy / "tiny" / "cpu" / "fp32" / "run-3.csv"
+    victim.write_text(victim.read_text().replace("0", "1", 1))
+    result = verified(tiny, order, copy, tmp_path / "run")
+    assert result.verdict.status is Status.ERROR
+    assert "run-3.csv" in result.verdict.reason
+    assert result.trace is None

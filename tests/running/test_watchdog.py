@@ -1,0 +1,91 @@
+"""Runs that end well, crash, hang, or are killed: what each leaves, and that none is taken for whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.running.watchdog import STREAM, Patience, execute
+from harness.store.stream import read_stream
+from harness.values.errors import RunError
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_that_ends_well_is_whole(changed, tmp_path):
+    seen = []
+    run = execute(changed(), tmp_path, on_iteration=seen.append)
+    assert run.error is None
+    assert run.trace.complete
+    assert len(run.trace) == 12
+    assert [line["iteration"] for line in seen if "iteration" in line] == list(range(12))
+    assert run.provenance.case == "tiny"
+    assert set(run.trace.batches) != {""}
+
+
+def test_two_runs_are_equal_in_every_signal(changed, tmp_path):
+    first, second = (execute(changed(), tmp_path / name).trace for name in ("a", "b"))
+    for name in set(first.signals) - {"seconds", "memory"}:
+        assert first.signals[name].tolist() == second.signals[name].tolist(), name
+    assert first.state.values.tolist() == second.state.values.tolist()
+    assert first.batches == second.batches
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [("crash", "exit code 1"), ("kill", "signal SIGKILL"), ("exit", "before its end"), ("hang", "no progress for 2 s")],
+)
+def test_trouble_at_the_fourth_iteration_leaves_three(changed, tmp_path, trouble, said):
+    order = changed(options=(f"model.trouble={trouble}",))
+    run = execute(order, tmp_path, patience=Patience(stall=2.0))
+    assert isinstance(run.error, RunError)
+    assert said in str(run.error)
+    assert len(run.trace) == 3
+    assert not run.trace.complete
+    if trouble == "crash":
+        assert "the kernel fell over" in run.output
+
+
+def test_a_run_past_its_limit_is_killed(changed, tmp_path):
+    run = execute(changed(options=("model.trouble=hang",)), tmp_path, patience=Patience(limit=8.0))
+    assert "not done after 8 s" in str(run.error)
+
+
+def test_a_folder_that_holds_a_run_is_not_run_in_again(changed, tmp_path):
+    (tmp_path / STREAM).write_text("{}\n")
+    with pytest.raises(RunError, match="holds a run already"):
+        execute(changed(), tmp_path)
+
+
+def test_a_config_that_mmengine_cannot_build_says_so(changed, tmp_path):
+    run = execute(changed(options=("model.type=NoSuchModel",)), tmp_path)
+    assert "NoSuchModel" in str(run.error)
+    assert run.trace is None
+
+
+def test_killing_the_watcher_ends_the_run(order, tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from harness.running.watchdog import execute; "
+        "from harness.running.order import Order; "
+        "execute(Order.read(Path(sys.argv[1])), Path(sys.argv[2]))"
+    )
+    import dataclasses
+
+    dataclasses.replace(order, options=("model.trouble=hang",)).write(tmp_path / "asked.json")
+    folder = tmp_path / "run"
+    watcher = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "asked.json"), str(folder)])
+    deadline = time.monotonic() + 60
+    while not ((folder / STREAM).exists() and len(read_stream(folder / STREAM)) == 3):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    watcher.send_signal(signal.SIGKILL)
+    watcher.wait()
+    time.sleep(0.5)
+    running = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False).stdout.split()
+    for pid in running:
+        os.kill(int(pid), signal.SIGKILL)
+    assert running == []
+    assert not read_stream(folder / STREAM).complete

@@ -1,0 +1,66 @@
+"""A model and a data set that train in milliseconds: what a user's own config may bring along."""
+
+import os
+import time
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS
+from torch.utils.data import Dataset
+
+
+@MODELS.register_module()
+class TinySegmentor(BaseModel):
+    """A convolution, a normalization, dropout, a classifier; two losses."""
+
+    def __init__(self, trouble="", data_preprocessor=None):
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.trouble = trouble
+        self.calls = 0
+        self.conv = torch.nn.Conv2d(3, 8, 3, padding=1)
+        self.bn = torch.nn.BatchNorm2d(8)
+        self.dropout = torch.nn.Dropout2d(0.1)
+        self.conv_seg = torch.nn.Conv2d(8, 4, 1)
+
+    def forward(self, inputs, labels, mode="loss"):
+        self.calls += 1
+        if self.calls == 4:
+            make_trouble(self.trouble)
+        x = torch.relu(self.bn(self.conv(inputs.to(self.conv.weight.dtype))))
+        logits = torch.nn.functional.interpolate(self.conv_seg(self.dropout(x)), scale_factor=2, mode="bilinear")
+        target = labels.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        loss = torch.nn.functional.cross_entropy(logits, target)
+        if self.trouble == "nan" and self.calls == 4:
+            loss = loss * float("nan")
+        return {
+            "decode.loss_ce": loss,
+            "aux.loss_ce": 0.4 * loss.detach() + 0.0 * loss,
+            "decode.acc_seg": loss * 0 + 50,
+        }
+
+
+def make_trouble(kind):
+    if kind == "hang":
+        time.sleep(600)
+    if kind == "crash":
+        raise RuntimeError("the kernel fell over")
+    if kind == "kill":
+        os.kill(os.getpid(), 9)
+    if kind == "exit":
+        os._exit(0)
+
+
+@DATASETS.register_module()
+class TinyDataset(Dataset):
+    """Forty images of noise, each with a label that follows from it."""
+
+    def __init__(self, data_seed=0):
+        generator = torch.Generator().manual_seed(data_seed)
+        self.images = torch.randint(0, 256, (40, 3, 12, 16), generator=generator).float() / 128 - 1
+        self.labels = (self.images.mean(1) > 0).long() + 2 * (self.images[:, 0] > 0).long()
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return {"inputs": self.images[index], "labels": self.labels[index]}
