@@ -68,6 +68,16 @@ class Camera:
         """The column that lies straight ahead."""
         return self.width // 2
 
+    @property
+    def above(self) -> tuple[slice, slice]:
+        """The part of the picture down to the horizon."""
+        return slice(0, self.horizon + 1), slice(0, self.width)
+
+    @property
+    def below(self) -> tuple[slice, slice]:
+        """The part of the picture that the ground fills."""
+        return slice(self.horizon + 1, self.height), slice(0, self.width)
+
     def pixel(self, x: int, y: int, z: int) -> tuple[int, int]:
         """Column and row of a point of the street."""
         z = max(z, _NEAREST)
@@ -164,7 +174,7 @@ class Canvas:
     def stamp(
         self,
         window: tuple[slice, slice],
-        inside: npt.NDArray[np.bool_],
+        inside: npt.NDArray[np.bool_] | slice,
         colour: Colour | npt.NDArray[np.uint8],
         label: str | None,
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, final
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from models.datasets.draws import Draws
 
 __all__ = ["Layout", "draw_ground", "draw_sky"]
 
-_FAR = 30000
+_FAR: Final = 30000
+_EVERYWHERE: Final = slice(None)
 
 
+@final
 @dataclass(frozen=True)
 class Layout:
     """Where a street's strips end: distances from the camera to the left and to the right, in cm, inside out.
@@ -33,7 +36,7 @@ class Layout:
     def drawn(cls, draws: Draws) -> Layout:
         """A street between 9 and 14 metres wide, the camera in its right lane."""
         kerb = draws.between(740, 860), draws.between(400, 520)
-        walk = kerb[0] + draws.between(260, 420), kerb[1] + draws.between(260, 420)
+        walk = kerb[0] + draws.between(320, 520), kerb[1] + draws.between(320, 520)
         green = [draws.between(180, 420) if draws.chance(55) else 0 for _ in range(2)]
         return cls(kerb, walk, (walk[0] + green[0], walk[1] + green[1]))
 
@@ -41,11 +44,8 @@ class Layout:
 def draw_sky(canvas: Canvas, draws: Draws) -> None:
     """A gradient from blue to haze, with clouds, down to the horizon."""
     camera = canvas.camera
-    window = canvas.window(0, camera.horizon + 1, 0, camera.width)
-    if window is None:
-        return
     cover = draws.between(40, 170)
-    rows, columns = range(window[0].stop), range(camera.width)
+    rows, columns = (range(part.stop) for part in camera.above)
     clouds = sum(
         smooth_noise(draws.word(), rows, columns, max(1, camera.height // size)) * weight // 8
         for size, weight in ((3, 4), (8, 3), (20, 1))
@@ -55,15 +55,15 @@ def draw_sky(canvas: Canvas, draws: Draws) -> None:
     zenith = np.array(mixed((86, 132, 196), canvas.haze, draws.between(0, 60)), dtype=np.int32)
     blue = zenith + (np.array(canvas.haze, dtype=np.int32) - zenith) * down // 100
     sky = blue + (np.array((246, 247, 250), dtype=np.int32) - blue) * white // 320
-    canvas.stamp(window, np.ones(sky.shape[:2], dtype=bool), sky.astype(np.uint8), "sky")
+    canvas.stamp(camera.above, _EVERYWHERE, sky.astype(np.uint8), "sky")
 
 
 def draw_ground(canvas: Canvas, layout: Layout, draws: Draws) -> None:
     """The ground's strips from the outside in, their texture, and the paint on the road."""
     asphalt = draws.pick(((92, 93, 97), (104, 103, 104), (80, 82, 88)))
     paving = draws.pick(((158, 150, 142), (148, 146, 144), (168, 158, 150)))
+    canvas.stamp(canvas.camera.below, _EVERYWHERE, (98, 118, 62), "terrain")
     strips: list[tuple[tuple[int, int], Colour, str]] = [
-        ((60000, 60000), (98, 118, 62), "terrain"),
         (layout.line, draws.pick(((106, 128, 64), (122, 128, 78), (92, 122, 58))), "terrain"),
         (layout.walk, paving, "sidewalk"),
         ((layout.kerb[0] + 14, layout.kerb[1] + 14), (182, 180, 174), "sidewalk"),
@@ -78,20 +78,17 @@ def draw_ground(canvas: Canvas, layout: Layout, draws: Draws) -> None:
 def _texture(canvas: Canvas, layout: Layout, draws: Draws) -> None:
     """Fade the ground with distance; lay slabs on the sidewalk, patches and stains on the rest."""
     camera = canvas.camera
-    window = canvas.window(camera.horizon + 1, camera.height, 0, camera.width)
-    if window is None:
-        return
-    below = np.arange(1, camera.height - camera.horizon, dtype=np.int32)[:, None]
-    z = np.minimum(camera.focal * camera.eye // below, _FAR)
+    depth = np.arange(1, camera.height - camera.horizon, dtype=np.int32)[:, None]
+    z = np.minimum(camera.focal * camera.eye // depth, _FAR)
     x = (np.arange(camera.width, dtype=np.int32)[None, :] - camera.centre) * z // camera.focal
-    rows, columns = range(window[0].start, window[0].stop), range(camera.width)
+    rows, columns = (range(part.start, part.stop) for part in camera.below)
     stains = smooth_noise(draws.word(), rows, columns, max(2, camera.height // 12)) // 16 - 8
     joints = ((x % 60 < 4) | (z % 60 < 4)) & ((x < -layout.kerb[0] - 14) | (x > layout.kerb[1] + 14))
     light = stains - 22 * (joints & (z < 2500))
-    ground = canvas.image[window].astype(np.int32) + light[..., None]
+    ground = canvas.image[camera.below].astype(np.int32) + light[..., None]
     haze = np.array(canvas.haze, dtype=np.int32)
     ground += (haze - ground) * np.minimum(z // 220, 70)[..., None] // 100
-    canvas.image[window] = np.clip(ground, 0, 255)
+    canvas.image[camera.below] = np.clip(ground, 0, 255)
 
 
 def _paint(canvas: Canvas, layout: Layout, draws: Draws) -> None:

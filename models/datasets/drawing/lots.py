@@ -94,12 +94,26 @@ def _draw_house(canvas: Canvas, lot: Lot, draws: Draws) -> None:
     plaster = draws.pick(_PLASTER)
     plaster = shaded(plaster, draws.between(85, 112))
     lit = 100 if lot.side < 0 else 84
-    inner, outer = lot.side * lot.line, lot.side * (lot.line + 1300)
-    canvas.box(lot.near, (min(inner, outer), 0), (max(inner, outer), lot.height), shaded(plaster, 70), "building")
+    _draw_gable(canvas, lot, shaded(plaster, 72), draws)
     shop = draws.pick(((92, 70, 60), (70, 78, 84), (120, 110, 98), plaster))
     materials = (plaster, shaded(plaster, 116), shop, (74, 58, 54), *_GLASS)
     storeys = _Storeys(draws.between(280, 340), draws.between(220, 340), lot.height, draws.word())
     _panel(canvas, lot, "building", storeys, tuple(shaded(colour, lit) for colour in materials))
+
+
+def _draw_gable(canvas: Canvas, lot: Lot, plaster: Colour, draws: Draws) -> None:
+    """The end wall that faces the camera, seen where the next lot is lower."""
+    inner, outer = lot.side * lot.line, lot.side * (lot.line + 1300)
+    canvas.box(lot.near, (min(inner, outer), 0), (max(inner, outer), lot.height), plaster, "building")
+    canvas.box(
+        lot.near, (min(inner, outer), lot.height - 35), (max(inner, outer), lot.height), (66, 52, 48), "building"
+    )
+    for y in range(380, lot.height - 190, 310):
+        for inset in (260, 620, 980):
+            x = lot.side * (lot.line + inset)
+            if draws.chance(55):
+                canvas.box(lot.near, (x - 52, y - 7), (x + 52, y + 148), shaded(plaster, 116), "building")
+                canvas.box(lot.near, (x - 44, y), (x + 44, y + 140), draws.pick(_GLASS[:2]), "building")
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ _GREENS = ((74, 98, 46), (88, 108, 52), (62, 88, 48), (104, 112, 54), (84, 96, 6
 
 
 def draw_crown(canvas: Canvas, centre: tuple[int, int, int], size: tuple[int, int], draws: Draws) -> None:
-    """A mass of leaves around (X, Y, Z), `size` its half axes across and up, in cm."""
+    """A mass of leaves around (X, Y, Z), `size` its half axes across and up, in cm; it ends at the ground."""
     x, y, z = centre
     camera = canvas.camera
     column, row = camera.pixel(x, y, z)
     wide, high = (max(2, camera.extent(length, z)) for length in size)
-    window = canvas.window(row - high, row + high + 1, column - wide, column + wide + 1)
+    ground = camera.pixel(x, 0, z)[1]
+    window = canvas.window(row - high, min(row + high + 1, ground), column - wide, column + wide + 1)
     key, green = draws.word(), draws.pick(_GREENS)
     if window is None:
         return

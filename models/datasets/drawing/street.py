@@ -103,7 +103,7 @@ def _parked(layout: Layout, draws: Draws) -> Iterator[Placed]:
     for x, oncoming in ((layout.kerb[1] - 105, False), (-layout.kerb[0] + 105, True)):
         z = draws.between(500, 900)
         while z < 9000:
-            if draws.chance(60):
+            if draws.chance(48):
                 yield z, _car(x, z, oncoming)
             z += draws.between(560, 900)
 
@@ -140,7 +140,7 @@ def _sidewalks(layout: Layout, number: int, draws: Draws) -> Iterator[Placed]:
 def _two_wheels(layout: Layout, number: int, draws: Draws) -> Iterator[Placed]:
     parked = draws.between(700, 1400)
     yield parked, lambda canvas, draws: draw_bicycle(canvas, layout.kerb[1] + 110, parked, False, draws)
-    crossing, x = draws.between(750, 1500), draws.between(-170, 120)
+    crossing, x = draws.between(700, 980), draws.between(-170, 120)
     if number % 2:
         yield crossing, lambda canvas, draws: draw_bicycle(canvas, x, crossing, True, draws)
     elif number % 4 == 2:
