@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils import backend_registration
 
-from harness.emulation import autocast, storage, syncbn, tccl
+from harness.emulation import accelerator, autocast, recurrent, storage, syncbn, tccl
 from harness.emulation.clock import current_iteration
 from harness.emulation.faults.fault import Fault
 from harness.emulation.kernel import make_kernel
@@ -23,6 +23,9 @@ __all__ = ["Device"]
 
 # Composite on the CPU; the device has to see them whole.
 _OWN = ("aten::convolution", "aten::convolution_backward", "aten::copy_", "aten::_copy_from")
+
+# What the CPU has no kernel for, since only accelerators have the fused operation.
+_MISSING = {**syncbn.OPERATIONS, **recurrent.OPERATIONS}
 
 
 class Device:
@@ -54,18 +57,19 @@ class Device:
         )
         for qualified in _computed_on_host():
             plan = self._plan(overload(qualified))
-            self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.stream), "PrivateUse1")
+            self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.stream, self.memory), "PrivateUse1")
         self._any.fallback(self._fall_back, "PrivateUse1")
         self._aten.impl("_pin_memory", lambda tensor, device=None: tensor.clone(), "CPU")
         autocast.register(self._aten, self._any)
         storage.register()
+        accelerator.register(self.memory)
         tccl.register()
 
     def use(self, profile: Profile, faults: Sequence[Fault] = ()) -> None:
         """Compute with these numerics and faults from now on; what an earlier call set is forgotten."""
         self.profile, self.faults = profile, tuple(faults)
         self._wrappers = {}
-        for source in (syncbn.OPERATIONS, wrappers(profile), *(_begun(fault) for fault in self.faults)):
+        for source in (_MISSING, wrappers(profile), *(_begun(fault) for fault in self.faults)):
             for name, wrapper in source.items():
                 self._wrappers.setdefault(name, []).append(wrapper)
         for plan in self._plans.values():
@@ -80,7 +84,7 @@ class Device:
         """An operation without a kernel of the CPU's own: another library's, or an accelerator's only."""
         kernel = self._fallen_back.get(op)
         if kernel is None:
-            kernel = self._fallen_back[op] = make_kernel(self._plan(op), self.stream)
+            kernel = self._fallen_back[op] = make_kernel(self._plan(op), self.stream, self.memory)
         return kernel(*args, **kwargs)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from harness.emulation.memory import MemoryCounter
+from harness.emulation.module import check_index
 from harness.emulation.plan import Plan
 from harness.emulation.random_stream import RandomStream
 from harness.emulation.relabel import device_tensor, host_tensor
@@ -36,8 +38,8 @@ _CPU_KEY = torch._C.DispatchKey.CPU
 _Tensor = torch.Tensor
 
 
-def make_kernel(plan: Plan, stream: RandomStream) -> Kernel:
-    """The device's kernel for one operation."""
+def make_kernel(plan: Plan, stream: RandomStream, memory: MemoryCounter) -> Kernel:
+    """The device's kernel for one operation; what it makes is counted in `memory`, its draws come from `stream`."""
     if plan.name in _VIEWS:
         return _make_view(plan)
     if plan.name == "resize_":
@@ -46,8 +48,8 @@ def make_kernel(plan: Plan, stream: RandomStream) -> Kernel:
     if plain and plan.is_inplace:
         return _make_inplace(plan)
     if plain and plan.returned == (None,):
-        return _make_functional(plan)
-    return _make_general(plan, stream)
+        return _make_functional(plan, memory)
+    return _make_general(plan, stream, memory)
 
 
 def _make_view(plan: Plan) -> Kernel:
@@ -59,7 +61,7 @@ def _make_view(plan: Plan) -> Kernel:
     return view
 
 
-def _make_functional(plan: Plan) -> Kernel:
+def _make_functional(plan: Plan, memory: MemoryCounter) -> Kernel:
     """Tensors and scalars in, one new value out."""
 
     def functional(*args: Any, **kwargs: Any) -> Any:
@@ -72,7 +74,7 @@ def _make_functional(plan: Plan) -> Kernel:
         for given, argument in zip(host, args, strict=True):
             if given is out:
                 return argument
-        return device_tensor(out)
+        return memory.count(device_tensor(out))
 
     return functional
 
@@ -92,39 +94,74 @@ def _make_inplace(plan: Plan) -> Kernel:
     return inplace
 
 
-def _make_general(plan: Plan, stream: RandomStream) -> Kernel:
+def _make_general(plan: Plan, stream: RandomStream, memory: MemoryCounter) -> Kernel:
     """Lists of tensors, several returns, `out=`, factories and random draws."""
 
     def general(*args: Any, **kwargs: Any) -> Any:
-        origin: dict[int, tuple[_Tensor, _Tensor]] = {}
-
-        def down(value: Any) -> Any:
-            if isinstance(value, _Tensor):
-                host = _to_host(plan, value)
-                origin[id(host)] = (value, host)
-                return host
-            if isinstance(value, (list, tuple)):
-                return [down(element) for element in value]
-            return value
-
-        host_args = [down(a) for a in args]
-        host_kwargs = {k: down(a) for k, a in kwargs.items()}
+        crossing = _Crossing(plan, memory)
+        host_args = [crossing.down(a) for a in args]
+        host_kwargs = {k: crossing.down(a) for k, a in kwargs.items()}
         for out in plan.writes_out:
-            host_kwargs[out] = _resizable(host_kwargs[out], origin)
+            host_kwargs[out] = crossing.resizable(host_kwargs[out])
         if plan.makes:
-            if host_kwargs.get("device") is not None:
-                host_kwargs["device"] = "cpu"
-            host_kwargs.pop("pin_memory", None)
+            _make_on_host(host_kwargs)
         if plan.draws:
             with stream.drawing():
                 result = plan.run(*host_args, **host_kwargs)
         else:
             result = plan.run(*host_args, **host_kwargs)
         for out in plan.writes_out:
-            _follow_resize(host_kwargs[out], origin)
-        return _to_device(result, origin)
+            crossing.follow_resize(host_kwargs[out])
+        return crossing.up(result)
 
     return general
+
+
+class _Crossing:
+    """One call's way to the host and back, on which a tensor that the CPU hands back is the caller's own."""
+
+    __slots__ = ("memory", "origin", "plan")
+
+    def __init__(self, plan: Plan, memory: MemoryCounter) -> None:
+        self.plan = plan
+        self.memory = memory
+        self.origin: dict[int, tuple[_Tensor, _Tensor]] = {}
+
+    def down(self, value: Any) -> Any:
+        if isinstance(value, _Tensor):
+            host = _to_host(self.plan, value)
+            self.origin[id(host)] = (value, host)
+            return host
+        if isinstance(value, (list, tuple)):
+            return [self.down(element) for element in value]
+        return value
+
+    def up(self, value: Any) -> Any:
+        if isinstance(value, _Tensor):
+            known = self.origin.get(id(value))
+            return known[0] if known is not None else self.memory.count(device_tensor(value))
+        if isinstance(value, (list, tuple)):
+            return type(value)([self.up(element) for element in value])
+        return value
+
+    def resizable(self, host: Any) -> Any:
+        """An empty `out=` may grow, which borrowed memory can't: give the CPU one of its own."""
+        if isinstance(host, list):
+            return [self.resizable(element) for element in host]
+        if host.numel():
+            return host
+        own = torch.empty(host.shape, dtype=host.dtype)
+        self.origin[id(own)] = (self.origin[id(host)][0], own)
+        return own
+
+    def follow_resize(self, host: Any) -> None:
+        if isinstance(host, list):
+            for element in host:
+                self.follow_resize(element)
+            return
+        tensor = self.origin[id(host)][0]
+        if tensor.shape != host.shape:
+            tensor.data = self.memory.count(device_tensor(host))
 
 
 def _to_host(plan: Plan, tensor: _Tensor) -> _Tensor:
@@ -140,34 +177,13 @@ def _to_host(plan: Plan, tensor: _Tensor) -> _Tensor:
     return tensor
 
 
-def _to_device(result: Any, origin: dict[int, tuple[_Tensor, _Tensor]]) -> Any:
-    if isinstance(result, _Tensor):
-        known = origin.get(id(result))
-        return known[0] if known is not None else device_tensor(result)
-    if isinstance(result, (list, tuple)):
-        return type(result)(_to_device(element, origin) for element in result)
-    return result
-
-
-def _resizable(host: Any, origin: dict[int, tuple[_Tensor, _Tensor]]) -> Any:
-    """An empty `out=` may grow, which borrowed memory can't: give the CPU one of its own."""
-    if isinstance(host, list):
-        return [_resizable(element, origin) for element in host]
-    if host.numel():
-        return host
-    own = torch.empty(host.shape, dtype=host.dtype)
-    origin[id(own)] = (origin[id(host)][0], own)
-    return own
-
-
-def _follow_resize(host: Any, origin: dict[int, tuple[_Tensor, _Tensor]]) -> None:
-    if isinstance(host, list):
-        for element in host:
-            _follow_resize(element, origin)
-        return
-    tensor = origin[id(host)][0]
-    if tensor.shape != host.shape:
-        tensor.data = device_tensor(host)
+def _make_on_host(kwargs: dict[str, Any]) -> None:
+    """Point a factory at the host."""
+    device = kwargs.get("device")
+    if device is not None:
+        check_index(device)
+        kwargs["device"] = "cpu"
+    kwargs.pop("pin_memory", None)
 
 
 def _resize(tensor: _Tensor, size: list[int], *, memory_format: torch.memory_format | None = None) -> _Tensor:

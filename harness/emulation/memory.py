@@ -23,21 +23,22 @@ class MemoryCounter:
         self._bound = 0
         self._peak = 0
 
-    def add(self, tensor: torch.Tensor) -> None:
-        """Count a new tensor's storage, once."""
+    def count(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Count the storage of a new tensor, and hand the tensor back."""
         storage = tensor.untyped_storage()
         nbytes = storage.nbytes()
         self._living[storage._weak_ref()] = nbytes
         self._bound += nbytes
         if self._bound > self._peak * _SLACK:
             self.allocated()
+        return tensor
 
     def allocated(self) -> int:
         """Bytes in living storages now."""
-        expired = torch.UntypedStorage._expired
-        for reference in [reference for reference in self._living if expired(reference)]:
-            del self._living[reference]
-            torch.UntypedStorage._free_weak_ref(reference)
+        for reference in list(self._living):
+            if torch.UntypedStorage._expired(reference):
+                del self._living[reference]
+                torch.UntypedStorage._free_weak_ref(reference)
         self._bound = sum(self._living.values())
         self._peak = max(self._peak, self._bound)
         return self._bound

@@ -17,7 +17,7 @@ from harness.emulation.memory import MemoryCounter
 from harness.emulation.random_stream import RandomStream
 from harness.values.errors import DeviceError
 
-__all__ = ["DEVICE_NAME", "DEVICE_TYPE", "make_module"]
+__all__ = ["DEVICE_NAME", "DEVICE_TYPE", "check_index", "make_module"]
 
 DEVICE_TYPE = "sdaa"
 DEVICE_NAME = "emulated sdaa (host CPU)"
@@ -28,24 +28,29 @@ def make_module(stream: RandomStream, memory: MemoryCounter) -> types.ModuleType
     module = types.ModuleType(f"torch.{DEVICE_TYPE}", __doc__)
     for surface in (_presence(), _randomness(stream), _memory(memory)):
         vars(module).update(surface)
-    vars(module).update(amp=_amp(), is_emulated=True)
+    # Gradient checkpointing keeps the random state of a module that says _initialized, and of no other.
+    vars(module).update(amp=_amp(), is_emulated=True, _initialized=True)
     return module
 
 
-def _presence() -> dict[str, Callable[..., Any]]:
-    def check_index(device: Any = 0) -> None:
-        if device is None:
-            return
-        index = device if isinstance(device, int) else torch.device(device).index
-        if index not in (None, 0, -1):
-            raise DeviceError(
-                "the emulated accelerator has one device",
-                where=f"torch.{DEVICE_TYPE}.set_device",
-                observed=device,
-                allowed=f"{DEVICE_TYPE}:0",
-                hint="run several processes: each has a device 0 of its own",
-            )
+def check_index(device: Any = None) -> None:
+    """Refuse every device but the first, given as an index, a string or a `torch.device`.
 
+    Raises:
+        DeviceError: PyTorch's Python backends have one device, and its autograd has a thread for that one only.
+    """
+    index = device if device is None or isinstance(device, int) else torch.device(device).index
+    if index not in (None, 0, -1):
+        raise DeviceError(
+            "the emulated accelerator has one device a process",
+            where=f"torch.{DEVICE_TYPE}",
+            observed=device,
+            allowed=f"{DEVICE_TYPE}:0",
+            hint="run several processes: each has a device 0 of its own",
+        )
+
+
+def _presence() -> dict[str, Callable[..., Any]]:
     def device_context(device: Any = None) -> contextlib.AbstractContextManager[None]:
         check_index(device)
         return contextlib.nullcontext()

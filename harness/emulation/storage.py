@@ -1,7 +1,7 @@
-"""Storages of the device: copies of host memory that wear its label.
+"""Storages of the device: host memory that wears its label.
 
-PyTorch asks a backend's allocator for a storage that is moved or cloned as a storage (a checkpoint load does it), and a
-Python backend has none: the process would die. These two methods go over a tensor instead.
+PyTorch asks a backend's allocator for a storage that is made, moved or cloned as a storage (a checkpoint load does it),
+and a Python backend has none: the process would die. Here they go over a tensor instead.
 """
 
 from __future__ import annotations
@@ -12,30 +12,56 @@ import torch
 
 from harness.emulation.module import DEVICE_TYPE
 from harness.emulation.relabel import device_tensor
+from harness.values.errors import DeviceError
 
 __all__ = ["register"]
 
 _Base: Any = torch.storage._StorageBase
+_Storage: Any = torch.UntypedStorage
 
 
 def register() -> None:
-    """Teach `UntypedStorage.to` and `.clone` about the device; other devices keep PyTorch's own."""
+    """Teach `UntypedStorage` about the device; on other devices it stays PyTorch's own."""
+    _Storage.__new__ = _made(_Storage.__new__)
+    _Storage.resize_ = _resized(_Storage.resize_)
     to, clone = _Base.to, _Base.clone
-    synchronize = torch.accelerator.synchronize
 
     def moved(self: Any, *, device: Any, non_blocking: bool = False) -> Any:
         target = torch.device(device)
         if target.type != DEVICE_TYPE or self.device.type == DEVICE_TYPE:
             return to(self, device=target, non_blocking=non_blocking)
-        host = torch.empty(0, dtype=torch.uint8).set_(clone(self))
-        return device_tensor(host).untyped_storage()
+        return _labelled(clone(self))
 
     def cloned(self: Any) -> Any:
-        return moved(self.cpu(), device=DEVICE_TYPE) if self.device.type == DEVICE_TYPE else clone(self)
-
-    def synchronized(device: Any = None) -> None:
-        if torch.accelerator.current_accelerator() != torch.device(DEVICE_TYPE):
-            synchronize(device)
+        return _labelled(self.cpu()) if self.device.type == DEVICE_TYPE else clone(self)
 
     _Base.to, _Base.clone = moved, cloned
-    torch.accelerator.synchronize = synchronized
+
+
+def _labelled(host_storage: Any) -> Any:
+    return device_tensor(torch.empty(0, dtype=torch.uint8).set_(host_storage)).untyped_storage()
+
+
+def _made(make: Any) -> Any:
+    def made(cls: Any, *args: Any, device: Any = None, **kwargs: Any) -> Any:
+        if device is None:
+            return make(cls, *args, **kwargs)
+        if torch.device(device).type == DEVICE_TYPE:
+            return _labelled(make(cls, *args, **kwargs))
+        return make(cls, *args, device=device, **kwargs)
+
+    return staticmethod(made)
+
+
+def _resized(resize: Any) -> Any:
+    def resized(self: Any, size: int) -> Any:
+        if self.device.type == DEVICE_TYPE:
+            raise DeviceError(
+                "a storage of the emulated accelerator can't be resized",
+                where="UntypedStorage.resize_",
+                observed=f"{self.nbytes()} to {size} bytes",
+                hint="resize the tensor, which gets a new storage",
+            )
+        return resize(self, size)
+
+    return resized
