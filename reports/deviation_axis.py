@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["deviation_axis"]
 
 _DECADES = 12  # shown at most: rounding ends sixteen decades below one
+_LARGEST = 280  # decades: what is drawn stays well inside a float's range
 
 
 def deviation_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
@@ -81,9 +82,9 @@ def _limits(size: FloatArray, allowed: FloatArray) -> tuple[float, float]:
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return 1e-8, 1e-6
-    top = math.floor(math.log10(float(values.max())) + 0.08) + 1
-    floor = math.floor(math.log10(float(values.min())))
-    return 10.0 ** max(floor, top - _DECADES, -300), 10.0 ** min(top, 300)
+    top = min(max(math.floor(math.log10(float(values.max())) + 0.08) + 1, -_LARGEST), _LARGEST)
+    low = max(math.floor(math.log10(float(values.min()))), top - _DECADES)
+    return 10.0 ** min(low, top - 1), 10.0**top
 
 
 def _height(value: float, low: float, high: float) -> float:
@@ -91,5 +92,7 @@ def _height(value: float, low: float, high: float) -> float:
 
 
 def _tick(value: float) -> str:
+    if not 0 < value < math.inf:
+        return ""
     exponent = round(math.log10(value))
     return f"{100 * value:g}\u202f%" if -5 <= exponent <= 1 else wording.power_of_ten(exponent)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.values.trace import FloatArray
 from reports import theme
 from reports.curves import Curve
 from reports.line_names import LineName, name_lines
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["FEW", "title", "value_axis"]
+
+_LARGEST = 1e100
 
 FEW = 60  # up to so many points, each is dotted: a line of one or two points can't be seen otherwise
 
@@ -34,6 +37,7 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
 
     at = curve.iterations
     title(panel, "value")
+    candidate = _drawable(curve.candidate)
     low, high = _limits(curve)
     panel.set_ylim(low, high)
     panel.set_xlim(-0.5, max(curve.planned - 0.5, 0.5))
@@ -41,19 +45,15 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     panel.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
     if curve.center is not None:
+        center = _drawable(curve.center)
         if curve.allowed is not None:
-            reach = np.abs(curve.center) * np.where(np.isfinite(curve.allowed), curve.allowed, 0)
-            panel.fill_between(
-                at, curve.center - reach, curve.center + reach, color=theme.BAND, linewidth=0, zorder=1.5
-            )
+            reach = np.abs(center) * np.where(np.isfinite(curve.allowed), np.minimum(curve.allowed, 10), 0)
+            panel.fill_between(at, center - reach, center + reach, color=theme.BAND, linewidth=0, zorder=1.5)
         dot = "o" if len(at) == 1 else ""
         broad = line * 2.6
-        panel.plot(
-            at, curve.center, color=theme.REFERENCE, linewidth=broad, marker=dot, solid_capstyle="round", zorder=2
-        )
+        panel.plot(at, center, color=theme.REFERENCE, linewidth=broad, marker=dot, solid_capstyle="round", zorder=2)
     dot = "o" if len(at) <= FEW else ""
-    finite = np.where(np.isfinite(curve.candidate), curve.candidate, np.nan)
-    panel.plot(at, finite, color=theme.CANDIDATE, linewidth=line, marker=dot, markersize=line * 1.7, zorder=3)
+    panel.plot(at, candidate, color=theme.CANDIDATE, linewidth=line, marker=dot, markersize=line * 1.7, zorder=3)
     _mark_the_unusual(panel, curve, low, high)
     if named:
         name_lines(panel, _names(curve, low, high))
@@ -66,10 +66,17 @@ def title(panel: Axes, words: str) -> None:
     )
 
 
+def _drawable(values: FloatArray) -> FloatArray:
+    """(T,) NaN where not finite; what is out of any drawing's reach is brought near enough to be drawn towards."""
+    return np.clip(np.where(np.isfinite(values), values, np.nan), -_LARGEST, _LARGEST)
+
+
 def _limits(curve: Curve) -> tuple[float, float]:
     """The values shown: both sides', unless the candidate's would flatten the reference's."""
-    candidate = curve.candidate[np.isfinite(curve.candidate)]
-    center = candidate if curve.center is None else curve.center[np.isfinite(curve.center)]
+    candidate = _drawable(curve.candidate)
+    candidate = candidate[~np.isnan(candidate)]
+    center = candidate if curve.center is None else _drawable(curve.center)
+    center = center[~np.isnan(center)]
     shown = center if len(center) else candidate
     if not len(shown):
         return 0.0, 1.0
@@ -129,7 +136,7 @@ def _names(curve: Curve, low: float, high: float) -> list[LineName]:
     return names
 
 
-def _height(values: np.ndarray[tuple[int], np.dtype[np.float64]], low: float, high: float) -> float:
+def _height(values: FloatArray, low: float, high: float) -> float:
     """Where a line ends, as a fraction of the panel; at its top where the last value is not finite."""
     last = float(values[-1])
     return min(max((last - low) / (high - low), 0.0), 1.0) if np.isfinite(last) else 0.96

@@ -48,14 +48,14 @@ def multiple(observed: float | None, allowed: float | None) -> str:
     ratio = abs(observed) / allowed
     if not math.isfinite(ratio):
         return _not_finite(ratio)
-    return (_significant(ratio, 2) if 1e-3 <= ratio < 1e5 else _scientific(ratio, 2) if ratio else "0") + "×"
+    return (_significant(ratio, 2) if 1e-3 <= ratio < 1e7 else _scientific(ratio, 2) if ratio else "0") + "×"
 
 
 def duration(seconds: float) -> str:
     """Wall-clock time: ``0.4 s``, ``42 s``, ``3 min 05 s``, ``1 h 02 min``."""
     if not math.isfinite(seconds) or seconds < 0:
         return NOTHING
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f}{_NARROW}s"
     whole = round(seconds)
     if whole < 60:
@@ -71,7 +71,8 @@ def power_of_ten(exponent: int) -> str:
 
 
 def _significant(size: float, digits: int) -> str:
-    decimals = digits - 1 - math.floor(math.log10(size))
+    exponent = int(f"{size:.{digits - 1}e}".partition("e")[2])  # of the rounded number: 0.0999 has that of 0.10
+    decimals = digits - 1 - exponent
     return f"{round(size, decimals):,.{max(0, decimals)}f}".replace(",", _NARROW)
 
 

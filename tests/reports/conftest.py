@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def envelope(signal: str, trace: Trace, tier: str = "tf32") -> Envelope:
     return Envelope(signal, tier, trace.iterations, center, 9 * spread, trace.signals[signal], deviation)
 
 
-def agreements(**changed: str) -> tuple[Agreement, ...]:
+def agreements(device: Device = EMULATED, **changed: str) -> tuple[Agreement, ...]:
     """The comparability table, with some of the candidate's values changed."""
     rows = {
         "case": "ann_small",
@@ -126,7 +127,7 @@ def agreements(**changed: str) -> tuple[Agreement, ...]:
         Agreement(what, value, changed.get(what, value), True, changed.get(what, value) == value)
         for what, value in rows.items()
     )
-    return (*required, Agreement("device", "cpu", "emulated sdaa, tf32", False, False))
+    return (*required, Agreement("device", "cpu", device.label, False, device.label == "cpu"))
 
 
 def legacy(error: float, verdict: str) -> LegacyResult:
@@ -150,10 +151,9 @@ def _finding(drawn: Envelope) -> Finding:
     over = np.flatnonzero(~(np.abs(drawn.deviation) <= drawn.allowed))
     at = int(over[0]) if len(over) else int(np.argmax(np.abs(drawn.deviation) / drawn.allowed))
     observed, allowed = float(drawn.deviation[at]), float(drawn.allowed[at])
-    message = (
-        f"{drawn.signal} is {observed:+.2e} off the reference at iteration {at}, where healthy runs stay within {allowed:.2e}"
-        if len(over)
-        else f"{drawn.signal} stays among healthy runs; it came closest to its bound at iteration {at}"
+    message = f"{drawn.signal} is {100 * observed:+.3g} % off the reference at iteration {at}"
+    message += (
+        f", where healthy runs stay within {100 * allowed:.3g} %" if len(over) else " at its closest to the bound"
     )
     status = Outcome.FAIL if len(over) else Outcome.PASS
     return Finding(
@@ -182,7 +182,7 @@ def passing(device: Device = EMULATED) -> Result:
         Status.PASS,
         "every signal of 30 iterations stays among the healthy runs of tf32 arithmetic",
         (*findings, state),
-        agreements(),
+        agreements(device),
         legacy(-0.00021, "pass"),
         "tf32",
         "tf32",
@@ -233,7 +233,7 @@ def failing_by_buffers(tensors: int = 106) -> Result:
     verdict = replace(
         whole.verdict,
         status=Status.FAIL,
-        reason="state: the BatchNorm buffers of 106 tensors leave their bounds at iteration 0, the first being mean/backbone.layer1.0.bn1",
+        reason="state: mean/backbone.layer1.0.bn1 is 30 % off the reference at iteration 0",
         findings=(*found, *whole.verdict.findings),
         aligned_tier="",
     )
@@ -248,7 +248,7 @@ def inconclusive() -> Result:
         Status.INCONCLUSIVE,
         "not comparable: optim_wrapper.optimizer.lr is 0.001 on the reference and 0.002 on the candidate",
         (Finding("comparability", Outcome.INCONCLUSIVE, "optim_wrapper.optimizer.lr", "the learning rates differ"),),
-        agreements(**{"optim_wrapper.optimizer.lr": "0.002", "batches": "0 of 30 equal"}),
+        agreements(CPU, **{"optim_wrapper.optimizer.lr": "0.002", "batches": "0 of 30 equal"}),
         legacy(0.011, "pass"),
         "",
         "tf32",
@@ -261,10 +261,9 @@ def inconclusive() -> Result:
 
 def crashed() -> Result:
     """A run that ended before it said anything."""
-    output = 'Traceback (most recent call last):\n  File "run.py", line 3, in <module>\nRuntimeError: SDAA error: out of memory\n'
-    verdict = Verdict(
-        "ann_small", Status.ERROR, "the run crashed before its first iteration (exit status 1)", demanded_tier="tf32"
-    )
+    output = 'Traceback (most recent call last):\n  File "run.py", line 3\nRuntimeError: SDAA error: out of memory\n'
+    reason = "the run crashed before its first iteration (exit status 1)"
+    verdict = Verdict("ann_small", Status.ERROR, reason, demanded_tier="tf32")
     return Result(verdict, command="align verify ann_small --device sdaa", seconds=2.7, output=output)
 
 
@@ -296,36 +295,14 @@ def not_finite() -> Result:
     trace = trace_of(deviation)
     for values in trace.signals.values():
         values[10], values[12:] = np.inf, np.nan
-    envelopes, _ = judged(trace)
-    findings = (
-        Finding(
-            "envelope",
-            Outcome.FAIL,
-            "loss",
-            "the loss is not finite at iteration 10",
-            10,
-            float("inf"),
-            1.2e-4,
-            2.7e-6,
-            "tf32",
-        ),
-        Finding(
-            "envelope",
-            Outcome.FAIL,
-            "grad_norm",
-            "the gradient norm is NaN at iteration 12",
-            12,
-            float("nan"),
-            1.2e-4,
-            2.7e-6,
-            "tf32",
-        ),
-    )
+    envelopes, findings = judged(trace)
+    message = "loss is inf at iteration 10 (19 of 30 not finite)"
+    broken = Finding("finiteness", Outcome.FAIL, "loss", message, 10, float("inf"))
     verdict = Verdict(
         "ann_small",
         Status.FAIL,
-        "envelope: the loss is not finite at iteration 10",
-        findings,
+        f"finiteness: {message}",
+        (broken, *findings),
         agreements(),
         legacy(float("nan"), "fail"),
         "",
@@ -356,3 +333,46 @@ def any_result(request: pytest.FixtureRequest) -> Result:
 def samples() -> dict[str, Callable[[], Result]]:
     """All of them, by name."""
     return SAMPLES
+
+
+class Page(HTMLParser):
+    """A page as a browser's parser sees it: its elements in order, and the text that each path of elements holds."""
+
+    VOID = frozenset({"meta", "link", "br", "input", "path", "circle", "use"})
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: dict[str, str] = {}
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.VOID:
+            return
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for tag in self.open:
+            self.texts[tag] = self.texts.get(tag, "") + data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of each element of a kind."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def parse() -> Callable[[str], Page]:
+    """Parse a page."""
+    return Page

@@ -1,0 +1,239 @@
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.values.result import Result
+from harness.values.trace import Trace
+from harness.values.verdict import Finding, Outcome
+from reports.page import render_case
+
+Parse = Callable[[str], Any]
+Samples = dict[str, Callable[[], Result]]
+
+
+def test_it_says_the_verdict_and_the_reason(any_result: Result, parse: Parse) -> None:
+    page = parse(render_case(any_result))
+
+    assert page.texts["h1"] == any_result.case
+    assert page.texts["title"].startswith(f"{any_result.verdict.status.value} · {any_result.case}")
+    assert any_result.verdict.reason in page.texts["header"]
+    assert any_result.verdict.status.value in page.texts["header"]
+    for finding in any_result.verdict.findings:
+        assert finding.message in page.texts["main"]
+    assert any_result.command in page.texts["pre"]
+
+
+def test_emulated_is_said_wherever_it_could_be_overlooked(any_result: Result, parse: Parse) -> None:
+    page = parse(render_case(any_result))
+
+    for place in ("title", "header", "th", "td", "footer"):
+        assert ("EMULATED" in page.texts.get(place, "")) is any_result.emulated, place
+
+
+def test_it_is_well_formed_and_alone(any_result: Result, parse: Parse) -> None:
+    page = parse(render_case(any_result))
+
+    assert not page.open, "an element is left open"
+    assert not page.all("script")
+    assert not page.all("link")
+    assert not page.all("img")
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        for name in ("href", "src", "xlink:href"):
+            target = attributes.get(name)
+            assert target is None or target.startswith("#") or target in {"result.json", "trace.csv"}
+    policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in str(policy["content"])
+    assert "script-src" not in str(policy["content"])
+
+
+def test_every_reference_on_the_page_has_its_target(any_result: Result, parse: Parse) -> None:
+    source = render_case(any_result)
+    ids = [attributes["id"] for _, attributes in parse(source).elements if "id" in attributes]
+
+    assert len(ids) == len(set(ids))
+    named = {name for names in re.findall(r'aria-labelledby="([^"]+)"', source) for name in names.split()}
+    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', source))
+    assert named | used <= set(ids)
+
+
+def test_a_screen_reader_gets_tables_and_drawings_in_words(any_result: Result, parse: Parse) -> None:
+    page = parse(render_case(any_result))
+
+    assert all(attributes.get("scope") for attributes in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    drawings = [drawing for drawing in page.all("svg") if drawing.get("role") == "img"]
+    assert len(page.all("desc")) == len(drawings)
+    assert all(drawing.get("aria-labelledby") for drawing in drawings)
+    assert all(drawing.get("aria-hidden") or drawing in drawings for drawing in page.all("svg"))
+    assert {"header", "main", "footer", "h1", "h2"} <= {tag for tag, _ in page.elements}
+    assert page.all("html")[0]["lang"] == "en"
+
+
+def test_drawings_take_their_colours_from_the_page(samples: Samples) -> None:
+    source = render_case(samples["failing_by_envelope"]())
+    drawings = re.findall(r"<svg.*?</svg>", source, re.DOTALL)
+
+    assert len(drawings) >= 5
+    assert not [drawing for drawing in drawings if re.search(r"#[0-9a-f]{6}\b", drawing)]
+    sheet = source[: source.index("</style>")]
+    for variable in set(re.findall(r"var\((--[a-z-]+)\)", source)) - {"--tone"}:
+        assert f"{variable}:" in sheet
+
+
+def test_the_drawing_says_its_numbers(samples: Samples, parse: Parse) -> None:
+    result = samples["failing_by_envelope"]()
+    page = parse(render_case(result))
+
+    first = result.verdict.violations[0]
+    assert f"At iteration {first.iteration} it is" in page.texts["desc"]
+    assert f"leaves its envelope at iteration {first.iteration}" in page.texts["h2"]
+    assert f"iteration {first.iteration}" in page.texts["text"]
+
+
+def test_violations_come_first_and_hundreds_fold_away(samples: Samples, parse: Parse) -> None:
+    source = render_case(samples["failing_by_buffers"]())
+    shown, _, folded = source.partition("<details>")
+
+    assert shown.count("violated</td>") == 20
+    assert shown.count("kept</td>") == 0
+    assert folded.count("violated</td>") == 86
+    assert "91 more findings, 86 of them violations" in folded
+
+
+def test_what_differs_is_marked_by_more_than_colour(samples: Samples, parse: Parse) -> None:
+    page = parse(render_case(samples["inconclusive"]()))
+
+    assert "2 properties that must agree differ" in page.texts["h2"]
+    assert page.texts["td"].count("≠ must agree") == 2
+    assert "≠ differs" in page.texts["td"]
+
+
+def test_a_crash_shows_the_end_of_its_output(samples: Samples, parse: Parse) -> None:
+    page = parse(render_case(samples["crashed"]()))
+
+    assert "SDAA error: out of memory" in page.texts["pre"]
+    assert "unknown, the run ended before it said" in page.texts["header"]
+    assert not [drawing for drawing in page.all("svg") if drawing.get("role") == "img"]
+
+
+def test_the_legacy_rule_stands_beside_ours(samples: Samples, parse: Parse) -> None:
+    result = samples["failing_by_envelope"]()
+    page = parse(render_case(result))
+
+    assert result.verdict.legacy is not None
+    assert "\n".join(result.verdict.legacy.lines) in page.texts["pre"]
+    assert "never sufficient" in page.texts["main"]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_a_run_that_hardly_began_has_a_page(samples: Samples, parse: Parse, keep: int) -> None:
+    result = samples["cut_short"]()
+    assert result.trace is not None
+    envelopes = {
+        name: replace(
+            envelope,
+            **{
+                each.name: getattr(envelope, each.name)[:keep]
+                for each in fields(envelope)
+                if each.name not in {"signal", "tier"}
+            },
+        )
+        for name, envelope in result.verdict.envelopes.items()
+    }
+    trace = result.trace
+    short = Trace(trace.iterations[:keep], {name: v[:keep] for name, v in trace.signals.items()}, 30, complete=False)
+    for drawn in (envelopes, {}):
+        page = parse(render_case(replace(result, trace=short, verdict=replace(result.verdict, envelopes=drawn))))
+        assert f"{keep}" in page.texts["dd"]
+
+
+def test_without_a_baseline_the_candidate_stands_alone(samples: Samples, parse: Parse) -> None:
+    result = replace(samples["inconclusive"](), baseline=None)
+    page = parse(render_case(result))
+
+    assert "There is no reference to compare with." in page.texts["figcaption"]
+    assert "No baseline was read." in page.texts["main"]
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'--></style></title></svg></pre><script>",
+    "{{ 7*7 }}{% raw %}",
+    "]]>&lt;&amp;<!--",
+    "\x00\x1b[31mred\x07\u202eevil\ufffe\ud800",
+    "javascript:alert(1)",
+    "$\\frac{1}{0}$ $",
+)
+
+
+def with_text(value: Any, text: str) -> Any:
+    """The value with every text in it replaced."""
+    if isinstance(value, str) and type(value) is str:
+        return text
+    if isinstance(value, tuple):
+        return tuple(with_text(each, text) for each in value)
+    if isinstance(value, dict):
+        return {f"{key}{text}" if key != "loss" else key: with_text(each, text) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: with_text(getattr(value, each.name), text) for each in fields(value)})
+    return value
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+def test_hostile_text_stays_text(samples: Samples, parse: Parse, text: str) -> None:
+    harmless, hostile = (render_case(with_text(samples["inconclusive"](), each)) for each in ("plain", text))
+
+    assert [tag for tag, _ in parse(hostile).elements] == [tag for tag, _ in parse(harmless).elements]
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202e\ufffe\ud800]", hostile)
+    hostile.encode("utf-8")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(), max_size=30) | st.text("<>&\"'/={}%!-[]\\$", max_size=30))
+def test_any_text_stays_text(samples: Samples, parse: Parse, text: str) -> None:
+    result = samples["crashed"]()
+    finding = Finding("rule", Outcome.FAIL, "signal", "message", 3, 0.1, 0.01, 0.001, "tf32")
+    result = replace(result, candidate=samples["passing"]().candidate)
+    result = replace(result, verdict=replace(result.verdict, findings=(finding,)))
+    harmless, hostile = (render_case(with_text(result, each)) for each in ("plain", text or "-"))
+
+    assert [tag for tag, _ in parse(hostile).elements] == [tag for tag, _ in parse(harmless).elements]
+    hostile.encode("utf-8")
+
+
+def test_judged_signals_with_hostile_names_are_drawn(samples: Samples, parse: Parse) -> None:
+    result = samples["failing_by_envelope"]()
+    evil = '<script>"$x$ id="hero'
+    renamed = {f"{evil}{name}" if name != "loss" else name: each for name, each in result.verdict.envelopes.items()}
+    envelopes = {name: replace(each, signal=name) for name, each in renamed.items()}
+    page = parse(render_case(replace(result, verdict=replace(result.verdict, envelopes=envelopes))))
+
+    assert not page.all("script")
+    assert evil in page.texts["h3"]
+
+
+def test_a_diverging_loss_does_not_flatten_the_reference(samples: Samples) -> None:
+    result = samples["failing_by_envelope"]()
+    loss = result.verdict.envelopes["loss"]
+    huge = loss.candidate.copy()
+    huge[20:] = np.float64(1e300)
+    envelopes = {**result.verdict.envelopes, "loss": replace(loss, candidate=huge, deviation=huge / loss.center - 1)}
+
+    assert "leaves the panel" in render_case(replace(result, verdict=replace(result.verdict, envelopes=envelopes)))
+
+
+def test_importing_reports_costs_no_plotting_and_no_torch() -> None:
+    code = "import sys, reports; print(sorted({'matplotlib', 'torch', 'mmengine'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
