@@ -40,12 +40,12 @@ def cached_scenes(scenes: SceneSet, split: str) -> Path:
         A data root in the layout of Cityscapes.
 
     Raises:
-        DataError: the cache can't be written.
+        DataError: the cache can't be written, or images were taken out of it.
     """
     digest = hashlib.sha256(repr((REVISION, split, *astuple(scenes))).encode()).hexdigest()[:16]
     whole = cache_root() / f"scenes-{digest}"
     if whole.is_dir():
-        return whole
+        return _complete(whole, scenes.count)
     try:
         whole.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f"{whole.name}.partial-", dir=whole.parent))
@@ -62,6 +62,20 @@ def cached_scenes(scenes: SceneSet, split: str) -> Path:
             allowed="a folder that can be written",
             hint="set ALIGN_CACHE to one",
         ) from error
+    return whole
+
+
+def _complete(whole: Path, count: int) -> Path:
+    """The folder, unless somebody took pictures out of it."""
+    found = sum(1 for _ in whole.glob("leftImg8bit/*/*/*.png"))
+    if found != count:
+        raise DataError(
+            "Generated scenes are missing from their folder",
+            where=whole,
+            observed=f"{found} images",
+            allowed=f"{count}",
+            hint=f"rm -r {whole}; the next run draws them anew",
+        )
     return whole
 
 

@@ -120,6 +120,7 @@ def test_a_mixed_place_is_found_where_there_is_one() -> None:
     [
         {"crop_size": (0, 4)},
         {"crop_size": (4,)},
+        {"crop_size": (4, 4.5)},
         {"crop_size": (4, 4), "cat_max_ratio": 0.0},
         {"crop_size": (4, 4), "cat_max_ratio": 1.1},
     ],
@@ -127,6 +128,15 @@ def test_a_mixed_place_is_found_where_there_is_one() -> None:
 def test_a_crop_that_cannot_be_meant(setting: dict) -> None:
     with pytest.raises(DataError):
         RandomCrop(**setting)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"contrast_range": (1.5, 0.5)}, {"saturation_range": (-0.5, 1)}, {"brightness_delta": -1}, {"hue_delta": -18}],
+)
+def test_a_distortion_that_cannot_be_meant(setting: dict) -> None:
+    with pytest.raises(DataError, match=next(iter(setting))):
+        PhotoMetricDistortion(**setting)
 
 
 GREY = np.full((4, 4, 3), 100, dtype=np.uint8)

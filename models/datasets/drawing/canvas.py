@@ -23,6 +23,11 @@ LABEL: Final = {label.name: label.id for label in LABELS}
 _NEAREST: Final = 150
 """Points closer than this, in cm, are drawn as if they were here: there is nothing to divide by at 0."""
 
+_HAZE: Final = 220
+"""How many cm add one percent of haze."""
+
+_THICKEST: Final = 70
+
 
 def mixed(colour: Colour, other: Colour, percent: int) -> Colour:
     """The colour with this percentage of the other."""
@@ -105,7 +110,14 @@ class Canvas:
 
     def faded(self, colour: Colour, z: int) -> Colour:
         """The colour as it looks from this far away."""
-        return mixed(colour, self.haze, fading(z))
+        return mixed(colour, self.haze, min(z // _HAZE, _THICKEST))
+
+    def hazed(self, paint: npt.NDArray[np.int32], z: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+        """The same for many pixels: colours (H, W, 3) at distances that broadcast to (H, W)."""
+        percent = np.minimum(z // _HAZE, _THICKEST)[..., None]
+        faded = paint + (np.array(self.haze, dtype=np.int32) - paint) * percent // 100
+        seen: npt.NDArray[np.uint8] = np.clip(faded, 0, 255).astype(np.uint8)
+        return seen
 
     def facing(self, z: int, outline: Points, colour: Colour, label: str | None) -> None:
         """Fill an outline of (X, Y) on the plane at distance `z` that faces the camera."""
@@ -182,8 +194,3 @@ class Canvas:
         self.image[window][inside] = colour if isinstance(colour, tuple) else colour[inside]
         if label is not None:
             self.labels[window][inside] = LABEL[label]
-
-
-def fading(z: int) -> int:
-    """Percentage of haze at this distance."""
-    return min(70, z // 220)

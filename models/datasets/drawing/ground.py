@@ -86,9 +86,7 @@ def _texture(canvas: Canvas, layout: Layout, draws: Draws) -> None:
     joints = ((x % 60 < 4) | (z % 60 < 4)) & ((x < -layout.kerb[0] - 14) | (x > layout.kerb[1] + 14))
     light = stains - 22 * (joints & (z < 2500))
     ground = canvas.image[camera.below].astype(np.int32) + light[..., None]
-    haze = np.array(canvas.haze, dtype=np.int32)
-    ground += (haze - ground) * np.minimum(z // 220, 70)[..., None] // 100
-    canvas.image[camera.below] = np.clip(ground, 0, 255)
+    canvas.image[camera.below] = canvas.hazed(ground, z)
 
 
 def _paint(canvas: Canvas, layout: Layout, draws: Draws) -> None:

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from models.datasets.drawing.canvas import Canvas, Colour, fading, shaded
+from models.datasets.drawing.canvas import Canvas, Colour, shaded
 from models.datasets.drawing.plants import draw_crown
 from models.datasets.draws import Draws, speckle
 
@@ -174,6 +174,4 @@ def _panel(
     u = z - lot.near
     inside = (y >= 0) & (y < lot.height)
     paint = np.array(colours, dtype=np.int32)[material(u + np.zeros_like(y), y)]
-    haze = np.array(canvas.haze, dtype=np.int32)
-    paint += (haze - paint) * np.minimum(fading(1) + z // 220, 70)[..., None] // 100
-    canvas.stamp(window, inside, np.clip(paint, 0, 255).astype(np.uint8), label)
+    canvas.stamp(window, inside, canvas.hazed(paint, z), label)

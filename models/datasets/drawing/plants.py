@@ -31,8 +31,8 @@ def draw_crown(canvas: Canvas, centre: tuple[int, int, int], size: tuple[int, in
     up, across = ((up - row) * 256 // high).astype(np.int32), ((across - column) * 256 // wide).astype(np.int32)
     inside = up * up + across * across <= 256 * (120 + clumps * 2 // 3 + leaves // 4)
     light = 100 + (clumps - 128) // 4 + (leaves - 128) // 3 - up // 8
-    paint = np.array(canvas.faded(green, z), dtype=np.int32) * light[..., None] // 100
-    canvas.stamp(window, inside, np.clip(paint, 0, 255).astype(np.uint8), "vegetation")
+    paint = np.array(green, dtype=np.int32) * light[..., None] // 100
+    canvas.stamp(window, inside, canvas.hazed(paint, np.full((1, 1), z, dtype=np.int32)), "vegetation")
 
 
 def draw_tree(canvas: Canvas, x: int, z: int, draws: Draws) -> None:

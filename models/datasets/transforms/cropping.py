@@ -38,12 +38,12 @@ class RandomCrop:
     cat_max_ratio: float = 1.0
 
     def __post_init__(self) -> None:
-        if len(self.crop_size) != 2 or min(self.crop_size) < 1:
+        if len(self.crop_size) != 2 or not all(type(side) is int and side > 0 for side in self.crop_size):
             raise DataError(
                 "A crop has no size",
                 where="RandomCrop.crop_size",
                 observed=self.crop_size,
-                allowed="(height, width) ≥ 1",
+                allowed="(height, width), in whole pixels, at least 1",
             )
         if not 0 < self.cat_max_ratio <= 1:
             raise DataError(

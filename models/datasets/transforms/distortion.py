@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import mmcv
 import numpy as np
 import numpy.typing as npt
 
+from harness.values.errors import DataError
 from models.registry import TRANSFORMS
 
 __all__ = ["PhotoMetricDistortion"]
@@ -35,12 +36,24 @@ class PhotoMetricDistortion:
         contrast_range: lowest and highest factor.
         saturation_range: lowest and highest factor.
         hue_delta: the largest turn, both ways, in OpenCV's 180 hues.
+
+    Raises:
+        DataError: a setting is outside its bounds.
     """
 
     brightness_delta: int = 32
     contrast_range: tuple[float, float] = (0.5, 1.5)
     saturation_range: tuple[float, float] = (0.5, 1.5)
     hue_delta: int = 18
+
+    def __post_init__(self) -> None:
+        for name in ("contrast_range", "saturation_range"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                _refuse(name, (low, high), "two factors, from 0 up, the lower first")
+        for name in ("brightness_delta", "hue_delta"):
+            if getattr(self, name) < 0:
+                _refuse(name, getattr(self, name), "0 or more")
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Change `img`, (H, W, 3) uint8 BGR."""
@@ -75,6 +88,11 @@ class PhotoMetricDistortion:
         turned = hsv[..., 0].astype(np.int16) + np.random.randint(-self.hue_delta, self.hue_delta + 1)
         hsv[..., 0] = turned % _HUES
         return _bgr(hsv)
+
+
+def _refuse(setting: str, observed: object, allowed: str) -> NoReturn:
+    where = f"PhotoMetricDistortion.{setting}"
+    raise DataError("A distortion can't be meant", where=where, observed=observed, allowed=allowed)
 
 
 def _coin() -> bool:

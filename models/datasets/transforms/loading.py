@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.values.errors import DataError
-from models.datasets.labels import IGNORE, LABELS, TRAIN_IDS
+from models.datasets.labels import CLASSES, IGNORE, LABELS, TRAIN_IDS
 from models.registry import TRANSFORMS
 
 __all__ = ["LoadAnnotations", "LoadImageFromFile", "read_png"]
@@ -90,13 +90,11 @@ class LoadAnnotations:
                 observed=ids.shape,
                 allowed=f"{tuple(sample['ori_shape'])}, the size of {sample['img_path']}",
             )
-        on_disk = str(path).endswith("_labelIds.png")
-        _refuse_strangers(
-            path,
-            ids,
-            highest=LABELS[-1].id if on_disk else max(label.train_id for label in LABELS if label.train_id != IGNORE),
-        )
-        return sample | {"gt_seg_map": TRAIN_IDS[ids] if on_disk else ids}
+        if not str(path).endswith("_labelIds.png"):
+            _refuse_strangers(path, ids, len(CLASSES) - 1)
+            return sample | {"gt_seg_map": ids}
+        _refuse_strangers(path, ids, LABELS[-1].id)
+        return sample | {"gt_seg_map": TRAIN_IDS[ids]}
 
 
 def _refuse_strangers(path: object, ids: npt.NDArray[np.uint8], highest: int) -> None:
