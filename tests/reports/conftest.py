@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -88,6 +89,7 @@ EMULATED = Device("sdaa", "TECO_AICARD_01 (emulated)", emulated=True, profile="t
 REAL = Device("sdaa", "TECO_AICARD_01", build=BUILD)
 
 
+@cache
 def baseline() -> Baseline:
     """Eight healthy runs for each of two tiers."""
     draw = np.random.default_rng(1)
@@ -313,13 +315,13 @@ def not_finite() -> Result:
 
 
 SAMPLES: dict[str, Callable[[], Result]] = {
-    "passing": passing,
-    "failing_by_envelope": failing_by_envelope,
-    "failing_by_buffers": failing_by_buffers,
-    "inconclusive": inconclusive,
-    "crashed": crashed,
-    "cut_short": cut_short,
-    "not_finite": not_finite,
+    "passing": cache(passing),
+    "failing_by_envelope": cache(failing_by_envelope),
+    "failing_by_buffers": cache(failing_by_buffers),
+    "inconclusive": cache(inconclusive),
+    "crashed": cache(crashed),
+    "cut_short": cache(cut_short),
+    "not_finite": cache(not_finite),
 }
 
 

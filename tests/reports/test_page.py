@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from harness.values.trace import Trace
 from harness.values.verdict import Finding, Outcome
 from reports.page import render_case
 
+rendered = cache(render_case)  # results are values: the same sample has the same page
+
 Parse = Callable[[str], Any]
 Samples = dict[str, Callable[[], Result]]
 
 
 def test_it_says_the_verdict_and_the_reason(any_result: Result, parse: Parse) -> None:
-    page = parse(render_case(any_result))
+    page = parse(rendered(any_result))
 
     assert page.texts["h1"] == any_result.case
     assert page.texts["title"].startswith(f"{any_result.verdict.status.value} · {any_result.case}")
@@ -32,14 +35,14 @@ def test_it_says_the_verdict_and_the_reason(any_result: Result, parse: Parse) ->
 
 
 def test_emulated_is_said_wherever_it_could_be_overlooked(any_result: Result, parse: Parse) -> None:
-    page = parse(render_case(any_result))
+    page = parse(rendered(any_result))
 
     for place in ("title", "header", "th", "td", "footer"):
         assert ("EMULATED" in page.texts.get(place, "")) is any_result.emulated, place
 
 
 def test_it_is_well_formed_and_alone(any_result: Result, parse: Parse) -> None:
-    page = parse(render_case(any_result))
+    page = parse(rendered(any_result))
 
     assert not page.open, "an element is left open"
     assert not page.all("script")
@@ -56,7 +59,7 @@ def test_it_is_well_formed_and_alone(any_result: Result, parse: Parse) -> None:
 
 
 def test_every_reference_on_the_page_has_its_target(any_result: Result, parse: Parse) -> None:
-    source = render_case(any_result)
+    source = rendered(any_result)
     ids = [attributes["id"] for _, attributes in parse(source).elements if "id" in attributes]
 
     assert len(ids) == len(set(ids))
@@ -66,7 +69,7 @@ def test_every_reference_on_the_page_has_its_target(any_result: Result, parse: P
 
 
 def test_a_screen_reader_gets_tables_and_drawings_in_words(any_result: Result, parse: Parse) -> None:
-    page = parse(render_case(any_result))
+    page = parse(rendered(any_result))
 
     assert all(attributes.get("scope") for attributes in page.all("th"))
     assert len(page.all("caption")) == len(page.all("table"))
@@ -79,7 +82,7 @@ def test_a_screen_reader_gets_tables_and_drawings_in_words(any_result: Result, p
 
 
 def test_drawings_take_their_colours_from_the_page(samples: Samples) -> None:
-    source = render_case(samples["failing_by_envelope"]())
+    source = rendered(samples["failing_by_envelope"]())
     drawings = re.findall(r"<svg.*?</svg>", source, re.DOTALL)
 
     assert len(drawings) >= 5
@@ -100,7 +103,7 @@ def test_the_drawing_says_its_numbers(samples: Samples, parse: Parse) -> None:
 
 
 def test_violations_come_first_and_hundreds_fold_away(samples: Samples, parse: Parse) -> None:
-    source = render_case(samples["failing_by_buffers"]())
+    source = rendered(samples["failing_by_buffers"]())
     shown, _, folded = source.partition("<details>")
 
     assert shown.count("violated</td>") == 20
@@ -110,7 +113,7 @@ def test_violations_come_first_and_hundreds_fold_away(samples: Samples, parse: P
 
 
 def test_what_differs_is_marked_by_more_than_colour(samples: Samples, parse: Parse) -> None:
-    page = parse(render_case(samples["inconclusive"]()))
+    page = parse(rendered(samples["inconclusive"]()))
 
     assert "2 properties that must agree differ" in page.texts["h2"]
     assert page.texts["td"].count("≠ must agree") == 2
@@ -118,7 +121,7 @@ def test_what_differs_is_marked_by_more_than_colour(samples: Samples, parse: Par
 
 
 def test_a_crash_shows_the_end_of_its_output(samples: Samples, parse: Parse) -> None:
-    page = parse(render_case(samples["crashed"]()))
+    page = parse(rendered(samples["crashed"]()))
 
     assert "SDAA error: out of memory" in page.texts["pre"]
     assert "unknown, the run ended before it said" in page.texts["header"]
