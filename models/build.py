@@ -29,8 +29,8 @@ def build_model(config: str | Path | Mapping[str, Any], checkpoint: str | Path |
     """Build a model; batch norm is plain outside a distributed job.
 
     Args:
-        config: a name from `config_names()`, the path of a config file (Python, run as you), or a loaded config, whole or
-            its `model` field alone.
+        config: a name from `config_names()`, the path of a config file (Python, run as you), or a loaded config, whole
+            or its `model` field alone.
         checkpoint: a file with the whole model's weights, OpenMMLab's or safetensors.
 
     Returns:

@@ -50,5 +50,7 @@ def kaiming_init(module: nn.Module) -> None:
 
 
 def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
-    """Bilinear interpolation, (N, C, h, w) → (N, C, *size)."""
+    """Bilinear interpolation, (N, C, h, w) → (N, C, *size); no copy of a map that has the size."""
+    if x.shape[2:] == size:
+        return x
     return F.interpolate(x, size, mode="bilinear", align_corners=align_corners)
