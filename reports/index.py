@@ -103,8 +103,8 @@ def _row(entry: Entry) -> Row:
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
         reason=verdict.reason,
-        device=record.device or "unknown",
-        name=record.candidate.device.name if record.candidate is not None else "the run ended before it said",
+        device=record.device or ("not stated" if record.done else "unknown"),
+        name=_device_name(record),
         emulated=record.emulated is True,
         aligned=verdict.aligned_tier or "no tier",
         demanded=verdict.demanded_tier or wording.NOTHING,
@@ -112,6 +112,12 @@ def _row(entry: Entry) -> Row:
         iterations=f"{record.done} of {record.planned}" if record.planned is not None else str(record.done),
         thumbnail=sparkline(verdict),
     )
+
+
+def _device_name(record: Record) -> str:
+    if record.candidate is not None:
+        return record.candidate.device.name
+    return "" if record.done else "the run ended before it said"
 
 
 def _script() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.values.provenance import Provenance
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome, Verdict
 from reports import wording
@@ -68,7 +67,7 @@ def render_case(result: Result) -> str:
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
         reason=verdict.reason,
-        sides=_sides(reference, result.candidate),
+        sides=_sides(result),
         emulated=result.emulated,
         tiles=_tiles(result),
         hero=hero_of(loss) if loss is not None else None,
@@ -84,6 +83,9 @@ def render_case(result: Result) -> str:
         legacy_heading=_legacy_heading(verdict),
         baseline_note=_baseline_note(result),
         origins=origins(reference, result.candidate),
+        no_origins="Neither side says where it comes from."
+        if result.trace is not None
+        else "The run ended before it said where it came from, and no baseline was read.",
         settings=agreeing_settings(reference, result.candidate),
         command=result.command,
         output=result.output,
@@ -96,18 +98,15 @@ def _title(result: Result) -> str:
     return " · ".join(parts)
 
 
-def _sides(reference: Provenance | None, candidate: Provenance | None) -> str:
-    ran = (
-        f"Candidate: {candidate.device.label}, {candidate.device.name}"
-        if candidate is not None
-        else ("Candidate: unknown, the run ended before it said")
-    )
-    judged = (
-        f"Reference: {reference.device.label}, {reference.device.name}"
-        if reference is not None
-        else ("Reference: none was read")
-    )
-    return f"{ran}. {judged}."
+def _sides(result: Result) -> str:
+    candidate, baseline = result.candidate, result.baseline
+    silent = "unknown, the run ended before it said" if result.trace is None else "not stated"
+    ran = silent if candidate is None else f"{candidate.device.label}, {candidate.device.name}"
+    judged = "none was read"
+    if baseline is not None:
+        device = baseline.provenance.device
+        judged = f"{device.label}, {device.name}"
+    return f"Candidate: {ran}. Reference: {judged}."
 
 
 def _tiles(result: Result) -> tuple[Tile, ...]:

@@ -23,7 +23,7 @@
       for (const other of table.tHead.querySelectorAll("th")) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "ascending" : "descending");
       const text = (row) => row.cells[head.cellIndex].textContent.trim();
-      const sorted = rows.toSorted((a, b) => text(a).localeCompare(text(b), "en", { numeric: true }));
+      const sorted = rows.slice().sort((a, b) => text(a).localeCompare(text(b), "en", { numeric: true }));
       body.append(...(down ? sorted : sorted.reverse()));
     });
   }

@@ -167,6 +167,13 @@ def test_without_a_baseline_the_candidate_stands_alone(samples: Samples, parse: 
     assert "No baseline was read." in page.texts["main"]
 
 
+def test_two_logs_without_provenance_have_a_page(samples: Samples, parse: Parse) -> None:
+    page = parse(render_case(replace(samples["passing"](), baseline=None, candidate=None)))
+
+    assert "Candidate: not stated. Reference: none was read." in page.texts["header"]
+    assert "Neither side says where it comes from." in page.texts["main"]
+
+
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
