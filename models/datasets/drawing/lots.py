@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,13 @@ __all__ = ["Lot", "draw_far_end", "draw_lot", "lots"]
 
 Grid = npt.NDArray[np.int32]
 
-_PLASTER = (
+_PLASTER: Final[tuple[Colour, ...]] = (
     (196, 176, 146), (176, 120, 96), (206, 198, 182), (164, 152, 138), (150, 96, 80), (186, 186, 190), (206, 182, 122),
     (140, 148, 156), (172, 138, 116),
 )  # fmt: skip
-_GLASS = ((52, 62, 76), (96, 112, 128), (186, 184, 168))
+_EAVE: Final = (66, 52, 48)
+_USUAL: Final = ("house", "house", "house", "house", "park", "wall", "fence")
+_GLASS: Final = ((52, 62, 76), (96, 112, 128), (186, 184, 168))
 
 
 @final
@@ -50,9 +52,7 @@ def lots(side: int, line: int, special: str, draws: Draws) -> Iterator[Lot]:
     """The lots of one side from near to far; the first but one or two is `special`, "wall", "fence" or "park"."""
     near, number, chosen = line * 2 // 3, 0, draws.between(0, 1)
     while near < 15000:
-        kind = (
-            special if number == chosen else draws.pick(("house", "house", "house", "house", "park", "wall", "fence"))
-        )
+        kind = special if number == chosen else draws.pick(_USUAL)
         far = near + draws.between(700, 1500) + (near // 4 if kind == "house" else 0)
         height = {"house": draws.between(650, 1700), "wall": draws.between(170, 260), "fence": 150, "park": 0}[kind]
         yield Lot(kind, side, line, near, far, height)
@@ -103,11 +103,9 @@ def _draw_house(canvas: Canvas, lot: Lot, draws: Draws) -> None:
 
 def _draw_gable(canvas: Canvas, lot: Lot, plaster: Colour, draws: Draws) -> None:
     """The end wall that faces the camera, seen where the next lot is lower."""
-    inner, outer = lot.side * lot.line, lot.side * (lot.line + 1300)
-    canvas.box(lot.near, (min(inner, outer), 0), (max(inner, outer), lot.height), plaster, "building")
-    canvas.box(
-        lot.near, (min(inner, outer), lot.height - 35), (max(inner, outer), lot.height), (66, 52, 48), "building"
-    )
+    left, right = sorted((lot.side * lot.line, lot.side * (lot.line + 1300)))
+    canvas.box(lot.near, (left, 0), (right, lot.height), plaster, "building")
+    canvas.box(lot.near, (left, lot.height - 35), (right, lot.height), _EAVE, "building")
     for y in range(380, lot.height - 190, 310):
         for inset in (260, 620, 980):
             x = lot.side * (lot.line + inset)
@@ -128,17 +126,17 @@ class _Storeys:
     def __call__(self, u: Grid, y: Grid) -> Grid:
         floor, over = y // self.storey, y % self.storey
         bay, across = u // self.bay, u % self.bay
-        high, wide = self.storey * 7 // 10, self.bay * 7 // 10
-        window = (
-            (over > self.storey * 3 // 10) & (over < high + 20) & (across > self.bay * 3 // 10) & (across < wide + 20)
-        )
-        window &= (y < self.height - 90) & (floor > 0)
+        window = (floor > 0) & (y < self.height - 90) & _between(over, self.storey) & _between(across, self.bay)
         shop = (floor == 0) & (over > 40) & (over < self.storey - 70) & (across > 30)
         pane = 4 + (speckle(self.key, floor, bay) % np.uint32(16)).astype(np.int32)
         pane = np.where(pane < 12, 4, np.where(pane < 18, 5, 6))
         material = np.where(floor == 0, 2, np.where(over < 18, 1, 0))
         material = np.where(window | shop, pane, material)
         return np.where(y > self.height - 45, 3, material)
+
+
+def _between(place: Grid, period: int) -> npt.NDArray[np.bool_]:
+    return (place > period * 3 // 10) & (place < period * 7 // 10 + 20)
 
 
 def _masonry(height: int) -> Callable[[Grid, Grid], Grid]:

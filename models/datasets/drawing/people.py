@@ -27,7 +27,7 @@ def draw_person(canvas: Canvas, x: int, z: int, draws: Draws) -> None:
     _upper_body(canvas, (x, hip - 6), tall, z, coat, "person", draws)
 
 
-def draw_bicycle(canvas: Canvas, x: int, z: int, ridden: bool, draws: Draws) -> None:
+def draw_bicycle(canvas: Canvas, x: int, z: int, draws: Draws, *, ridden: bool) -> None:
     """A bicycle seen from the side, parked or with its rider."""
     frame = draws.pick(((160, 36, 40), (30, 30, 32), (44, 90, 150), (196, 196, 198), (50, 120, 80)))
     _wheels(canvas, x, z, 52, 33, "bicycle")
@@ -44,7 +44,7 @@ def draw_bicycle(canvas: Canvas, x: int, z: int, ridden: bool, draws: Draws) -> 
         _rider(canvas, x - 20, 86, z, draws)
 
 
-def draw_motorcycle(canvas: Canvas, x: int, z: int, ridden: bool, draws: Draws) -> None:
+def draw_motorcycle(canvas: Canvas, x: int, z: int, draws: Draws, *, ridden: bool) -> None:
     """A motorcycle seen from the side, parked or with its rider."""
     tank = draws.pick(((170, 30, 34), (36, 38, 42), (40, 74, 140), (60, 110, 60)))
     _wheels(canvas, x, z, 72, 34, "motorcycle")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import final
 
 import numpy as np
 
@@ -18,10 +21,23 @@ from models.datasets.draws import Draws
 
 __all__ = ["draw_street"]
 
-Placed = tuple[int, Callable[[Canvas, Draws], None]]
-"""A thing's distance in cm, and how to draw it."""
+_leading_car = partial(draw_car, oncoming=False)
+_coming_car = partial(draw_car, oncoming=True)
+_parked_bicycle = partial(draw_bicycle, ridden=False)
+_ridden_bicycle = partial(draw_bicycle, ridden=True)
+_ridden_motorcycle = partial(draw_motorcycle, ridden=True)
 
 _HAZES: tuple[Colour, ...] = ((202, 212, 222), (214, 212, 206), (190, 198, 208), (222, 216, 204))
+
+
+@final
+@dataclass(frozen=True)
+class _Thing:
+    """Something that stands or moves in the street: how to draw it, and where, in cm."""
+
+    draw: Callable[[Canvas, int, int, Draws], None]
+    x: int
+    z: int
 
 
 def draw_street(height: int, width: int, number: int, draws: Draws) -> Canvas:
@@ -47,9 +63,14 @@ def draw_street(height: int, width: int, number: int, draws: Draws) -> Canvas:
     _draw_lots(canvas, layout, number, draws)
     if number % 4 == 2:
         _draw_track(canvas)
-    things = [*_traffic(number, draws), *_parked(layout, draws), *_sidewalks(layout, number, draws)]
-    for _, draw in sorted(things, key=lambda thing: -thing[0]):
-        draw(canvas, draws)
+    things = [
+        *_traffic(number, draws),
+        *_parked(layout, draws),
+        *_sidewalks(layout, draws),
+        *_two_wheels(layout, number, draws),
+    ]
+    for thing in sorted(things, key=lambda thing: -thing.z):
+        thing.draw(canvas, thing.x, thing.z, draws)
     add_grain(canvas, draws)
     _draw_bonnet(canvas)
     _draw_border(canvas)
@@ -74,81 +95,57 @@ def _draw_track(canvas: Canvas) -> None:
         canvas.flat([(x, 0), (x, 12000), (x + 10, 12000), (x + 10, 0)], (66, 64, 66), "rail track")
 
 
-def _traffic(number: int, draws: Draws) -> Iterator[Placed]:
+def _traffic(number: int, draws: Draws) -> Iterator[_Thing]:
     """Who drives: something in our lane, something in the other."""
     ahead, coming = draws.between(1000, 2200), draws.between(900, 1900)
-    turn = number % 4
-    yield ahead, _ahead(turn, ahead)
-    if turn == 2:
-        yield coming, lambda canvas, draws: draw_train(canvas, -350, coming, draws)
-        return
-    if turn == 3:
-        yield coming, lambda canvas, draws: draw_motorcycle(canvas, -300, coming, True, draws)
-    else:
-        yield coming, lambda canvas, draws: draw_car(canvas, -350, coming, True, draws)
-    behind = coming + draws.between(900, 2500)
-    yield behind, lambda canvas, draws: draw_car(canvas, -350, behind, True, draws)
+    ours, theirs = (
+        (draw_bus, _coming_car),
+        (draw_truck, _coming_car),
+        (_leading_car, draw_train),
+        (_leading_car, _ridden_motorcycle),
+    )[number % 4]
+    yield _Thing(ours, 10, ahead)
+    yield _Thing(theirs, -300 if theirs is _ridden_motorcycle else -350, coming)
+    if theirs is not draw_train:
+        yield _Thing(_coming_car, -350, coming + draws.between(900, 2500))
 
 
-def _ahead(turn: int, z: int) -> Callable[[Canvas, Draws], None]:
-    if turn == 0:
-        return lambda canvas, draws: draw_bus(canvas, 10, z, False, draws)
-    if turn == 1:
-        return lambda canvas, draws: draw_truck(canvas, 10, z, False, draws)
-    return lambda canvas, draws: draw_car(canvas, 10, z, False, draws)
-
-
-def _parked(layout: Layout, draws: Draws) -> Iterator[Placed]:
+def _parked(layout: Layout, draws: Draws) -> Iterator[_Thing]:
     """Cars along both kerbs, with gaps."""
-    for x, oncoming in ((layout.kerb[1] - 105, False), (-layout.kerb[0] + 105, True)):
+    for x, car in ((layout.kerb[1] - 105, _leading_car), (-layout.kerb[0] + 105, _coming_car)):
         z = draws.between(500, 900)
         while z < 9000:
             if draws.chance(48):
-                yield z, _car(x, z, oncoming)
+                yield _Thing(car, x, z)
             z += draws.between(560, 900)
 
 
-def _car(x: int, z: int, oncoming: bool) -> Callable[[Canvas, Draws], None]:
-    return lambda canvas, draws: draw_car(canvas, x, z, oncoming, draws)
-
-
-def _sidewalks(layout: Layout, number: int, draws: Draws) -> Iterator[Placed]:
-    """Lamps, lights, signs, trees, bins, people and bicycles on both sidewalks."""
+def _sidewalks(layout: Layout, draws: Draws) -> Iterator[_Thing]:
+    """Lamps, lights, signs, trees, bins and people on both sidewalks."""
     for side, kerb, walk, line in zip((-1, 1), layout.kerb, layout.walk, layout.line, strict=True):
-        post = side * (kerb + 45)
         for draw, first, step, percent in (
             (draw_lamp, 900, 2200, 100),
             (draw_sign, 800, 1300, 65),
             (draw_traffic_light, 1100, 3500, 75),
             (draw_bin, 700, 1600, 40),
         ):
-            z = first + draws.between(0, step)
-            while z < 8000:
+            for z in range(first + draws.between(0, step), 8000, step):
                 if draws.chance(percent):
-                    yield z, _standing(draw, post, z)
-                z += step
+                    yield _Thing(draw, side * (kerb + 45), z)
         green = side * ((walk + line) // 2 if line > walk else walk - 60)
         for z in range(draws.between(700, 1500), 9000, 1100):
             if draws.chance(55 if line > walk else 25):
-                yield z + draws.between(-200, 200), _standing(draw_tree, green, z)
+                yield _Thing(draw_tree, green, z + draws.between(-200, 200))
         for _ in range(draws.between(2, 5)):
-            x, z = side * draws.between(kerb + 90, walk - 40), draws.between(650, 3800)
-            yield z, _standing(draw_person, x, z)
-    yield from _two_wheels(layout, number, draws)
+            yield _Thing(draw_person, side * draws.between(kerb + 90, walk - 40), draws.between(650, 3800))
 
 
-def _two_wheels(layout: Layout, number: int, draws: Draws) -> Iterator[Placed]:
-    parked = draws.between(700, 1400)
-    yield parked, lambda canvas, draws: draw_bicycle(canvas, layout.kerb[1] + 110, parked, False, draws)
+def _two_wheels(layout: Layout, number: int, draws: Draws) -> Iterator[_Thing]:
+    """A bicycle on the sidewalk, and in most scenes someone who crosses the road on two wheels."""
+    yield _Thing(_parked_bicycle, layout.kerb[1] + 110, draws.between(700, 1400))
     crossing, x = draws.between(700, 980), draws.between(-170, 120)
-    if number % 2:
-        yield crossing, lambda canvas, draws: draw_bicycle(canvas, x, crossing, True, draws)
-    elif number % 4 == 2:
-        yield crossing, lambda canvas, draws: draw_motorcycle(canvas, x, crossing, True, draws)
-
-
-def _standing(draw: Callable[[Canvas, int, int, Draws], None], x: int, z: int) -> Callable[[Canvas, Draws], None]:
-    return lambda canvas, draws: draw(canvas, x, z, draws)
+    if number % 4:
+        yield _Thing(_ridden_motorcycle if number % 4 == 2 else _ridden_bicycle, x, crossing)
 
 
 def _draw_bonnet(canvas: Canvas) -> None:
