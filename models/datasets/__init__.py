@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.datasets.cityscapes import CityscapesDataset
-from models.datasets.labels import CLASSES, IGNORE, PALETTE
+from models.datasets.labels import CLASSES, IGNORE, PALETTE, colourise
 from models.datasets.sampler import Ticket, TicketSampler
 from models.datasets.scenes import SceneSet, draw_scene, write_scenes
 from models.datasets.transforms import (
@@ -27,6 +27,7 @@ __all__ = [
     "SceneSet",
     "Ticket",
     "TicketSampler",
+    "colourise",
     "draw_scene",
     "write_scenes",
 ]

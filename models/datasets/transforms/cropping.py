@@ -75,6 +75,6 @@ class RandomCrop:
 
 
 def _is_mixed(labels: npt.NDArray[np.uint8], most: float) -> bool:
-    """Whether there are two classes or more, and the largest has less than this share of what isn't ignored."""
+    """Whether the largest class has less than this share of what isn't ignored; one class alone has all of it."""
     counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)[:IGNORE]
-    return bool(np.count_nonzero(counts) > 1 and counts.max() < most * counts.sum())
+    return bool(counts.max() < most * counts.sum())
