@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from reports.curves import Curve
+from reports.curves import MOST_DRAWN, Curve
 from reports.wording import multiple, quantity, relative
 
 __all__ = ["caption", "description", "heading"]
@@ -30,7 +30,7 @@ def caption(curve: Curve) -> str:
         for sentence in (
             _closest(curve),
             _not_finite(curve),
-            "" if curve.complete else f"Cut short: {curve.total} of {curve.planned} iterations.",
+            "" if curve.complete else f"Cut short: {len(curve.iterations)} of {curve.planned} iterations.",
             _sight(curve),
             _thinning(curve),
         )
@@ -59,10 +59,8 @@ def _closest(curve: Curve) -> str:
             f"At iteration {found.iteration} it is {relative(found.observed, signed=True)} off the reference, "
             f"{multiple(found.observed, found.allowed)} the {relative(found.allowed)} allowed there."
         )
-    if curve.deviation is None:
-        return "There is no reference to compare with."
-    if curve.allowed is None:
-        return ""
+    if curve.deviation is None or curve.allowed is None:
+        return "There is no reference to compare with." if curve.center is None else ""
     with np.errstate(all="ignore"):
         use = np.abs(curve.deviation) / curve.allowed
     if not np.isfinite(use).any():
@@ -89,8 +87,8 @@ def _sight(curve: Curve) -> str:
 
 
 def _thinning(curve: Curve) -> str:
-    if curve.total == len(curve.iterations):
+    total = len(curve.iterations)
+    if total <= MOST_DRAWN:
         return ""
-    return (
-        f"{len(curve.iterations)} of {curve.total} iterations are drawn: of each stretch, the one nearest to its bound."
-    )
+    which = "nearest to its bound" if curve.allowed is not None else "with the largest value"
+    return f"{MOST_DRAWN} of {total} iterations are drawn: of each stretch, the one {which}."

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.values.baseline import Baseline
 from harness.values.result import Result
-from harness.values.trace import FloatArray, IntArray
+from harness.values.trace import FloatArray, IntArray, Trace
 from harness.values.verdict import Envelope, Finding, Verdict
 
-__all__ = ["Curve", "curves_of"]
+__all__ = ["MOST_DRAWN", "Curve", "curves_of", "thinned"]
 
-_POINTS_DRAWN = 1000
+MOST_DRAWN = 1000
+"""Iterations of a drawing; a longer run is thinned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,37 +23,27 @@ class Curve:
 
     Args:
         signal: name.
-        tier: whose envelope it is; empty where it was not judged.
-        iterations: (T,).
+        iterations: (T,), T ≥ 1.
         candidate: (T,) the candidate's values.
         center: (T,) the reference's; None where there is none.
-        allowed: (T,) largest relative deviation that a healthy run may have; None where it was not judged.
+        deviation: (T,) relative deviation of the candidate from the reference; None where it was not judged.
+        allowed: (T,) the largest that a healthy run may have; None where it was not judged.
         planned: iterations that the run was to have.
         complete: whether the candidate reached its end.
         violation: the first violation of an iteration of this signal.
         smallest_detectable: the smallest relative deviation that a rule would have called.
-        total: how many iterations there are, of which T are drawn.
     """
 
     signal: str
-    tier: str
     iterations: IntArray
     candidate: FloatArray
     center: FloatArray | None
+    deviation: FloatArray | None
     allowed: FloatArray | None
     planned: int
     complete: bool
-    violation: Finding | None
-    smallest_detectable: float | None
-    total: int
-
-    @property
-    def deviation(self) -> FloatArray | None:
-        """(T,) candidate / center − 1; NaN where either is not finite or the center is zero."""
-        if self.center is None:
-            return None
-        with np.errstate(all="ignore"):
-            return np.where(self.center == 0, np.nan, self.candidate / self.center - 1)
+    violation: Finding | None = None
+    smallest_detectable: float | None = None
 
     @property
     def first_not_finite(self) -> int | None:
@@ -65,13 +57,39 @@ def curves_of(result: Result) -> tuple[Curve, ...]:
 
     Where nothing was judged (not comparable, no baseline) the loss and its components are drawn from the traces.
     """
-    envelopes = result.verdict.envelopes
+    envelopes, trace = result.verdict.envelopes, result.trace
     if envelopes:
         drawable = (envelopes[name] for name in sorted(envelopes, key=_rank) if len(envelopes[name].iterations))
         return tuple(_judged(result, envelope) for envelope in drawable)
-    if result.trace is None or not len(result.trace):
+    if trace is None or not len(trace):
         return ()
-    return tuple(_unjudged(result, name) for name in ("loss", *result.trace.components))
+    tier = result.verdict.demanded_tier
+    return tuple(_unjudged(trace, result.baseline, tier, signal) for signal in ("loss", *trace.components))
+
+
+def thinned(curve: Curve) -> Curve:
+    """The curve with 1000 iterations at most: of each stretch the one that uses up most of what is allowed.
+
+    Where nothing was judged, the one with the largest value. A value that is not finite comes before all others.
+    """
+    total = len(curve.iterations)
+    if total <= MOST_DRAWN:
+        return curve
+    with np.errstate(all="ignore"):
+        weight = np.abs(curve.candidate)
+        if curve.deviation is not None and curve.allowed is not None:
+            weight = np.abs(curve.deviation) / curve.allowed
+    weight = np.where(np.isfinite(curve.candidate) & ~np.isnan(weight), weight, np.inf)
+    stretches = np.array_split(np.arange(total), MOST_DRAWN)
+    keep = np.array([stretch[np.argmax(weight[stretch])] for stretch in stretches])
+    return replace(
+        curve,
+        iterations=curve.iterations[keep],
+        candidate=curve.candidate[keep],
+        center=None if curve.center is None else curve.center[keep],
+        deviation=None if curve.deviation is None else curve.deviation[keep],
+        allowed=None if curve.allowed is None else curve.allowed[keep],
+    )
 
 
 def _rank(signal: str) -> int:
@@ -85,20 +103,18 @@ def _rank(signal: str) -> int:
 def _judged(result: Result, envelope: Envelope) -> Curve:
     about = [finding for finding in result.verdict.findings if finding.signal == envelope.signal]
     seen = [finding.smallest_detectable for finding in about if finding.smallest_detectable is not None]
-    last = int(envelope.iterations[-1]) + 1
-    keep = _kept(envelope)
+    end = int(envelope.iterations[-1]) + 1
     return Curve(
         signal=envelope.signal,
-        tier=envelope.tier,
-        iterations=envelope.iterations[keep],
-        candidate=envelope.candidate[keep],
-        center=envelope.center[keep],
-        allowed=envelope.allowed[keep],
-        planned=max(result.trace.planned, last) if result.trace is not None else last,
+        iterations=envelope.iterations,
+        candidate=envelope.candidate,
+        center=envelope.center,
+        deviation=envelope.deviation,
+        allowed=envelope.allowed,
+        planned=max(result.trace.planned, end) if result.trace is not None else end,
         complete=result.trace is None or result.trace.complete,
         violation=_first_violation(result.verdict, envelope.signal),
         smallest_detectable=min(seen, default=None),
-        total=len(envelope.iterations),
     )
 
 
@@ -108,45 +124,22 @@ def _first_violation(verdict: Verdict, signal: str) -> Finding | None:
     return min(about, key=lambda each: (each.iteration, each.allowed is None), default=None)
 
 
-def _kept(envelope: Envelope) -> IntArray:
-    """(T′,) indices: of each stretch of iterations the one that uses up most of what is allowed."""
-    total = len(envelope.iterations)
-    if total <= _POINTS_DRAWN:
-        return np.arange(total)
-    with np.errstate(all="ignore"):
-        use = np.abs(envelope.deviation) / envelope.allowed
-    use = np.where(np.isnan(use), np.inf, use)
-    stretches = np.array_split(np.arange(total), _POINTS_DRAWN)
-    return np.array([stretch[np.argmax(use[stretch])] for stretch in stretches])
-
-
-def _unjudged(result: Result, signal: str) -> Curve:
-    trace = result.trace
-    if trace is None:
-        raise ValueError("a curve needs a trace")
-    step = max(1, len(trace) // _POINTS_DRAWN)
-    iterations = trace.iterations[::step]
+def _unjudged(trace: Trace, baseline: Baseline | None, tier: str, signal: str) -> Curve:
     return Curve(
         signal=signal,
-        tier="",
-        iterations=iterations,
-        candidate=trace.signals[signal][::step],
-        center=_center(result, signal, iterations),
+        iterations=trace.iterations,
+        candidate=trace.signals[signal],
+        center=None if baseline is None else _center(baseline, tier, signal, trace.iterations),
+        deviation=None,
         allowed=None,
         planned=max(trace.planned, int(trace.iterations[-1]) + 1),
         complete=trace.complete,
-        violation=None,
-        smallest_detectable=None,
-        total=len(trace),
     )
 
 
-def _center(result: Result, signal: str, iterations: IntArray) -> FloatArray | None:
-    """(T,) mean of the reference's runs at these iterations; NaN where they have none."""
-    if result.baseline is None:
-        return None
-    tiers = result.baseline.tiers
-    runs = tiers.get(result.verdict.demanded_tier) or next(iter(tiers.values()))
+def _center(baseline: Baseline, tier: str, signal: str, iterations: IntArray) -> FloatArray | None:
+    """(T,) mean of the tier's runs at these iterations, NaN where they have none; None where they lack the signal."""
+    runs = baseline.tiers.get(tier) or next(iter(baseline.tiers.values()))
     if any(signal not in run.signals for run in runs):
         return None
     known = runs[0].iterations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET  # written, never read
 
 from harness.values.verdict import Status
-from reports import wording
 from reports.legible import legible
 from reports.record import Record
 
@@ -77,4 +77,4 @@ def _details(record: Record) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f}" if wording.duration(seconds) != wording.NOTHING else "0.000"
+    return f"{seconds:.3f}" if math.isfinite(seconds) else "0.000"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reports import theme, wording
-from reports.curves import Curve
+from reports.curves import Curve, thinned
 from reports.deviation_axis import deviation_axis
 from reports.value_axis import value_axis
 
@@ -67,52 +67,45 @@ def draw(curve: Curve, size: Format, key: str) -> str:
         An ``<svg>`` element whose colours are CSS variables; without title and description.
     """
     import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    fixed: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "alignment",
-        "text.usetex": False,
-        "font.family": "DejaVu Sans",
-    }
-    with mpl.rc_context({**fixed, "font.size": size.font}), np.errstate(all="ignore"):
+    curve, drawn = thinned(curve), io.StringIO()
+    with mpl.rc_context(), np.errstate(all="ignore"):
+        mpl.rcdefaults()  # a matplotlibrc of the user's would make every machine draw its own
+        mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alignment", "font.size": size.font})
         figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)
-        FigureCanvasSVG(figure)
         if curve.allowed is None:
-            value_axis(_axes(figure, size, 1)[0], curve, size.line, named=size.named)
+            (top,) = _panels(figure, size, 1)
+            value_axis(top, curve, size.line, named=size.named)
         else:
-            top, bottom = _axes(figure, size, 2)
+            top, bottom = _panels(figure, size, 2)
             value_axis(top, curve, size.line, named=size.named)
             deviation_axis(bottom, curve, size.line, named=size.named)
             _point_out(top, bottom, curve, size)
-        drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return theme.themed(drawn.getvalue(), key)
 
 
-def _axes(figure: Figure, size: Format, rows: int) -> list[Axes]:
-    """The panels, top first, with margins in pixels; the last carries the iterations."""
-    text = size.font
-    panels = list(
-        figure.subplots(rows, 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": (5, 4)[:rows]})[:, 0]
-    )
-    figure.subplots_adjust(
-        left=size.left / size.width,
-        right=1 - size.right / size.width,
-        top=1 - 2.0 * text / size.height,
-        bottom=2.9 * text / size.height,
-    )
-    free = size.height - 4.9 * text
-    gap = 3.6 * text
-    figure.subplots_adjust(hspace=gap / ((free - gap) / rows))
+def _panels(figure: Figure, size: Format, rows: int) -> list[Axes]:
+    """The panels, top first, with margins in lines of text; the last carries the iterations."""
+    line = size.font
+    above, below, between = 2.0 * line, 2.9 * line, 3.6 * line
+    layout = {
+        "left": size.left / size.width,
+        "right": 1 - size.right / size.width,
+        "top": 1 - above / size.height,
+        "bottom": below / size.height,
+        "hspace": between * rows / (size.height - above - below - between),
+        "height_ratios": (5, 4)[:rows],
+    }
+    panels = list(figure.subplots(rows, 1, sharex=True, squeeze=False, gridspec_kw=layout)[:, 0])
     for panel in panels:
         panel.set_axisbelow(True)
         panel.spines[:].set_visible(False)
         panel.grid(axis="y", color=theme.GRID, linewidth=1)
-        panel.tick_params(which="both", left=False, bottom=False, labelsize=text * 0.92, labelcolor=theme.QUIET)
+        panel.tick_params(which="both", left=False, bottom=False, labelsize=0.92 * line, labelcolor=theme.QUIET)
     panels[-1].spines.bottom.set(visible=True, color=theme.QUIET, linewidth=1)
-    panels[-1].set_xlabel("iteration", loc="right", color=theme.QUIET, fontsize=text * 0.92, labelpad=2)
+    panels[-1].set_xlabel("iteration", loc="right", color=theme.QUIET, fontsize=0.92 * line, labelpad=2)
     return panels
 
 

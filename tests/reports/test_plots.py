@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,24 +13,23 @@ from hypothesis.extra import numpy as arrays
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome
 from reports import captions, plots
-from reports.curves import Curve, curves_of
+from reports.curves import Curve, curves_of, thinned
 
 any_number = st.floats(allow_nan=True, allow_infinity=True, width=64)
 
 
 def curve(candidate: np.ndarray, center: np.ndarray | None, allowed: np.ndarray | None, **changes: object) -> Curve:
+    with np.errstate(all="ignore"):
+        deviation = None if center is None or allowed is None else candidate / center - 1
     plain = Curve(
         signal="loss",
-        tier="tf32",
         iterations=np.arange(len(candidate)),
         candidate=candidate,
         center=center,
+        deviation=deviation,
         allowed=allowed,
         planned=len(candidate),
         complete=True,
-        violation=None,
-        smallest_detectable=None,
-        total=len(candidate),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -75,6 +75,16 @@ def test_a_drawing_is_the_same_every_time_and_fits_a_page(
     assert "font-family" not in svg
 
 
+def test_the_users_matplotlibrc_changes_nothing(samples: dict[str, Callable[[], Result]]) -> None:
+    each = curves_of(samples["passing"]())[0]
+    plain = plots.draw(each, plots.SMALL, "key")
+    theirs = {"lines.marker": "s", "text.usetex": True, "axes.grid": True, "svg.fonttype": "path", "savefig.dpi": 300}
+
+    with mpl.rc_context(theirs):
+        assert plots.draw(each, plots.SMALL, "key") == plain
+        assert mpl.rcParams["lines.marker"] == "s"
+
+
 def test_violations_are_diamonds_and_named_once(samples: dict[str, Callable[[], Result]]) -> None:
     healthy, faulty = (curves_of(samples[name]())[0] for name in ("passing", "failing_by_envelope"))
 
@@ -113,8 +123,9 @@ def test_long_runs_are_thinned_to_their_worst(samples: dict[str, Callable[[], Re
     )
     each = curves_of(replace(result, verdict=replace(result.verdict, envelopes={"loss": long})))[0]
 
-    assert len(each.iterations) == 1000
-    assert 31_415 in each.iterations
+    kept = thinned(each).iterations
+    assert len(kept) == 1000
+    assert 31_415 in kept
     assert "1000 of 40000 iterations are drawn" in captions.caption(each)
 
 

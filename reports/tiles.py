@@ -1,0 +1,60 @@
+"""The numbers that matter, at the top of a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.values.result import Result
+from harness.values.verdict import Verdict
+from reports.record import planned_iterations
+from reports.wording import NOTHING, duration, relative
+
+__all__ = ["Tile", "tiles_of"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number with its name, and what to make of it."""
+
+    name: str
+    value: str
+    note: str
+
+
+def tiles_of(result: Result) -> tuple[Tile, ...]:
+    """Six tiles: tier, violations, sight, iterations, legacy, time."""
+    verdict = result.verdict
+    demanded = f"the gate demands {verdict.demanded_tier}" if verdict.demanded_tier else "no tier was demanded"
+    legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
+    checks = len(verdict.findings)
+    return (
+        Tile("Aligned at", verdict.aligned_tier or "no tier", demanded),
+        Tile("Violations", str(len(verdict.violations)), f"of {checks} {'check' if checks == 1 else 'checks'}"),
+        _sight(verdict),
+        _iterations(result),
+        Tile("Legacy rule", legacy, "never sufficient"),
+        Tile("Time", duration(result.seconds), "run and judging"),
+    )
+
+
+def _sight(verdict: Verdict) -> Tile:
+    """The smallest deviation of the loss that a rule would have called; of any signal, where no rule saw the loss."""
+    name = "Smallest deviation it can see"
+    known = [
+        (finding.smallest_detectable, finding)
+        for finding in verdict.findings
+        if finding.smallest_detectable is not None
+    ]
+    about = [(seen, finding) for seen, finding in known if finding.signal == "loss"] or known
+    if not about:
+        return Tile(name, NOTHING, "no rule said")
+    seen, finding = min(about, key=lambda pair: pair[0])
+    return Tile(name, relative(seen), f"of {finding.signal}, by {finding.rule}")
+
+
+def _iterations(result: Result) -> Tile:
+    planned = planned_iterations(result)
+    note = f"of {planned}" if planned is not None else "number planned unknown"
+    if result.trace is None:
+        return Tile("Iterations", "0", note)
+    return Tile("Iterations", str(len(result.trace)), note + ("" if result.trace.complete else ", cut short"))
