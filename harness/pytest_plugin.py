@@ -1,21 +1,20 @@
 """The pytest plugin: `pytest -m alignment` collects a test per case, from the same code path as `align verify`.
 
-It adds nothing to a test run that doesn't select the marker ``alignment``.
+It adds nothing to a test run that doesn't select the marker ``alignment``. Each case is verified in a process of its
+own, so that nothing of torch, and nothing named ``models`` or ``reports``, gets in the way of the user's own tests.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import tempfile
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from harness.values.case import Case
+from harness.isolation import isolated_python
 
 __all__ = ["CaseItem", "CaseNotAligned"]
 
@@ -27,13 +26,13 @@ class CaseNotAligned(Exception):  # noqa: N818  # it is a verdict, no error of t
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of `align verify` that a test run needs."""
     group = parser.getgroup("alignment", "alignment of a ported model's training with the reference's")
-    group.addoption("--device", default=None, help="cpu, cuda, sdaa or emulated; sdaa where it is, else emulated")
+    group.addoption("--device", default="", help="cpu, cuda, sdaa or emulated; sdaa where it is, else emulated")
     group.addoption("--profile", default="", help="numerics profile of the emulated device")
     group.addoption("--fault", action="append", default=[], help="a fault to put in")
     group.addoption("--case", action="append", default=[], help="a case's name or config; all small ones without it")
     group.addoption("--iterations", type=int, default=0, help="how many; the case's own without it")
-    group.addoption("--baseline-dir", type=Path, default=None, help="where the baselines lie")
-    group.addoption("--out", type=Path, default=Path("alignment-report"), help="the report's folder")
+    group.addoption("--baseline-dir", default="", help="where the baselines lie")
+    group.addoption("--out", default="alignment-report", help="the report's folder")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,74 +43,81 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add a test per case where the marker is selected."""
-    expression = str(config.option.markexpr or "")
-    if "alignment" not in expression or "not alignment" in expression:
-        return
-    items.extend(CaseItem.from_parent(session, name=f"alignment[{case.name}]", case=case) for case in _cases(config))
+    if _selected(config):
+        cases = _cases(config)
+        items.extend(CaseItem.from_parent(session, name=f"alignment[{Path(case).stem}]", case=case) for case in cases)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write one index over the cases, once, where several processes ran them."""
-    out: Path = session.config.getoption("--out")
-    parallel = getattr(session.config.option, "numprocesses", None)
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    results = sorted(out.glob("*/result.json")) if parallel and not is_worker else []
-    if results and "alignment" in str(session.config.option.markexpr or ""):
-        import reports
-
-        reports.merge(results, out)
+    """Write one index over the cases, once: each of them has written its own report."""
+    if not _selected(session.config) or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    out = Path(session.config.getoption("--out"))
+    written = [path for case in _cases(session.config) if (path := out / Path(case).stem / "result.json").exists()]
+    if written:
+        _align("report", *map(str, written), "--out", str(out))
 
 
-def _cases(config: pytest.Config) -> Iterable[Case]:
-    from harness.running.cases import find_case, small_cases
+def _selected(config: pytest.Config) -> bool:
+    expression = str(config.option.markexpr or "")
+    return "alignment" in expression and "not alignment" not in expression
 
-    named = [find_case(name) for name in config.getoption("--case")]
-    return named or small_cases()
+
+def _cases(config: pytest.Config) -> list[str]:
+    """The cases that were named, else all small ones."""
+    named: list[str] = config.getoption("--case")
+    if named:
+        return named
+    listed = _align("cases", "--names", "--small")
+    if listed.returncode:
+        raise pytest.UsageError(listed.stderr)
+    return listed.stdout.split()
+
+
+def _align(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # our own words
+        isolated_python("harness.cli:main", *arguments), capture_output=True, text=True, check=False
+    )
 
 
 class CaseItem(pytest.Item):
     """The test of one case.
 
     Args:
-        case: what to run.
+        case: a case's name, or the path of a config.
         **kwargs: of pytest's Item.
     """
 
-    def __init__(self, *, case: Case, **kwargs: Any) -> None:
+    def __init__(self, *, case: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.case = case
         self.add_marker("alignment")
 
     def runtest(self) -> None:
-        """Run the case and judge it.
+        """Verify the case.
 
         Raises:
-            CaseNotAligned: the verdict is not PASS.
+            CaseNotAligned: the verdict is not PASS, or there is none.
         """
-        import reports
-        from harness.cli.options import baseline_folder
-        from harness.devices.choice import choose_device
-        from harness.running.order import Order
-        from harness.running.verify import verify
-        from harness.values.verdict import Status
+        out = Path(self.config.getoption("--out"))
+        result = out / Path(self.case).stem / "result.json"
+        result.unlink(missing_ok=True)
+        verified = _align("verify", self.case, "--out", str(out), *self._words())
+        self.add_report_section("call", "alignment", verified.stdout + verified.stderr)
+        if verified.returncode == 0:
+            return
+        if not result.exists():
+            raise CaseNotAligned(verified.stderr or verified.stdout)
+        document = json.loads(result.read_text(encoding="utf-8"))
+        raise CaseNotAligned(f"{document['verdict']}: {document['reason']}\nreport: {result.with_name('report.html')}")
 
+    def _words(self) -> list[str]:
+        """The options of `align verify` that were given."""
         option = self.config.getoption
-        order = Order(
-            config=str(self.case.config),
-            device=choose_device(option("--device")).name,
-            profile=option("--profile"),
-            faults=tuple(option("--fault")),
-            iterations=option("--iterations"),
-            command=f"pytest -m alignment --case {self.case.name}",
-        )
-        with tempfile.TemporaryDirectory(prefix="align-") as folder:
-            baselines = baseline_folder(option("--baseline-dir"))
-            result = verify(self.case, order, baselines=baselines, folder=Path(folder))
-        page = reports.write([result], option("--out"))
-        label = result.candidate.device.label if result.candidate else order.device
-        self.add_report_section("call", "alignment", f"{result.verdict.status.value} on {label}; report: {page}")
-        if result.verdict.status is not Status.PASS:
-            raise CaseNotAligned(f"{result.verdict.status.value}: {result.verdict.reason}\nreport: {page}")
+        words = [f"--fault={fault}" for fault in option("--fault")]
+        for name in ("--device", "--profile", "--baseline-dir"):
+            words += [f"{name}={option(name)}"] if option(name) else []
+        return words + ([f"--iterations={option('--iterations')}"] if option("--iterations") else [])
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The verdict's sentence alone; a traceback where the program itself failed."""
@@ -119,6 +125,6 @@ class CaseItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where pytest says the test is: the case's config."""
-        return self.case.config, None, self.name
+    def reportinfo(self) -> tuple[str, int | None, str]:
+        """What pytest says where the test is."""
+        return self.case, None, self.name

@@ -18,6 +18,7 @@ def add_parser(commands: Any) -> None:
     """Add the three commands to the parser."""
     cases = commands.add_parser("cases", help="list the cases", description="Lists the cases and their baselines.")
     cases.add_argument("--names", action="store_true", help="names alone, one a line")
+    cases.add_argument("--small", action="store_true", help="those alone that a laptop can run")
     cases.set_defaults(func=_cases)
     faults = commands.add_parser("faults", help="list the faults", description="Lists the faults for --fault.")
     faults.add_argument("--names", action="store_true", help="names alone, one a line")
@@ -29,10 +30,10 @@ def add_parser(commands: Any) -> None:
 
 
 def _cases(arguments: argparse.Namespace) -> int:
-    from harness.running.cases import list_cases
+    from harness.running.cases import list_cases, small_cases
     from harness.store.baselines import list_references
 
-    cases = list_cases()
+    cases = small_cases() if arguments.small else list_cases()
     if arguments.names:
         print("\n".join(case.name for case in cases))
         return 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from harness.cli import compare, listing, record, report, train, verify
 from harness.cli.terminal import print_error
+from harness.isolation import prefer_own_packages
 from harness.values.errors import AlignmentError
 from harness.values.verdict import Status
 
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    prefer_own_packages()
     parsed = build_parser().parse_args(arguments)
     try:
         return int(parsed.func(parsed))

@@ -44,7 +44,8 @@ def join_process_group(kind: str, timeout_seconds: float = 1800) -> None:
     if missing:
         raise DeviceError("not started by a launcher", observed=f"{', '.join(missing)} not set", hint="--launcher none")
     if kind != "cpu":
-        getattr(torch, kind).set_device(int(os.environ["LOCAL_RANK"]))
+        module = getattr(torch, kind)
+        module.set_device(int(os.environ["LOCAL_RANK"]) % module.device_count())
     try:
         dist.init_process_group(_BACKENDS[kind], timeout=timedelta(seconds=timeout_seconds))
     except (RuntimeError, ValueError, AttributeError) as failure:

@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from itertools import islice
 from typing import Any
 
 import torch
@@ -99,26 +100,28 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if self._stream is None:
             return
         losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
+        keeps_state = runner.iter in self._state_iterations
         gradients = self._gradients or self._norms.gradients(self._model)
-        updates, scales = self._norms.updates()
-        names, tensors = self._norms.tensors()
-        values = fetch([*losses.values(), *gradients, *updates, *tensors])
-        seconds = time.perf_counter() - self._started
-        cut = [len(losses), len(losses) + len(gradients), len(losses) + len(gradients) + len(updates)]
-        state = dict(zip(names, values[cut[2] :], strict=True))
+        updates, samples, scales = self._norms.sampled()
+        tensors = {**(self._norms.weights() if keeps_state else {}), **self._norms.buffers()}
+        groups = [list(losses.values()), gradients, updates, samples, list(tensors.values())]
+        values = iter(fetch([norm for group in groups for norm in group]))
+        loss_values, gradient_norms, update_norms, sample_norms, norms = (
+            list(islice(values, len(group))) for group in groups
+        )
+        state = dict(zip(tensors, norms, strict=True))
         signals = {
-            **dict(zip(losses, values[: cut[0]], strict=True)),
+            **dict(zip(losses, loss_values, strict=True)),
             "lr": float(self._learning_rate),
-            "grad_norm": total(values[cut[0] : cut[1]]),
-            "update_norm": total(values[cut[1] : cut[2]], scales),
-            "param_norm": _total_of("param/", state),
+            "grad_norm": total(gradient_norms),
+            "update_norm": total(update_norms, scales),
+            "param_norm": total(sample_norms, scales),
             "bn_mean_norm": _total_of("mean/", state),
             "bn_var_norm": _total_of("var/", state),
-            "seconds": seconds,
+            "seconds": time.perf_counter() - self._started,
             "memory": _peak_memory(self._device_kind),
         }
-        iteration = runner.iter
-        self._stream.append(iteration, signals, self._digest, state if iteration in self._state_iterations else None)
+        self._stream.append(runner.iter, signals, self._digest, state if keeps_state else None)
 
     @property
     def _device_kind(self) -> str:

@@ -1,8 +1,8 @@
 """Norms of the training state, cheap enough to take at every iteration.
 
-Everything is computed on the device and fetched in one transfer. Reading all parameters once is what a norm of them
-costs, so the gradient and parameter norms are exact; the update would need a copy of every parameter, so its norm is
-estimated from evenly spaced elements of each tensor, the same ones on every device.
+Everything is computed on the device and fetched in one transfer. What costs is reading memory: the gradients are read
+whole at every iteration and the parameters at a few; in between, the norms of parameters and updates are estimated from
+evenly spaced elements of each tensor, the same ones on every device.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 __all__ = ["SAMPLED_ELEMENTS", "StateNorms", "fetch"]
 
 SAMPLED_ELEMENTS = 4096
-"""Elements of a tensor that the update's norm is estimated from; smaller tensors are read whole."""
+"""Elements of a tensor that its norm is estimated from; smaller tensors are read whole."""
 
 
 def fetch(scalars: Sequence[torch.Tensor]) -> list[float]:
@@ -69,30 +69,35 @@ class StateNorms:
         """Keep what the update's norm needs of the parameters."""
         self._before = [_sample(p).clone() for p in self.parameters.values()]
 
-    def updates(self) -> tuple[list[torch.Tensor], list[float]]:
-        """Norms of the sampled updates since ``before_update``, and what to scale their squares by."""
-        now = [_sample(p) for p in self.parameters.values()]
-        if not self._before:
-            return [], []
-        difference = torch._foreach_sub(now, self._before)
-        scales = [p.numel() / sample.numel() for p, sample in zip(self.parameters.values(), now, strict=True)]
-        return list(torch._foreach_norm(difference)), scales
+    def sampled(self) -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
+        """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.
 
-    def tensors(self) -> tuple[list[str], list[torch.Tensor]]:
-        """Names, with their kinds as prefixes, and norms of all parameters and buffers."""
-        names: list[str] = []
-        norms: list[torch.Tensor] = []
-        for kind, group in (("param", self.parameters), ("mean", self.means), ("var", self.variances)):
-            if group:
-                names += [f"{kind}/{name}" for name in group]
-                norms += torch._foreach_norm(list(group.values()))
-        return names, norms
+        Returns:
+            For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
+        """
+        now = [_sample(p) for p in self.parameters.values()]
+        scales = [p.numel() / sample.numel() for p, sample in zip(self.parameters.values(), now, strict=True)]
+        difference = torch._foreach_sub(now, self._before)
+        return list(torch._foreach_norm(difference)), list(torch._foreach_norm(now)), scales
+
+    def buffers(self) -> dict[str, torch.Tensor]:
+        """Norms of the running means and variances, by names with their kinds as prefixes."""
+        return {**_norms("mean", self.means), **_norms("var", self.variances)}
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Norms of the parameters, by names with their kind as prefix; reads all of them."""
+        return _norms("param", self.parameters)
 
 
 def total(norms: Sequence[float], scales: Sequence[float] | None = None) -> float:
     """The Euclidean norm of all tensors together, from the norms of each."""
     weights = scales if scales is not None else [1.0] * len(norms)
     return math.sqrt(math.fsum(weight * norm * norm for norm, weight in zip(norms, weights, strict=True)))
+
+
+def _norms(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    norms = torch._foreach_norm(list(tensors.values())) if tensors else ()
+    return {f"{kind}/{name}": norm for name, norm in zip(tensors, norms, strict=True)}
 
 
 def _sample(tensor: torch.Tensor) -> torch.Tensor:

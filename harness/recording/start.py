@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+
 from models.start import draw_start_weights
 
 __all__ = ["StartHook"]
@@ -24,7 +25,7 @@ class StartHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         then: called with the Runner and its bare model once the weights are there.
     """
 
-    def __init__(self, seed: int, settings: Mapping[str, object], then: Callable[[Any, torch.nn.Module], None]) -> None:
+    def __init__(self, seed: int, settings: Mapping[str, float], then: Callable[[Any, torch.nn.Module], None]) -> None:
         self._seed = seed
         self._settings = dict(settings)
         self._then = then

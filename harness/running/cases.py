@@ -98,6 +98,7 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
     """
     try:
         config = Config.fromfile(path, import_custom_modules=import_modules, format_python_code=False)
+        _reject_unknown_options(options, config)
         config.merge_from_dict(parse_options(options))
     except UsageError:
         raise
@@ -108,7 +109,6 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
     for name in ("model", "train_dataloader", "optim_wrapper"):
         if config.get(name) is None:
             raise CaseError("the config is no case", where=path, observed=f"no {name}", allowed="a Runner's config")
-    _reject_unknown_options(options, config)
     return config
 
 

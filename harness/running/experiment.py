@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from models.start import weights_digest
 
 import models
 from harness.devices.mmengine_adapter import join_process_group, teach_mmengine
@@ -26,6 +25,7 @@ from harness.store.stream import TraceStream
 from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
+from models.start import weights_digest
 
 __all__ = ["PROVENANCE", "STREAM", "run_experiment"]
 
@@ -64,6 +64,8 @@ def run_experiment(
     if order.launcher != "none":
         join_process_group(device.kind)
     runner = _build(config)
+    if order.launcher != "none" and device.kind == "cpu":
+        _require_no_sync_norm(runner.model, order)
     if order.double:
         _compute_in_double(runner)
     is_first = runner.rank == 0
@@ -147,8 +149,9 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
             config[f"{phase}_{part}"] = None
     if order.amp:
         config.optim_wrapper["type"] = "AmpOptimWrapper"
-    if order.launcher != "none" and device.kind == "cpu":
-        config.model_wrapper_cfg = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    if order.launcher != "none" and device.kind != "cuda":  # mmengine would name a device that is the rank's number
+        wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False, "device_ids": None}
+        config.model_wrapper_cfg = wrapper
     if not order.training:
         config.default_hooks = {"logger": None, "checkpoint": None, "timer": None}
         config.log_level = "WARNING"
@@ -164,6 +167,18 @@ def _build(config: Config) -> Runner:
             where=config.filename,
             observed=f"{type(failure).__name__}: {failure}",
         ) from failure
+
+
+def _require_no_sync_norm(model: torch.nn.Module, order: Order) -> None:
+    """PyTorch has no synchronized batch norm for the CPU."""
+    names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.SyncBatchNorm)]
+    if names:
+        raise CaseError(
+            "the CPU has no synchronized batch norm: several processes need an accelerator for this model",
+            where=order.config,
+            observed=f"{len(names)} SyncBatchNorm layers, the first {names[0].removeprefix('module.')}",
+            hint="--device emulated, or --cfg-options model.norm_cfg.type=BN for norms of one process each",
+        )
 
 
 def _compute_in_double(runner: Runner) -> None:

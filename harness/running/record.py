@@ -175,4 +175,5 @@ def _require_healthy(trace: Trace, provenance: Provenance, first: tuple[Trace, P
 
 
 def _center(runs: tuple[Trace, ...], signal: str) -> FloatArray:
-    return np.stack([run.signals[signal] for run in runs]).mean(axis=0)
+    center: FloatArray = np.stack([run.signals[signal] for run in runs]).mean(axis=0)
+    return center

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import harness
+from harness.isolation import isolated_python
 from harness.running.order import Order
 from harness.running.worker import ERROR, ORDER
 from harness.store.provenance import read_provenance
@@ -28,18 +28,6 @@ __all__ = ["Patience", "Run", "execute"]
 STREAM = "trace.jsonl"
 PROVENANCE = "provenance.json"
 OUTPUT = "output.log"
-
-_ROOT = Path(harness.__file__).parents[1]
-
-_BOOTSTRAP = """
-import sys
-if sys.path and sys.path[0] == "": del sys.path[0]
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from harness.running.worker import main
-sys.exit(main(Path(sys.argv[2])))
-"""
-"""The working directory may hold a ``models`` or ``reports`` of the user's: ours come from beside ``harness``."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +109,11 @@ def execute(
 
 
 def _command(order: Order, folder: Path) -> list[str]:
-    program = ["-c", _BOOTSTRAP, str(_ROOT), str(folder)]
+    worker = isolated_python("harness.running.worker:main", str(folder))
     if order.launcher == "none":
-        return [sys.executable, *program]
+        return worker
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={order.processes}", "--no-python"]
-    return [sys.executable, *launcher, sys.executable, *program]
+    return [sys.executable, *launcher, *worker]
 
 
 def _watch(

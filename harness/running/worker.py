@@ -7,6 +7,7 @@ import ctypes
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.devices.choice import choose_device
@@ -20,12 +21,16 @@ ORDER = "order.json"
 ERROR = "error.json"
 
 
-def main(folder: Path) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the order that lies in a folder.
+
+    Args:
+        arguments: the folder.
 
     Returns:
         0, or 2 where the run can't be made for a reason that ``error.json`` then tells.
     """
+    folder = Path(arguments[0])
     _die_with_parent()
     try:
         _run(Order.read(folder / ORDER), folder)

@@ -43,7 +43,7 @@ class Case:
     reference: str = "cpu"
     fp64_iterations: int = 3
     summary: str = ""
-    start: Mapping[str, object] = field(default_factory=dict)
+    start: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 FLOORS = [
-    ("harness.values",),
+    ("harness.values", "harness.isolation"),
     ("harness.rules", "harness.judge", "harness.pairs"),
     ("harness.store", "harness.logs", "harness.devices", "harness.emulation", "models"),
     ("harness.recording", "harness.running", "harness.shadow"),
