@@ -1,0 +1,128 @@
+"""`align compare`: judge logs that exist already. Nothing is run, and torch is not imported."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.verify import worst
+from harness.pairs.joining import SLICES
+from harness.values.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.values.result import Result
+
+__all__ = ["add_parser"]
+
+_EPILOG = """\
+Reads TCAPPDLL lines, mmengine text and scalars.json, epoch logs, block files, CSV with a header, JSON lines, TensorBoard
+event files and runs of this project, packed or not, without being told which. Two bare logs seldom allow a PASS: give
+more logs of the reference with --repeat."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "compare",
+        help="judge two logs that exist already",
+        description="Judges the training log CAND against the training log REF.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("reference", nargs="?", metavar="REF", help="the trusted side's log")
+    parser.add_argument("candidate", nargs="?", metavar="CAND", help="the ported side's log; a block file holds both")
+    parser.add_argument(
+        "--repeat", nargs="+", action="extend", default=[], metavar="LOG", help="more logs of the reference"
+    )
+    parser.add_argument(
+        "--metric", default="loss", metavar="NAME", help="which scalar of the logs; the loss without it"
+    )
+    parser.add_argument("--rank", type=_rank, default=0, metavar="N|mean", help="whose values; rank 0 without it")
+    parser.add_argument("--legacy", choices=SLICES, default="all", help="what the field's own rule looks at")
+    parser.add_argument(
+        "--numpy-spelling", action="store_true", help="print its last line as under numpy ≥ 2: np.float64(x)"
+    )
+    parser.add_argument("--pairs", type=Path, metavar="DIR_OR_CSV", help="judge many pairs, and write their index")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the report into this folder")
+    parser.add_argument("--markdown", action="store_true", help="print a block for a pull request")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, and say the verdict by the exit code; of many pairs, the one that opens the gate least."""
+    results = _many(arguments) if arguments.pairs else [_one(arguments)]
+    page = None
+    out = arguments.out or (Path("alignment-report") if arguments.pairs else None)
+    if out is not None:
+        import reports
+
+        page = reports.write(results, out)
+    _show(results, arguments, page)
+    return worst([result.verdict.status for result in results]).exit_code
+
+
+def _one(arguments: argparse.Namespace) -> Result:
+    from harness.cli.options import reproduction
+    from harness.logs.compare import compare
+
+    if arguments.reference is None:
+        raise UsageError("there is nothing to compare", allowed="REF and CAND, a block file, or --pairs DIR_OR_CSV")
+    return compare(
+        arguments.reference,
+        arguments.candidate or arguments.reference,
+        metric=arguments.metric,
+        rank=arguments.rank,
+        repeats=arguments.repeat,
+        legacy=arguments.legacy,
+        numpy_spelling=arguments.numpy_spelling,
+        command=reproduction(),
+    )
+
+
+def _many(arguments: argparse.Namespace) -> list[Result]:
+    from harness.logs.many import compare_many
+
+    if arguments.reference is not None:
+        raise UsageError("REF and CAND are given, and --pairs too", allowed="one of them")
+    return compare_many(
+        arguments.pairs,
+        metric=arguments.metric,
+        rank=arguments.rank,
+        legacy=arguments.legacy,
+        numpy_spelling=arguments.numpy_spelling,
+    )
+
+
+def _show(results: Sequence[Result], arguments: argparse.Namespace, page: Path | None) -> None:
+    if arguments.json:
+        from reports.json_result import encode
+        from reports.record import record_of
+
+        texts = [encode(record_of(result)).strip() for result in results]
+        print(texts[0] if not arguments.pairs else "[" + ",\n".join(texts) + "]")
+    elif arguments.markdown:
+        from harness.cli.markdown import render_markdown
+
+        print("\n".join(render_markdown(result) for result in results))
+    elif arguments.pairs:
+        from harness.cli.terminal import print_results
+
+        print_results(results, str(page))
+    else:
+        from harness.cli.comparison import print_comparison
+
+        print_comparison(results[0], page)
+
+
+def _rank(text: str) -> int | str:
+    if text == "mean":
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rank: a number from 0, or mean")
+    return number

@@ -1,0 +1,41 @@
+"""A result as a block of Markdown, for a pull request."""
+
+from __future__ import annotations
+
+from harness.values.result import Result
+
+__all__ = ["render_markdown"]
+
+
+def render_markdown(result: Result) -> str:
+    """The verdict, its findings, the settings that both sides print, and the legacy rule's four lines.
+
+    Args:
+        result: of two logs; whatever their text holds, it can't break out of the block.
+    """
+    verdict = result.verdict
+    lines = [
+        f"### `align compare`: {verdict.status.value} · {_escaped(verdict.case)}",
+        "",
+        _escaped(verdict.reason),
+        "",
+        "| rule | says | finding |",
+        "|---|---|---|",
+        *(f"| {finding.rule} | {finding.status.value} | {_escaped(finding.message)} |" for finding in verdict.findings),
+    ]
+    if verdict.agreements:
+        lines += ["", "| setting | reference | candidate | |", "|---|---|---|---|"]
+        lines += [
+            f"| {_escaped(row.what)} | {_escaped(row.reference)} | {_escaped(row.candidate)} | {'=' if row.agrees else '≠'} |"
+            for row in verdict.agreements
+        ]
+    if verdict.legacy is not None:
+        lines += ["", "The field's own rule, for comparison:", "", "```text", *verdict.legacy.lines, "```"]
+    if result.command:
+        lines += ["", f"<sub>{_escaped(result.command)}</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{character}" if character in "\\`*_|[]#@" else character for character in flat)

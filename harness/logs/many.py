@@ -1,0 +1,105 @@
+"""Many pairs of logs at once, from a folder or from a list."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.logs.compare import compare
+from harness.pairs.joining import SLICES
+from harness.values.errors import AlignmentError, LogError, UsageError
+from harness.values.result import Result
+from harness.values.verdict import Status, Verdict
+
+__all__ = ["compare_many"]
+
+_REFERENCE = re.compile(r"(?:^|[._-])(?:cuda|gpu|reference|ref|benchmark)(?:$|[._-])", re.IGNORECASE)
+_CANDIDATE = re.compile(r"(?:^|[._-])(?:sdaa|candidate|cand)(?:$|[._-])", re.IGNORECASE)
+_LOGS = re.compile(r"\.(?:log|txt|csv|json|jsonl|out)(?:\.gz|\.zst)?$|tfevents", re.IGNORECASE)
+_COLUMNS = ("reference", "candidate")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    name: str
+    reference: Path
+    candidate: Path
+    overrides: Mapping[str, Any]
+
+
+def compare_many(source: Path, **settings: Any) -> list[Result]:
+    """Judge all pairs of a folder or a list; a pair that can't be read is an ERROR among the results.
+
+    Args:
+        source: a folder in which, at any depth, ``<name>.cuda.log`` lies beside ``<name>.sdaa.log``, or ``cuda.log``
+            beside ``sdaa.log`` (gpu, ref, reference and candidate count as well); or a CSV file with the columns
+            ``reference`` and ``candidate``, and if wanted ``name``, ``legacy``, ``metric`` and ``rank``; its paths start
+            from its own folder.
+        settings: as of ``compare``.
+
+    Returns:
+        One result a pair, by name.
+
+    Raises:
+        LogError: there is no pair, a log has no other side, or the list can't be read.
+        UsageError: a setting in the list can't be meant.
+    """
+    pairs = list(_in_folder(source) if source.is_dir() else _in_list(source))
+    if not pairs:
+        raise LogError(
+            "there is no pair of logs", where=source, allowed="<name>.cuda.log beside <name>.sdaa.log, or a CSV list"
+        )
+    return [_judge(pair, settings) for pair in pairs]
+
+
+def _judge(pair: _Pair, settings: Mapping[str, Any]) -> Result:
+    try:
+        return compare(pair.reference, pair.candidate, name=pair.name, **{**settings, **pair.overrides})
+    except AlignmentError as error:
+        return Result(Verdict(pair.name, Status.ERROR, str(error).replace("\n", ";")))
+
+
+def _in_folder(folder: Path) -> Iterator[_Pair]:
+    sides: dict[Path, dict[str, list[Path]]] = {}
+    for path in sorted(folder.rglob("*")):
+        for side, pattern in (("reference", _REFERENCE), ("candidate", _CANDIDATE)):
+            if path.is_file() and _LOGS.search(path.name) and pattern.search(path.name):
+                key = path.parent.relative_to(folder) / re.sub(_LOGS, "", pattern.sub(".", path.name)).strip("._-")
+                sides.setdefault(key, {}).setdefault(side, []).append(path)
+    for key, found in sides.items():
+        if {side: len(paths) for side, paths in found.items()} != {"reference": 1, "candidate": 1}:
+            raise LogError(
+                "a log has no other side, or more than one",
+                where=folder / key,
+                observed=", ".join(str(path.relative_to(folder)) for paths in found.values() for path in paths),
+                allowed="one log of the reference and one of the candidate",
+                hint="a CSV list with the columns reference and candidate",
+            )
+        name = key.as_posix() if key.name else folder.resolve().name
+        yield _Pair(name, found["reference"][0], found["candidate"][0], {})
+
+
+def _in_list(path: Path) -> Iterator[_Pair]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LogError("the list of pairs can't be read", where=path, observed=str(error)) from None
+    for line, row in enumerate(rows, 2):
+        if any(not row.get(column) for column in _COLUMNS):
+            raise LogError("a row of the list names no pair", where=f"{path}:{line}", allowed="reference, candidate")
+        name = row.get("name") or row["candidate"]
+        yield _Pair(
+            name, path.parent / row["reference"], path.parent / row["candidate"], _overrides(row, f"{path}:{line}")
+        )
+
+
+def _overrides(row: Mapping[str, str], where: str) -> dict[str, Any]:
+    given: dict[str, Any] = {name: row[name] for name in ("legacy", "metric", "rank") if row.get(name)}
+    if given.get("legacy", "all") not in SLICES:
+        raise UsageError("there is no such slice", where=where, observed=given["legacy"], allowed=", ".join(SLICES))
+    return given

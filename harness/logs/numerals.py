@@ -1,0 +1,130 @@
+"""Numbers read off a text, many at a time.
+
+Eight bytes of text are one machine word, and the digits in it are found and summed up with a few arithmetic
+instructions, here over all records of a piece at once (Lemire, *Number Parsing at a Gigabyte per Second*, 2021, §3). A
+decimal of at most 15 digits is an integer below 2⁵³ over a power of ten that float64 holds exactly, so one division gives
+the nearest float64 (Clinger, *How to Read Floating Point Numbers Accurately*, 1990, §4); longer ones, exponents, NaN and
+infinities go through Python's own ``float``, one by one.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.values.trace import FloatArray, IntArray
+
+__all__ = ["NUMBER", "PADDING", "Mask", "WordArray", "as_words", "read_decimals", "read_integers"]
+
+WordArray = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+NUMBER = rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
+PADDING = 32
+"""Bytes that must follow a text, so that reading whole words at its last number stays inside the buffer."""
+
+_TOKEN = re.compile(NUMBER + rb"(?![\w.:/])")
+
+_LOWEST_BITS = np.uint64(0x0101010101010101)
+_HIGHEST_BITS = np.uint64(0x8080808080808080)
+_ASCII_ZEROS = np.uint64(0x3030303030303030)
+_PAST_NINE = np.uint64(0x7676767676767676)
+_EIGHT, _BYTE = np.uint64(8), np.uint64(0xFF)
+_POWERS = np.array([10**power for power in range(17)], np.uint64)
+_MOST_DIGITS = np.uint64(15)
+
+
+def _separators(characters: bytes) -> Mask:
+    table = np.zeros(256, np.bool_)
+    table[np.frombuffer(characters, np.uint8)] = True
+    return table
+
+
+_AFTER_NUMBER = _separators(b" \t\n\r,;)]}|\"'")
+_AFTER_INTEGER = _separators(b" \t\n\r,;)]}|\"'/:")
+
+
+def as_words(buffer: bytes) -> WordArray:
+    """A view of a text as overlapping words: element i holds the bytes i … i + 7, byte i the lowest."""
+    return np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer, strides=(1,))
+
+
+def read_integers(words: WordArray, at: IntArray) -> tuple[IntArray, Mask]:
+    """The integers of one to seven digits that begin at the given bytes.
+
+    Args:
+        words: of the text.
+        at: (N,) byte positions.
+
+    Returns:
+        (N,) integers, and (N,) whether there is such an integer, with a separator behind it.
+    """
+    text = words[at]
+    if len(text) > 1 and np.all(text == text[0]):  # such as a column of ranks
+        value, read = read_integers(words, at[:1])
+        return value.repeat(len(at)), read.repeat(len(at))
+    digits = _count_digits(text)
+    read = (digits > 0) & (digits < _EIGHT) & _AFTER_INTEGER[_byte_of(text, digits)]
+    return _sum_up(text, digits).astype(np.int64), read
+
+
+def read_decimals(buffer: bytes, words: WordArray, at: IntArray) -> tuple[FloatArray, Mask]:
+    """The numbers that begin at the given bytes, each the float64 nearest to what is printed.
+
+    Args:
+        buffer: the text.
+        words: of the same text.
+        at: (N,) byte positions.
+
+    Returns:
+        (N,) numbers, and (N,) whether there is a number, with a separator behind it.
+    """
+    text = words[at]
+    before = _count_digits(text)
+    pointed = _byte_of(text, before) == ord(".")
+    mantissa = _sum_up(text, before)
+    end = at + before.astype(np.int64) + 1
+    text = words[end]
+    after = _count_digits(text)
+    mantissa = mantissa * _POWERS[after] + _sum_up(text, after)
+    closed = _AFTER_NUMBER[_byte_of(text, after)]
+    if np.any(after == _EIGHT):
+        text = words[end + 8]
+        more = np.where(after == _EIGHT, _count_digits(text), np.uint64(0))
+        mantissa = mantissa * _POWERS[more] + _sum_up(text, more)
+        closed = np.where(after == _EIGHT, (more < _EIGHT) & _AFTER_NUMBER[_byte_of(text, more)], closed)
+        after = after + more
+    read = pointed & closed & (before > 0) & (before + after <= _MOST_DIGITS)
+    values = mantissa.astype(np.float64) / _POWERS[np.minimum(after, _MOST_DIGITS)].astype(np.float64)
+    _read_one_by_one(buffer, at, values, read)
+    return values, read
+
+
+def _read_one_by_one(buffer: bytes, at: IntArray, values: FloatArray, read: Mask) -> None:
+    """Fill in, in place, the numbers that the arithmetic above can't read exactly."""
+    for row in np.flatnonzero(~read).tolist():
+        if token := _TOKEN.match(buffer, int(at[row])):
+            values[row], read[row] = float(token[0]), True
+
+
+def _count_digits(text: WordArray) -> WordArray:
+    """How many of a word's bytes are digits before the first that is none: 0 … 8."""
+    value = text ^ _ASCII_ZEROS
+    none = ((value + _PAST_NINE) | value) & _HIGHEST_BITS
+    below = ((none & (~none + np.uint64(1))) >> np.uint64(7)) - np.uint64(1)
+    return ((below & _LOWEST_BITS) * _LOWEST_BITS) >> np.uint64(56)
+
+
+def _sum_up(text: WordArray, digits: WordArray) -> WordArray:
+    """The integer that a word's first digits spell."""
+    value = (text & np.uint64(0x0F0F0F0F0F0F0F0F)) << ((_EIGHT - digits) * _EIGHT)
+    value = (value * np.uint64(10) + (value >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    value = (value * np.uint64(100) + (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    return (value * np.uint64(10_000) + (value >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
+
+
+def _byte_of(text: WordArray, number: WordArray) -> WordArray:
+    """A word's byte of the given number; of number 8, which it hasn't, a zero."""
+    return (text >> (number * _EIGHT)) & _BYTE

@@ -1,0 +1,120 @@
+"""From records in the order of the log to one series a rank: restarts, repetitions and epochs settled, and said."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.logs.gathering import UNKNOWN, Column, Gathering
+from harness.pairs.log import Series
+from harness.values.errors import LogError
+from harness.values.trace import FloatArray, IntArray
+
+__all__ = ["mean_over_ranks", "settle"]
+
+
+def settle(column: Column, found: Gathering) -> tuple[dict[int, Series], bool]:
+    """A metric's series, rank by rank.
+
+    Args:
+        column: its values in the order of the log; not empty.
+        found: is told of each decision.
+
+    Returns:
+        rank → series, and whether the log prints iteration numbers itself.
+    """
+    epochs = np.frombuffer(column.epochs, np.int64)
+    iterations = np.frombuffer(column.iterations, np.int64)
+    ranks = np.frombuffer(column.ranks, np.int64)
+    values = np.frombuffer(column.values, np.float64)
+    if np.any(ranks == UNKNOWN) and np.any(ranks != UNKNOWN):
+        found.note("{count} record(s) name no rank: taken as rank 0", int((ranks == UNKNOWN).sum()))
+    ranks = np.where(ranks == UNKNOWN, 0, ranks)
+    series, numbered = {}, True
+    for rank in np.unique(ranks).tolist():
+        mine = ranks == rank
+        numbers, printed, kept = _number(epochs[mine], iterations[mine], found)
+        numbered &= printed
+        series[rank] = _one_an_iteration(numbers, values[mine][kept], found)
+    return series, numbered
+
+
+def mean_over_ranks(ranks: dict[int, Series], found: Gathering) -> Series:
+    """The mean over all ranks, at the iterations that every rank has."""
+    common = next(iter(ranks.values())).iterations
+    for series in ranks.values():
+        common = np.intersect1d(common, series.iterations, assume_unique=True)
+    every = {iteration for series in ranks.values() for iteration in series.iterations.tolist()}
+    if len(every) > len(common):
+        found.note("{count} iteration(s) that not every rank has were left out of the mean", len(every) - len(common))
+    stacked = [series.values[np.searchsorted(series.iterations, common)] for series in ranks.values()]
+    with np.errstate(invalid="ignore"):
+        return Series(common, np.mean(stacked, axis=0))
+
+
+def _number(epochs: IntArray, iterations: IntArray, found: Gathering) -> tuple[IntArray, bool, slice | np.ndarray]:
+    """Iteration numbers of the whole training, whether they are printed, and which records have one."""
+    known = iterations != UNKNOWN
+    if not known.any():
+        if np.all(epochs != UNKNOWN) and np.all(np.diff(epochs) > 0):
+            found.note("the log prints epochs and no iterations: compared epoch by epoch")
+            return epochs, True, slice(None)
+        found.note("the log prints no iteration numbers: its records were numbered from 0 in their order")
+        return np.arange(len(iterations)), False, slice(None)
+    if not known.all():
+        found.note("{count} record(s) without an iteration number were left out", int((~known).sum()))
+        epochs, iterations = epochs[known], iterations[known]
+    if np.all(epochs != UNKNOWN) and (found.per_epoch or _starts_over(epochs, iterations)):
+        length = found.epoch_length or int(iterations.max() - min(int(iterations.min()), 1) + 1)
+        found.note(f"iterations are numbered from the start of their epoch: numbered through, {length:,} an epoch")
+        iterations = iterations + (epochs - min(int(epochs.min()), 1)) * length
+    return iterations, True, known
+
+
+def _starts_over(epochs: IntArray, iterations: IntArray) -> bool:
+    """Whether the counter falls back wherever, and only where, the epoch rises."""
+    rises, falls = np.diff(epochs) > 0, np.diff(iterations) < 0
+    return bool(rises.any() and np.all(falls[rises]))
+
+
+def _one_an_iteration(iterations: IntArray, values: FloatArray, found: Gathering) -> Series:
+    """The last record of each iteration, in the order of iterations."""
+    steps = np.diff(iterations)
+    if np.all(steps > 0):
+        return Series(iterations.astype(np.int64), values.astype(np.float64))
+    falls = np.flatnonzero(steps < 0)
+    if len(falls):
+        at = int(falls[0])
+        found.note(
+            f"the iteration counter goes back {len(falls):,} time(s), first from {iterations[at]} to "
+            f"{iterations[at + 1]}, as after a resume"
+        )
+    last_first = len(iterations) - 1 - np.unique(iterations[::-1], return_index=True)[1]
+    repeated = len(iterations) - len(last_first)
+    if repeated:
+        kept = dict(zip(iterations[last_first].tolist(), values[last_first].tolist(), strict=True))
+        differing = sum(
+            repr(value) != repr(kept[iteration])
+            for iteration, value in zip(iterations.tolist(), values.tolist(), strict=True)
+        )
+        found.note(
+            f"{repeated:,} record(s) repeat an iteration, {differing:,} of them with another value: "
+            "the last of each iteration counts"
+        )
+    return Series(iterations[last_first].astype(np.int64), values[last_first].astype(np.float64))
+
+
+def require_rank(ranks: dict[int, Series], rank: int, where: object) -> Series:
+    """The series of one rank.
+
+    Raises:
+        LogError: the log has no record of it.
+    """
+    if rank not in ranks:
+        raise LogError(
+            "the log holds no record of that rank",
+            where=where,
+            observed=f"rank {rank}",
+            allowed=", ".join(map(str, sorted(ranks))),
+            hint="--rank with one of them, or --rank mean",
+        )
+    return ranks[rank]

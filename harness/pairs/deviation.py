@@ -1,0 +1,90 @@
+"""Deviation: how far the candidate is from the reference, both ways, and what this pair could have shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from harness.pairs.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
+from harness.values.trace import FloatArray
+
+__all__ = ["Deviation", "measure_deviation", "printed_unit", "relative_deviation"]
+
+_POWER = 0.9
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Two-sided bias and spread of a candidate around its reference, relative: 0.01 is 1 %.
+
+    Args:
+        bias: mean deviation, signed.
+        bias_low: lower end of its 95 % interval.
+        bias_high: upper end.
+        spread: root mean square of the deviations around the bias.
+        spread_low: lower end of its 95 % interval.
+        spread_high: upper end.
+        noise: the deviations' standard deviation from one iteration to the next: what this pair itself shows as noise.
+        detectable: the smallest constant |bias| that would be told from zero, with 90 % chance.
+        largest: the deviation that is largest in size, signed.
+        largest_at: its position.
+    """
+
+    bias: float
+    bias_low: float
+    bias_high: float
+    spread: float
+    spread_low: float
+    spread_high: float
+    noise: float
+    detectable: float
+    largest: float
+    largest_at: int
+
+
+def relative_deviation(reference: FloatArray, candidate: FloatArray) -> FloatArray:
+    """(T,) log(candidate / reference); where a side is somewhere not positive, (candidate − reference) over the
+    reference's mean size.
+    """  # noqa: D205  # one sentence
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        if np.all(reference > 0) and np.all(candidate > 0):
+            return np.log(candidate) - np.log(reference)
+        scale = max(float(np.abs(reference).mean()), float(np.finfo(float).tiny))
+        return (candidate - reference) / scale
+
+
+def measure_deviation(reference: FloatArray, candidate: FloatArray) -> Deviation:
+    """Bias, spread and noise of a pair.
+
+    Args:
+        reference: (T,) finite values, T ≥ 2.
+        candidate: (T,) finite values at the same iterations.
+    """
+    deviation = relative_deviation(reference, candidate)
+    drawn = deviation[draw_blocks(len(deviation), block_length(deviation))]
+    means, spreads = drawn.mean(axis=1), drawn.std(axis=1)
+    quantiles = stats.norm.isf([(1 - CONFIDENCE) / 2, 1 - _POWER])
+    largest_at = int(np.argmax(np.abs(deviation)))
+    bias = interval(means)
+    return Deviation(
+        float(np.expm1(deviation.mean())),
+        float(np.expm1(bias[0])),
+        float(np.expm1(bias[1])),
+        float(deviation.std()),
+        *interval(spreads),
+        noise=float(np.diff(deviation).std() / np.sqrt(2)),
+        detectable=float(np.expm1(quantiles.sum() * means.std())),
+        largest=float(np.expm1(deviation[largest_at])),
+        largest_at=largest_at,
+    )
+
+
+def printed_unit(values: FloatArray) -> float:
+    """One unit of the last decimal that a log prints, found from its values; NaN where they are printed in full."""
+    finite = values[np.isfinite(values)]
+    for decimals in range(12):
+        if np.allclose(finite, np.round(finite, decimals), rtol=1e-15, atol=0):
+            return float(10.0**-decimals)
+    return float("nan")

@@ -1,0 +1,179 @@
+"""What can be found in a pair of logs, one finding a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from harness.pairs.dependence import MINIMUM_ITERATIONS, Data, Dependence, measure_dependence
+from harness.pairs.deviation import Deviation, relative_deviation
+from harness.pairs.joining import Pair, common_iterations, join
+from harness.pairs.log import Log, Series
+from harness.rules.bounded import percent
+from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR
+from harness.values.verdict import Finding, Outcome
+
+__all__ = [
+    "find_bias",
+    "find_data",
+    "find_decisions",
+    "find_finiteness",
+    "find_missing",
+    "find_rank_spread",
+    "find_spread",
+    "find_start",
+]
+
+_BF16_ROUNDING = 2.0**-8
+"""The coarsest precision that training is done in: before any update, two healthy sides agree at least this well."""
+
+_CHANCE = 20
+"""Two losses that are this many times closer than a loss changes from iteration to iteration aren't so by chance."""
+
+
+def find_finiteness(pair: Pair) -> Finding:
+    """A NaN or an infinity on the candidate's side fails; on the reference's alone, nothing can be decided."""
+    for side, values, outcome in (
+        ("candidate", pair.candidate, Outcome.FAIL),
+        ("reference", pair.reference, Outcome.INCONCLUSIVE),
+    ):
+        bad = ~np.isfinite(values)
+        if bad.any():
+            at = int(np.argmax(bad))
+            iteration = int(pair.iterations[at])
+            message = (
+                f"the {side}'s loss is {values[at]} at iteration {iteration} ({bad.sum()} of {len(pair)} not finite); "
+                f"the other side's is {(pair.reference if side == 'candidate' else pair.candidate)[at]:.6g} there"
+            )
+            return Finding("finiteness", outcome, "loss", message, iteration=iteration, observed=float(values[at]))
+    return Finding("finiteness", Outcome.PASS, "loss", f"both losses are finite at all {len(pair)} common iterations")
+
+
+def find_missing(pair: Pair) -> Finding:
+    """Iterations that only one side has: shown, and no PASS where the candidate lacks one."""
+    alone = {"reference": pair.only_reference, "candidate": pair.only_candidate}
+    if not any(map(len, alone.values())):
+        return Finding("join", Outcome.PASS, "loss", f"both sides have the same {len(pair)} iterations")
+    parts = [f"only the {side} has {len(found):,} ({_ranges(found)})" for side, found in alone.items() if len(found)]
+    message = f"{len(pair)} iterations are common; {'; '.join(parts)}"
+    outcome = Outcome.INCONCLUSIVE if len(pair.only_reference) else Outcome.INFO
+    return Finding("join", outcome, "loss", message)
+
+
+def find_start(pair: Pair) -> tuple[Literal["same", "other", "unknown"], Finding]:
+    """Do both sides start from the same weights and batch?
+
+    Before the first update nothing but rounding separates the two. ``same`` is said only where the first two losses are
+    closer than chance brings them; ``other`` where the first is further apart than the coarsest rounding allows.
+    """
+    if pair.iterations[0] > 1:
+        message = f"the first common iteration is {pair.iterations[0]}: the start can't be compared"
+        return "unknown", Finding("start", Outcome.INFO, "loss", message)
+    deviation = np.abs(relative_deviation(pair.reference, pair.candidate))
+    first = float(np.expm1(deviation[0]))
+    iteration = int(pair.iterations[0])
+    if not first <= _BF16_ROUNDING:
+        message = (
+            f"at iteration {iteration}, before any update, the losses are {percent(first)} apart, and the coarsest "
+            f"rounding explains {percent(_BF16_ROUNDING)}: other initial weights, another batch, or a wrong forward pass"
+        )
+        return "other", Finding(
+            "start", Outcome.INCONCLUSIVE, "loss", message, iteration, observed=first, allowed=_BF16_ROUNDING
+        )
+    changes = np.abs(np.diff(relative_deviation(np.ones(len(pair)), pair.reference)))
+    usual = float(np.median(changes)) if len(changes) else 0.0
+    together = len(deviation) > 1 and bool(np.all(deviation[:2] * _CHANCE <= usual))
+    message = f"the losses are {percent(first)} apart at iteration {iteration}, before any update"
+    if together:
+        message += f", where they change by {percent(usual)} from one iteration to the next: the same start"
+    return ("same" if together else "unknown"), Finding(
+        "start", Outcome.PASS, "loss", message, iteration, observed=first, allowed=_BF16_ROUNDING
+    )
+
+
+def find_data(pair: Pair, dependence: Dependence) -> Finding:
+    """Did both sides see the same data?"""
+    said = f"the changes from iteration to iteration correlate at {dependence}"
+    if dependence.data is Data.SAME:
+        return Finding("same data", Outcome.PASS, "loss", f"both sides saw the same data: {said}")
+    if dependence.data is Data.OTHER:
+        message = f"the two sides did not see the same data: {said}"
+        return Finding("same data", Outcome.INCONCLUSIVE, "loss", f"{message}{_shift_hint(pair)}")
+    few = f"; {MINIMUM_ITERATIONS} common iterations are the least" if len(pair) < MINIMUM_ITERATIONS else ""
+    message = f"whether both sides saw the same data can't be told: {said}{few}"
+    return Finding("same data", Outcome.INCONCLUSIVE, "loss", message)
+
+
+def find_bias(pair: Pair, deviation: Deviation) -> Finding:
+    """Is the candidate's loss off, in either direction, by more than the field's own tolerance?"""
+    beyond = deviation.bias_low > LARGEST_MEAN_RELATIVE_ERROR or deviation.bias_high < -LARGEST_MEAN_RELATIVE_ERROR
+    within = max(abs(deviation.bias_low), abs(deviation.bias_high)) <= LARGEST_MEAN_RELATIVE_ERROR
+    side = "above" if deviation.bias > 0 else "below"
+    message = (
+        f"the candidate's loss is {percent(abs(deviation.bias))} {side} the reference's on average (95 % interval "
+        f"{percent(deviation.bias_low)} … {percent(deviation.bias_high)}; tolerance ±{percent(LARGEST_MEAN_RELATIVE_ERROR)})"
+    )
+    outcome = Outcome.FAIL if beyond else Outcome.PASS if within else Outcome.INCONCLUSIVE
+    return Finding(
+        "bias",
+        outcome,
+        "loss",
+        message,
+        observed=deviation.bias,
+        allowed=LARGEST_MEAN_RELATIVE_ERROR,
+        smallest_detectable=deviation.detectable,
+    )
+
+
+def find_spread(pair: Pair, deviation: Deviation) -> Finding:
+    """How far single iterations are apart."""
+    iteration = int(pair.iterations[deviation.largest_at])
+    message = (
+        f"single iterations scatter by {percent(deviation.spread)} around the bias (95 % interval "
+        f"{percent(deviation.spread_low)} … {percent(deviation.spread_high)}), by {percent(deviation.noise)} from one to "
+        f"the next; the largest deviation is {percent(deviation.largest)} at iteration {iteration}"
+    )
+    return Finding("spread", Outcome.INFO, "loss", message, iteration, observed=deviation.largest)
+
+
+def find_rank_spread(side: str, ranks: Mapping[int, Series]) -> Finding | None:
+    """How far the ranks of one log are apart; None where it holds one."""
+    if len(ranks) < 2:
+        return None
+    common = common_iterations(list(ranks.values()))
+    if not len(common):
+        return Finding("rank spread", Outcome.INFO, side, f"the {side}'s ranks have no iteration in common")
+    values = np.stack([one.values[np.searchsorted(one.iterations, common)] for one in ranks.values()])
+    with np.errstate(all="ignore"):
+        relative = float(np.nanmedian(values.std(axis=0, ddof=1) / np.abs(values.mean(axis=0))))
+    message = (
+        f"the {side}'s {len(ranks)} ranks differ by {percent(relative)} from each other (median over iterations of the "
+        "standard deviation): one rank's loss is known no better than that as the run's"
+    )
+    return Finding("rank spread", Outcome.INFO, side, message, observed=relative)
+
+
+def find_decisions(side: str, log: Log) -> list[Finding]:
+    """What was decided while a log was read."""
+    return [Finding("reading", Outcome.INFO, side, f"{side}: {decision}") for decision in log.decisions]
+
+
+def _shift_hint(pair: Pair) -> str:
+    """Says so where the two sides fit once one of them is moved by an iteration."""
+    moved = Series(pair.iterations, pair.reference)
+    for shift in (-1, 1):
+        shifted = join(moved, Series(pair.iterations + shift, pair.candidate))
+        dependence = measure_dependence(shifted.reference, shifted.candidate)
+        if dependence.data is Data.SAME:
+            where = f"at {dependence.correlation:.2f} with the candidate's iteration numbers moved by {shift:+d}"
+            return f"; they do {where}: one log may count from 0 and the other from 1"
+    return ""
+
+
+def _ranges(iterations: np.ndarray) -> str:
+    breaks = np.flatnonzero(np.diff(iterations) != 1)
+    starts, ends = iterations[np.r_[0, breaks + 1]], iterations[np.r_[breaks, len(iterations) - 1]]
+    shown = [f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts[:4], ends[:4], strict=True)]
+    return ", ".join(shown) + (", …" if len(starts) > 4 else "")
