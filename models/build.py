@@ -25,7 +25,7 @@ def config_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in CONFIGS.glob("[!_]*/*.py")))
 
 
-def build_model(config: str | Path | Mapping[str, Any], checkpoint: str | Path | None = None) -> nn.Module:
+def build_model(config: str | Path | Config | Mapping[str, Any], checkpoint: str | Path | None = None) -> nn.Module:
     """Build a model; batch norm is plain outside a distributed job.
 
     Args:
@@ -39,8 +39,9 @@ def build_model(config: str | Path | Mapping[str, Any], checkpoint: str | Path |
     Raises:
         ModelError: no such config, settings that contradict each other, or weights that don't fit.
     """
-    settings = config if isinstance(config, Mapping) else Config.fromfile(_path(config), format_python_code=False)
-    settings = settings.get("model", settings)
+    if isinstance(config, (str, Path)):
+        config = Config.fromfile(_path(config), format_python_code=False)
+    settings = config.get("model", config)
     # mmengine asks the default scope where its own base classes build a part by name.
     with DefaultScope.overwrite_default_scope(SCOPE):
         model = build_part(settings, "model")
