@@ -6,10 +6,10 @@ import argparse
 import importlib.util
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import baseline_folder
+from harness.cli.terminal import open_console
 
 __all__ = ["add_parser"]
 
@@ -41,7 +41,7 @@ def _cases(arguments: argparse.Namespace) -> int:
     for case in cases:
         references = ", ".join(list_references(baseline_folder(None), case.name)) or "—"
         table.add_row(case.name, str(case.iterations), case.tier, references, case.summary)
-    _console().print(table)
+    open_console().print(table)
     return 0
 
 
@@ -55,7 +55,7 @@ def _faults(arguments: argparse.Namespace) -> int:
     for fault in FAULTS.values():
         severity = "—" if fault.severity is None else f"{fault.severity:g}"
         table.add_row(fault.name, str(fault.strikes), severity, fault.summary, fault.stands_for)
-    _console().print(table)
+    open_console().print(table)
     return 0
 
 
@@ -77,7 +77,7 @@ def _doctor(_: argparse.Namespace) -> int:
         for name, value in source.items():
             table.add_row(name, value)
     table.add_row("baselines", str(baseline_folder(None)))
-    _console().print(table)
+    open_console().print(table)
     return 0
 
 
@@ -95,7 +95,3 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column)
     return table
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=not Console().is_terminal)

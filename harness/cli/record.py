@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import add_options, add_patience_options, baseline_folder, reproduction
-from harness.cli.terminal import run_progress
+from harness.cli.terminal import open_console, run_progress
 from harness.judge import FALSE_ALARM_RATE
 from harness.rules.bounded import percent
 from harness.rules.visibility import measure_visibility
@@ -94,7 +94,7 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
                 patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
                 on_iteration=advance,
             )
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     _print_visibility(console, baseline)
     previous = load_previous(root, case.name, reference)
     if previous is not None:

@@ -17,7 +17,7 @@ from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
 
-__all__ = ["banner", "print_error", "print_results", "run_progress"]
+__all__ = ["banner", "open_console", "print_error", "print_results", "run_progress"]
 
 _STYLES = {
     Status.PASS: "bold green",
@@ -29,15 +29,20 @@ _STYLES = {
 _EMULATED = "EMULATED device: no evidence about real hardware."
 
 
+def open_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; wide enough for any table where there is none."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, soft_wrap=True, width=200)
+
+
 def print_error(error: AlignmentError) -> None:
     """An error, to standard error."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text("ERROR ", style="bold magenta") + Text(str(error)))
+    open_console(stderr=True).print(Text("ERROR ", style="bold magenta") + Text(str(error)))
 
 
 def banner(text: str = _EMULATED) -> None:
     """A line that can't be missed, to standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"▲ {text}", style="bold yellow"))
+    open_console(stderr=True).print(Text(f"▲ {text}", style="bold yellow"))
 
 
 @contextlib.contextmanager
@@ -67,7 +72,7 @@ def run_progress(title: str, iterations: int) -> Iterator[Callable[[Mapping[str,
 
 def print_results(results: Sequence[Result], page: str) -> None:
     """The table of verdicts, the sentence of each, and where the report lies; to standard output."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy"):
         table.add_column(name)

@@ -113,7 +113,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
             "lr": float(self._learning_rate),
-            "grad_norm": total(gradient_norms),
+            "grad_norm": total(gradient_norms),  # 0 where the loss scaler skipped the update
             "update_norm": total(update_norms, scales),
             "param_norm": total(sample_norms, scales),
             "bn_mean_norm": _total_of("mean/", state),
