@@ -241,6 +241,27 @@ def test_what_is_no_strict_json_is_refused(tmp_path: Path, content: bytes) -> No
         read_result(stored(tmp_path, content))
 
 
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ('"seconds": 37.4', '"seconds": NaN'),
+        ('"seconds": 37.4', '"seconds": Infinity'),
+        ('"seconds": 37.4', '"seconds": 1e999'),
+        ('"seconds": 37.4', '"seconds": 37.4, "seconds": 1'),
+        ('"seconds": 37.4', '"seconds": 37.4,'),
+    ],
+)
+def test_one_slip_in_a_whole_file_is_refused(
+    tmp_path: Path, samples: dict[str, Callable[[], Result]], written: str, instead: str
+) -> None:
+    whole = encode(record_of(samples["passing"]()))
+    assert read_result(stored(tmp_path, whole)).seconds == 37.4
+    assert whole.count(written) == 1
+
+    with pytest.raises(ResultError, match=r"half-written or no JSON"):
+        read_result(stored(tmp_path, whole.replace(written, instead)))
+
+
 def test_what_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     with path.open("wb") as file:

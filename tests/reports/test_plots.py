@@ -89,6 +89,11 @@ def test_violations_are_diamonds_and_named_once(samples: dict[str, Callable[[], 
     healthy, faulty = (curves_of(samples[name]())[0] for name in ("passing", "failing_by_envelope"))
 
     assert "var(--violation)" not in plots.draw(healthy, plots.LARGE, "key")
+    assert faulty.deviation is not None
+    assert faulty.allowed is not None
+    marks = [each for each in drawn(faulty, plots.LARGE).iter() if each.tag.endswith("use")]
+    diamonds = [mark for mark in marks if "--violation" in mark.attrib.get("style", "")]
+    assert len(diamonds) == int(np.sum(np.abs(faulty.deviation) > faulty.allowed)) > 0
     words = "".join(drawn(faulty, plots.LARGE).itertext())
     assert faulty.violation is not None
     assert words.count(f"iteration {faulty.violation.iteration},") == 1
@@ -127,6 +132,19 @@ def test_long_runs_are_thinned_to_their_worst(samples: dict[str, Callable[[], Re
     assert len(kept) == 1000
     assert 31_415 in kept
     assert "1000 of 40000 iterations are drawn" in captions.caption(each)
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_thinning_never_hides_a_nan(judged: bool) -> None:
+    values = np.linspace(1, 2, 5000)
+    values[[1234, 4321]] = np.nan, np.inf
+    each = curve(values, np.ones(5000), np.full(5000, 0.1) if judged else None)
+
+    kept = thinned(each)
+
+    assert len(kept.iterations) == 1000
+    assert {1234, 4321} <= set(kept.iterations.tolist())
+    assert "NaN or ∞ at 2 of 5000 iterations, first at 1234." in captions.caption(each)
 
 
 def test_the_loss_comes_first_and_keeps_company(samples: dict[str, Callable[[], Result]]) -> None:
