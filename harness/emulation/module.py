@@ -21,6 +21,7 @@ __all__ = ["DEVICE_NAME", "DEVICE_TYPE", "check_index", "make_module"]
 
 DEVICE_TYPE = "sdaa"
 DEVICE_NAME = "emulated sdaa (host CPU)"
+DEVICES_A_CARD = 4
 
 
 def make_module(stream: RandomStream, memory: MemoryCounter) -> types.ModuleType:
@@ -33,21 +34,39 @@ def make_module(stream: RandomStream, memory: MemoryCounter) -> types.ModuleType
     return module
 
 
+class _Current:
+    """Which of the card's devices this process took; PyTorch's Python backends have one, labelled 0, which serves."""
+
+    index = 0
+
+
 def check_index(device: Any = None) -> None:
-    """Refuse every device but the first, given as an index, a string or a `torch.device`.
+    """Refuse every device but the process's own, given as an index, a string or a `torch.device`.
 
     Raises:
-        DeviceError: PyTorch's Python backends have one device, and its autograd has a thread for that one only.
+        DeviceError: the device is another than 0 and than the one that `set_device` took.
     """
     index = device if device is None or isinstance(device, int) else torch.device(device).index
-    if index not in (None, 0, -1):
+    if index not in (None, 0, -1, _Current.index):
         raise DeviceError(
             "the emulated accelerator has one device a process",
             where=f"torch.{DEVICE_TYPE}",
             observed=device,
-            allowed=f"{DEVICE_TYPE}:0",
-            hint="run several processes: each has a device 0 of its own",
+            allowed=f"{DEVICE_TYPE}:{_Current.index}",
+            hint=f"torch.{DEVICE_TYPE}.set_device(…), once, before tensors are made; more devices take more processes",
         )
+
+
+def _set_device(device: Any) -> None:
+    index = device if isinstance(device, int) else torch.device(device).index or 0
+    if not 0 <= index < DEVICES_A_CARD:
+        raise DeviceError(
+            "the card has no such device",
+            where=f"torch.{DEVICE_TYPE}.set_device",
+            observed=device,
+            allowed=f"0 … {DEVICES_A_CARD - 1}",
+        )
+    _Current.index = index
 
 
 def _presence() -> dict[str, Callable[..., Any]]:
@@ -64,11 +83,11 @@ def _presence() -> dict[str, Callable[..., Any]]:
         "is_initialized": lambda: True,
         "is_bf16_supported": lambda: True,
         "init": lambda: None,
-        "device_count": lambda: 1,
-        "current_device": lambda: 0,
+        "device_count": lambda: DEVICES_A_CARD,
+        "current_device": lambda: _Current.index,
         "get_device_name": lambda device=None: DEVICE_NAME,
         "get_device_properties": get_device_properties,
-        "set_device": check_index,
+        "set_device": _set_device,
         "device": device_context,
         "synchronize": check_index,
         "get_amp_supported_dtype": lambda: [torch.float16, torch.bfloat16],

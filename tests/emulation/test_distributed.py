@@ -32,13 +32,15 @@ def work(rank, store, out):
     torch.set_num_threads(1)
     from harness.emulation import install
     install("exact")
-    torch.sdaa.set_device(0)
-    dist.init_process_group("tccl", init_method="file://" + store, rank=rank, world_size=2)
-    assert dist.get_backend() == "tccl"
+    torch.sdaa.set_device(rank)
+    dist.init_process_group("cpu:gloo,sdaa:tccl", init_method="file://" + store, rank=rank, world_size=2)
+    host = torch.ones(1)
+    dist.all_reduce(host)
+    assert host.item() == 2
     collectives(rank)
     torch.manual_seed(0)
     net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(SmallNet().to("sdaa"))
-    net = train(torch.nn.parallel.DistributedDataParallel(net), "sdaa", rank).module
+    net = train(torch.nn.parallel.DistributedDataParallel(net, device_ids=[rank]), "sdaa", rank).module
     torch.save({{k: v.cpu() for k, v in net.state_dict().items()}}, f"{{out}}/{{rank}}.pt")
     dist.barrier()
     dist.destroy_process_group()

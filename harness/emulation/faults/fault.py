@@ -11,8 +11,6 @@ __all__ = ["Fault", "Strikes"]
 
 Strikes = Literal["kernel", "autograd", "optimizer", "schedule", "data", "distributed", "loss scaling", "model"]
 
-_IN_KERNELS = frozenset({"kernel", "autograd"})
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -23,11 +21,12 @@ class Fault:
         summary: what it does, in one line.
         stands_for: the real bug that it stands for.
         strikes: the layer that it acts on.
-        action: `module:function` under `harness.emulation.faults`. In kernels and autograd, the function takes the
-            fault and answers operation name → wrapper; elsewhere it takes the fault and mmengine's Runner.
+        action: `module:function` under `harness.emulation.faults`. The function takes the fault and answers
+            operation name → wrapper; outside of kernels it takes the fault and mmengine's Runner.
         severity: how strong it is, where that is a number.
         severity_means: what the number says, with its unit; empty where there is none.
         begins: the iteration, counted from 0, at which it begins.
+        in_kernels: whether `install` puts it in; else `attach` does.
     """
 
     name: str
@@ -38,22 +37,18 @@ class Fault:
     severity: float | None = None
     severity_means: str = ""
     begins: int = 0
-
-    @property
-    def is_in_kernels(self) -> bool:
-        """Whether `install` puts it in; else `attach` does."""
-        return self.strikes in _IN_KERNELS
+    in_kernels: bool = True
 
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         """Operation name → wrapper, new ones with a memory of their own; empty for a fault that isn't in kernels."""
-        if not self.is_in_kernels:
+        if not self.in_kernels:
             return {}
         wrappers: Mapping[str, Callable[..., Any]] = self._load()(self)
         return wrappers
 
     def attach(self, runner: Any) -> None:
         """Put the fault into mmengine's Runner, built but not yet training; nothing happens for a fault in kernels."""
-        if not self.is_in_kernels:
+        if not self.in_kernels:
             self._load()(self, runner)
 
     def __str__(self) -> str:

@@ -1,0 +1,113 @@
+"""Faults in softmax and batched matrix products, which attention is made of.
+
+Arguments are aten's: _softmax(x, dim, half_to_float) and its backward (grad, y, dim, dtype); bmm(a (B, M, K),
+b (B, K, N)).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.emulation.faults.fault import Fault
+from harness.emulation.plan import Run, Wrapper
+
+__all__ = [
+    "gradient_without_sum",
+    "last_key_unseen",
+    "last_row_unwritten",
+    "log_softmax_without_maximum",
+    "scale_lost",
+    "softmax_in_half",
+    "softmax_over_wrong_axis",
+    "softmax_without_maximum",
+]
+
+
+def _is_attention(x: Any, dim: int) -> bool:
+    """Affinities are (…, queries, keys), summed over one of the last two axes; class scores are (N, C, …)."""
+    return bool(x.dim() >= 3 and dim % x.dim() >= x.dim() - 2)
+
+
+def softmax_over_wrong_axis(fault: Fault) -> dict[str, Wrapper]:
+    """Attention is normalized over queries instead of keys, forward and backward."""
+
+    def other(x: Any, dim: int) -> int:
+        return 2 * x.dim() - 3 - dim % x.dim() if _is_attention(x, dim) else dim
+
+    def forward(run: Run, x: Any, dim: int, *rest: Any) -> Any:
+        return run(x, other(x, dim), *rest)
+
+    def backward(run: Run, grad: Any, y: Any, dim: int, *rest: Any) -> Any:
+        return run(grad, y, other(y, dim), *rest)
+
+    return {"_softmax": forward, "_softmax_backward_data": backward}
+
+
+def scale_lost(fault: Fault) -> dict[str, Wrapper]:
+    """Attention's affinities come severity times too large, as when 1/√d is forgotten; the backward agrees with it."""
+
+    def forward(run: Run, x: Any, dim: int, *rest: Any) -> Any:
+        return run(x * fault.severity if _is_attention(x, dim) else x, dim, *rest)
+
+    def backward(run: Run, grad: Any, y: Any, dim: int, *rest: Any) -> Any:
+        dx = run(grad, y, dim, *rest)
+        return dx * fault.severity if _is_attention(y, dim) else dx
+
+    return {"_softmax": forward, "_softmax_backward_data": backward}
+
+
+def softmax_without_maximum(fault: Fault) -> dict[str, Wrapper]:
+    """exp(x) / Σ exp(x): overflows past 88."""
+
+    def forward(run: Run, x: Any, dim: int, *rest: Any) -> Any:
+        powers = x.exp()
+        return powers / powers.sum(dim, keepdim=True)
+
+    return {"_softmax": forward}
+
+
+def log_softmax_without_maximum(fault: Fault) -> dict[str, Wrapper]:
+    """X − log Σ exp(x): overflows past 88."""
+
+    def forward(run: Run, x: Any, dim: int, *rest: Any) -> Any:
+        return x - x.exp().sum(dim, keepdim=True).log()
+
+    return {"_log_softmax": forward}
+
+
+def softmax_in_half(fault: Fault) -> dict[str, Wrapper]:
+    """Softmax and log-softmax are computed in half precision."""
+
+    def forward(run: Run, x: Any, dim: int, *rest: Any) -> Any:
+        return run(x.half(), dim, False).to(x.dtype)
+
+    return {"_softmax": forward, "_log_softmax": forward}
+
+
+def gradient_without_sum(fault: Fault) -> dict[str, Wrapper]:
+    """Softmax's gradient is y g instead of y (g − Σ y g)."""
+
+    def backward(run: Run, grad: Any, y: Any, *rest: Any) -> Any:
+        return grad * y
+
+    return {"_softmax_backward_data": backward}
+
+
+def last_key_unseen(fault: Fault) -> dict[str, Wrapper]:
+    """Batched products leave out the last term of each sum."""
+
+    def bmm(run: Run, a: Any, b: Any) -> Any:
+        return run(a[..., :-1], b[..., :-1, :]) if a.shape[-1] > 1 else run(a, b)
+
+    return {"bmm": bmm}
+
+
+def last_row_unwritten(fault: Fault) -> dict[str, Wrapper]:
+    """Batched products leave the last row of each result at zero."""
+
+    def bmm(run: Run, a: Any, b: Any) -> Any:
+        y = run(a, b).clone()
+        y[..., -1, :] = 0
+        return y
+
+    return {"bmm": bmm}
