@@ -17,7 +17,7 @@ from harness.values.provenance import Device
 
 __all__ = ["open_device"]
 
-_BUILD_LINE = re.compile(r"^[\s\-|]*([A-Za-z][A-Za-z0-9 _\-]*?)\s*(?:version)?\s*[:=|]\s*v?(\d[\w.+\-]*)\s*\|?\s*$")
+_BUILD_LINE = re.compile(r"^[\s\-|]*([A-Za-z][A-Za-z0-9 _\-]*?)\s*(?:version)?\s*[:=|]\s*v?(\d[\w.+\-]*)[^|]*\|?\s*$")
 
 
 def open_device(choice: DeviceChoice, profile: str = "", faults: Sequence[Any] = ()) -> Device:

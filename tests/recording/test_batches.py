@@ -1,0 +1,55 @@
+"""The digest of a batch: equal where the data are, another where anything of them is."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.structures import BaseDataElement
+
+from harness.recording.batches import batch_digest
+from harness.recording.hook import state_iterations
+
+
+def batch():
+    image = torch.arange(48, dtype=torch.uint8).reshape(3, 4, 4)
+    return {"inputs": [image, image + 1], "data_samples": [{"gt_sem_seg": image[0], "img_path": "/a/x.png"}] * 2}
+
+
+def test_equal_batches_have_equal_digests_wherever_they_lie():
+    other = copy.deepcopy(batch())
+    other["data_samples"][0]["img_path"] = "/elsewhere/x.png"
+    assert batch_digest(batch()) == batch_digest(other)
+    assert len(batch_digest(batch())) == 32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: b["inputs"].reverse(),
+        lambda b: b["inputs"].pop(),
+        lambda b: b["inputs"].__setitem__(0, b["inputs"][0].flip(-1)),
+        lambda b: b["inputs"].__setitem__(0, b["inputs"][0].float()),
+        lambda b: b["inputs"].__setitem__(0, b["inputs"][0].reshape(3, 2, 8)),
+        lambda b: b["data_samples"][0].__setitem__("flip", True),
+    ],
+)
+def test_any_change_of_the_data_changes_it(change):
+    changed = copy.deepcopy(batch())
+    change(changed)
+    assert batch_digest(changed) != batch_digest(batch())
+
+
+def test_it_does_not_depend_on_memory_layout_and_takes_data_elements():
+    image = torch.randn(3, 4, 5)
+    transposed = image.permute(2, 1, 0).contiguous().permute(2, 1, 0)
+    assert batch_digest([image]) == batch_digest([transposed])
+    one, two = BaseDataElement(gt=torch.zeros(2)), BaseDataElement(gt=torch.ones(2))
+    assert batch_digest([one]) != batch_digest([two])
+    assert batch_digest({"empty": torch.empty(0)}) != batch_digest({})
+
+
+def test_the_state_is_kept_at_the_start_at_powers_of_two_and_at_the_end():
+    assert sorted(state_iterations(30)) == [0, 1, 2, 4, 8, 16, 29]
+    assert sorted(state_iterations(1)) == [0]
+    assert sorted(state_iterations(2)) == [0, 1]
+    assert {i for i in state_iterations(30) if i < 10} <= state_iterations(10)
