@@ -32,7 +32,7 @@ def build_part(config: Mapping[str, object], where: str) -> nn.Module:
     if kind is None:
         raise ModelError("no such part", where=f"{where}.type", observed=config["type"], allowed=sorted(kinds))
     names = _settings_of(kind)
-    for name in settings.keys() - names.keys():
+    for name in sorted(settings.keys() - names.keys()):
         raise ModelError(
             f"{kind.__name__} has no such setting", where=f"{where}.{name}", observed=name, allowed=sorted(names)
         )

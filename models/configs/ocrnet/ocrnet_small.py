@@ -5,6 +5,7 @@ _base_ = [
     "../_base_/schedules/schedule_40k.py",
 ]
 model = dict(data_preprocessor=dict(mean=[128.0] * 3, std=[64.0] * 3))
+train_dataloader = dict(batch_size=2)
 optim_wrapper = dict(optimizer=dict(lr=0.001))
 alignment = dict(
     iterations=30,
@@ -12,5 +13,6 @@ alignment = dict(
     tier="tf32",
     tiers=("fp32", "tf32"),
     reference="cpu",
+    start=dict(last_norm=0.1),
     summary="OCRNet on HRNet-W18, whole architecture, 64×128 crops of generated street scenes",
 )
