@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 _EPILOG = """\
-Reads TCAPPDLL lines, mmengine text and scalars.json, epoch logs, block files, CSV with a header, JSON lines, TensorBoard
-event files and runs of this project, packed or not, without being told which. Two bare logs seldom allow a PASS: give
-more logs of the reference with --repeat."""
+Reads TCAPPDLL lines, mmengine text and scalars.json, epoch logs, block files, CSV with a header, JSON lines,
+TensorBoard event files and runs of this project, packed or not, without being told which. Two bare logs seldom allow a
+PASS: give more logs of the reference with --repeat."""
 
 
 def add_parser(commands: Any) -> None:

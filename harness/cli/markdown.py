@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.values.result import Result
+from harness.values.verdict import Agreement
 
 __all__ = ["render_markdown"]
 
@@ -26,7 +27,7 @@ def render_markdown(result: Result) -> str:
     if verdict.agreements:
         lines += ["", "| setting | reference | candidate | |", "|---|---|---|---|"]
         lines += [
-            f"| {_escaped(row.what)} | {_escaped(row.reference)} | {_escaped(row.candidate)} | {'=' if row.agrees else '≠'} |"
+            f"| {_escaped(row.what)} | {_escaped(row.reference)} | {_escaped(row.candidate)} | {_mark(row)} |"
             for row in verdict.agreements
         ]
     if verdict.legacy is not None:
@@ -34,6 +35,11 @@ def render_markdown(result: Result) -> str:
     if result.command:
         lines += ["", f"<sub>{_escaped(result.command)}</sub>"]
     return "\n".join(lines) + "\n"
+
+
+def _mark(row: Agreement) -> str:
+    """Whether the two sides agree, as far as both say something."""
+    return "≠" if row.required and not row.agrees else "=" if row.agrees else "?"
 
 
 def _escaped(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.logs.gathering import UNKNOWN
-from harness.logs.numerals import NUMBER
+from harness.logs.numerals import NUMBER, NUMBER_END
 
 __all__ = ["DIALECTS", "Dialect", "Record", "read_line"]
 
@@ -34,7 +34,7 @@ _ITERATION = re.compile(
 _RANK = re.compile(rb"(?<![a-z])(?:local_|global_)?rank" + _SIGN + rb"(\d{1,9})(?![\d.])", re.IGNORECASE)
 _VALUE = re.compile(
     rb"(?<![\w./-])([A-Za-z_][\w./-]{0,99})[\"']?(?:" + _GAP + rb"[:=]" + _GAP + rb"|[ \t]{1,12})[\"']?(?:tensor\()?"
-    rb"(" + NUMBER + rb")(?![\w.:/-])"
+    rb"(" + NUMBER + rb")" + NUMBER_END
 )
 _PHASE = re.compile(
     rb"(?<![A-Za-z])(train|training|val|valid|validation|eval|evaluation|test)(?![A-Za-z])", re.IGNORECASE
@@ -107,7 +107,7 @@ def _cuts(line: bytes, dialect: Dialect) -> list[int]:
     """Where the line's records begin."""
     if dialect.opens:
         return [match.start() for match in dialect.marker.finditer(line)]
-    iterations = [match for match in _ITERATION.finditer(line)]
+    iterations = list(_ITERATION.finditer(line))
     if len(iterations) < 2:
         return [0]
     value = dialect.marker.search(line)

@@ -1,8 +1,8 @@
 """Where a log's lines hold their numbers: learned from one line, read off all that are built like it.
 
-Training logs print millions of lines from one format string. Between two colons of such a line only the width of numbers
-varies, so a number lies at a fixed distance behind a colon of fixed rank, and the eight bytes before it are always the
-same. Lines that are built otherwise are told apart by these and left to the slow reading.
+Training logs print millions of lines from one format string. Between two colons of such a line only the width of
+numbers varies, so a number lies at a fixed distance behind a colon of fixed rank, and the eight bytes before it are
+always the same. Lines that are built otherwise are told apart by these and left to the slow reading.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class _Lines:
 
     def colon(self, number: int) -> IntArray:
         """(N,) positions of each line's colon of the given number."""
-        return self._marks[self._first + number]
+        positions: IntArray = self._marks[self._first + number]
+        return positions
 
 
 def _locate(words: WordArray, lines: _Lines, place: _Place) -> tuple[IntArray, Mask]:

@@ -37,8 +37,8 @@ def compare_many(source: Path, **settings: Any) -> list[Result]:
     Args:
         source: a folder in which, at any depth, ``<name>.cuda.log`` lies beside ``<name>.sdaa.log``, or ``cuda.log``
             beside ``sdaa.log`` (gpu, ref, reference and candidate count as well); or a CSV file with the columns
-            ``reference`` and ``candidate``, and if wanted ``name``, ``legacy``, ``metric`` and ``rank``; its paths start
-            from its own folder.
+            ``reference`` and ``candidate``, and if wanted ``name``, ``legacy``, ``metric`` and ``rank``; its paths
+            start from its own folder.
         settings: as of ``compare``.
 
     Returns:

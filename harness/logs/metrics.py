@@ -55,7 +55,7 @@ def choose_metric(names: Iterable[str], metric: str | None, where: object) -> st
 
 def _same(name: str, wanted: str) -> bool:
     mine, theirs = _words(name), _words(wanted)
-    return mine == theirs or mine.endswith(f" {theirs}") and theirs != "loss"
+    return mine == theirs or (mine.endswith(f" {theirs}") and theirs != "loss")
 
 
 def _words(name: str) -> str:

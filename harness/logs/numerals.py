@@ -2,9 +2,9 @@
 
 Eight bytes of text are one machine word, and the digits in it are found and summed up with a few arithmetic
 instructions, here over all records of a piece at once (Lemire, *Number Parsing at a Gigabyte per Second*, 2021, §3). A
-decimal of at most 15 digits is an integer below 2⁵³ over a power of ten that float64 holds exactly, so one division gives
-the nearest float64 (Clinger, *How to Read Floating Point Numbers Accurately*, 1990, §4); longer ones, exponents, NaN and
-infinities go through Python's own ``float``, one by one.
+decimal of at most 15 digits is an integer below 2⁵³ over a power of ten that float64 holds exactly, so one division
+gives the nearest float64 (Clinger, *How to Read Floating Point Numbers Accurately*, 1990, §4); longer ones, exponents,
+NaN and infinities go through Python's own ``float``, one by one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ import numpy.typing as npt
 
 from harness.values.trace import FloatArray, IntArray
 
-__all__ = ["NUMBER", "PADDING", "Mask", "WordArray", "as_words", "read_decimals", "read_integers"]
+__all__ = ["NUMBER", "NUMBER_END", "PADDING", "Mask", "WordArray", "as_words", "read_decimals", "read_integers"]
 
 WordArray = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 NUMBER = rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
+NUMBER_END = rb"(?![\w.:/+-])"
+"""What follows is no part of a number, a date or a time of day."""
+
 PADDING = 32
 """Bytes that must follow a text, so that reading whole words at its last number stays inside the buffer."""
 
-_TOKEN = re.compile(NUMBER + rb"(?![\w.:/])")
+_TOKEN = re.compile(NUMBER + NUMBER_END)
 
 _LOWEST_BITS = np.uint64(0x0101010101010101)
 _HIGHEST_BITS = np.uint64(0x8080808080808080)

@@ -75,7 +75,7 @@ def whole_lines(file: BinaryIO, found: Gathering) -> Iterator[bytes]:
 
 
 def clean(piece: bytes, found: Gathering) -> bytes:
-    """Whole lines without colours, with ``\\n`` alone as line end, and a line for each state of a progress bar."""
+    """Whole lines without colours, with a newline alone as line end, and a line for each state of a progress bar."""
     if b"\x1b" in piece:
         piece = _ANSI.sub(b"", piece)
     if b"\r" in piece:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.logs.blocks import HEADING, read_blocks
@@ -16,7 +16,7 @@ from harness.logs.settings import HEAD, read_settings
 from harness.logs.settling import mean_over_ranks, require_rank, settle
 from harness.logs.tables import looks_like_csv, read_csv, read_json_lines, read_rows
 from harness.logs.text import choose_dialect, read_text
-from harness.pairs.log import Log
+from harness.pairs.log import Log, Series
 from harness.values.errors import LogError
 
 __all__ = ["read_log"]
@@ -29,8 +29,8 @@ _IN_A_FOLDER = ("trace.csv", "vis_data/scalars.json", "scalars.json", "stream.js
 def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str = 0, section: str | None = None) -> Log:
     """The values of a metric in a training log.
 
-    The format is found out from the log itself; gzip, zstandard, UTF-16, colours, carriage returns and several records on
-    a line are seen through. Memory grows with the number of records, not with what else the log holds.
+    The format is found out from the log itself; gzip, zstandard, UTF-16, colours, carriage returns and several records
+    on a line are seen through. Memory grows with the number of records, not with what else the log holds.
 
     Args:
         path: a log; or a folder of a run, whose trace, ``scalars.json``, event files or only log is taken.
@@ -187,6 +187,6 @@ def _as_rank(rank: int | str) -> int:
         raise LogError("that is no rank", observed=rank, allowed="a number, or mean") from None
 
 
-def _listed(series: dict[int, object]) -> str:
+def _listed(series: Mapping[int, Series]) -> str:
     numbers = sorted(series)
     return ", ".join(map(str, numbers)) if len(numbers) <= 8 else f"{numbers[0]} … {numbers[-1]}"

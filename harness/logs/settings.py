@@ -1,4 +1,4 @@
-"""What a log says about its run: printed arguments, environment tables and configs, by the words that introduce them."""
+"""What a log says about its run: arguments, environment tables and configs, by the words that introduce them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _LARGEST_CELL = 1 << 27
 def looks_like_csv(head: bytes) -> bool:
     """Whether a text begins with a header of names and a row of as many numbers."""
     lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()][:2]
-    if not lines or any(len(line) > 100_000 for line in lines):
+    if len(lines) < 2 or any(len(line) > 100_000 for line in lines):
         return False
     names, *rows = (_cells(line, _delimiter(lines[0])) for line in lines)
     if len(set(names)) != len(names) or not all(names) or any(_number(name) is not None for name in names):

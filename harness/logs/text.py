@@ -129,9 +129,9 @@ def _gather(reading: Reading | None, rows: _Rows, found: Gathering) -> None:
         values = np.array(rows.values.get(name, []), np.float64)
         at, epochs, iterations, ranks = slow.T
         if reading is not None and name in reading.decimals and len(reading.starts):
-            fast = [_integers(reading, key) for key in _INTEGERS]
+            fast = tuple(_integers(reading, key) for key in _INTEGERS)
             if not len(slow):
-                column.extend(*fast, reading.decimals[name])
+                column.extend(fast[0], fast[1], fast[2], reading.decimals[name])
                 continue
             order = np.argsort(np.concatenate([reading.starts, at]), kind="stable")
             epochs, iterations, ranks = (

@@ -3,8 +3,9 @@
 The loss of an iteration goes up and down with its batch. Two runs that see the same batches share these ups and downs,
 even where their weights have parted; runs that see other batches share none. If a change from one iteration to the next
 is the sum of a shared part and a part of each run's own, the correlation of the two sides' changes is the shared part's
-share of the variance. "The same data" is said where most of it is shared, for sure, and "other data" where most of it is
-not. Ranks are correlated, not values, so that one spike doesn't decide.
+share of the variance. "The same data" is said where most of it is shared, for sure, and "other data" where most of it
+is not. What changes slowly, as every falling loss does, is taken out before; and ranks are correlated, not values, so
+that one spike doesn't decide.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from scipy import stats
 
 from harness.pairs.bootstrap import block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
@@ -70,11 +70,23 @@ def measure_dependence(reference: FloatArray, candidate: FloatArray) -> Dependen
     n = len(changes[0])
     if n + 1 < MINIMUM_ITERATIONS or any(np.ptp(change) == 0 for change in changes):
         return Dependence(float("nan"), float("nan"), float("nan"), Data.UNKNOWN)
-    ranks = [stats.rankdata(change) for change in changes]
+    ranks = [_ranks(change - _slow_part(change)) for change in changes]
     drawn = draw_blocks(n, block_length(ranks[0]))
     low, high = interval(_correlation(ranks[0][drawn], ranks[1][drawn]))
     data = Data.SAME if low > _MAJORITY else Data.OTHER if high < _MAJORITY else Data.UNKNOWN
     return Dependence(float(_correlation(*ranks)), low, high, data)
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """(n,) ranks; equal values share the mean of theirs."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
+
+
+def _slow_part(changes: FloatArray) -> FloatArray:
+    """(n,) the mean of the changes up to five iterations to either side."""
+    window = np.ones(min(11, len(changes)))
+    return np.convolve(changes, window, "same") / np.convolve(np.ones(len(changes)), window, "same")
 
 
 def _correlation(one: FloatArray, other: FloatArray) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from harness.pairs.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
@@ -65,7 +65,7 @@ def measure_deviation(reference: FloatArray, candidate: FloatArray) -> Deviation
     deviation = relative_deviation(reference, candidate)
     drawn = deviation[draw_blocks(len(deviation), block_length(deviation))]
     means, spreads = drawn.mean(axis=1), drawn.std(axis=1)
-    quantiles = stats.norm.isf([(1 - CONFIDENCE) / 2, 1 - _POWER])
+    quantiles = ndtri([(1 + CONFIDENCE) / 2, _POWER])
     largest_at = int(np.argmax(np.abs(deviation)))
     bias = interval(means)
     return Deviation(

@@ -29,6 +29,9 @@ __all__ = [
 _BF16_ROUNDING = 2.0**-8
 """The coarsest precision that training is done in: before any update, two healthy sides agree at least this well."""
 
+_TOLERANCE = LARGEST_MEAN_RELATIVE_ERROR
+"""The field's own, taken in both directions."""
+
 _CHANCE = 20
 """Two losses that are this many times closer than a loss changes from iteration to iteration aren't so by chance."""
 
@@ -77,7 +80,7 @@ def find_start(pair: Pair) -> tuple[Literal["same", "other", "unknown"], Finding
     if not first <= _BF16_ROUNDING:
         message = (
             f"at iteration {iteration}, before any update, the losses are {percent(first)} apart, and the coarsest "
-            f"rounding explains {percent(_BF16_ROUNDING)}: other initial weights, another batch, or a wrong forward pass"
+            f"rounding explains {percent(_BF16_ROUNDING)}: other initial weights, another batch or a wrong forward pass"
         )
         return "other", Finding(
             "start", Outcome.INCONCLUSIVE, "loss", message, iteration, observed=first, allowed=_BF16_ROUNDING
@@ -108,12 +111,12 @@ def find_data(pair: Pair, dependence: Dependence) -> Finding:
 
 def find_bias(pair: Pair, deviation: Deviation) -> Finding:
     """Is the candidate's loss off, in either direction, by more than the field's own tolerance?"""
-    beyond = deviation.bias_low > LARGEST_MEAN_RELATIVE_ERROR or deviation.bias_high < -LARGEST_MEAN_RELATIVE_ERROR
-    within = max(abs(deviation.bias_low), abs(deviation.bias_high)) <= LARGEST_MEAN_RELATIVE_ERROR
+    beyond = deviation.bias_low > _TOLERANCE or deviation.bias_high < -_TOLERANCE
+    within = max(abs(deviation.bias_low), abs(deviation.bias_high)) <= _TOLERANCE
     side = "above" if deviation.bias > 0 else "below"
     message = (
         f"the candidate's loss is {percent(abs(deviation.bias))} {side} the reference's on average (95 % interval "
-        f"{percent(deviation.bias_low)} … {percent(deviation.bias_high)}; tolerance ±{percent(LARGEST_MEAN_RELATIVE_ERROR)})"
+        f"{percent(deviation.bias_low)} … {percent(deviation.bias_high)}; tolerance ±{percent(_TOLERANCE)})"
     )
     outcome = Outcome.FAIL if beyond else Outcome.PASS if within else Outcome.INCONCLUSIVE
     return Finding(
@@ -122,7 +125,7 @@ def find_bias(pair: Pair, deviation: Deviation) -> Finding:
         "loss",
         message,
         observed=deviation.bias,
-        allowed=LARGEST_MEAN_RELATIVE_ERROR,
+        allowed=_TOLERANCE,
         smallest_detectable=deviation.detectable,
     )
 
@@ -132,8 +135,8 @@ def find_spread(pair: Pair, deviation: Deviation) -> Finding:
     iteration = int(pair.iterations[deviation.largest_at])
     message = (
         f"single iterations scatter by {percent(deviation.spread)} around the bias (95 % interval "
-        f"{percent(deviation.spread_low)} … {percent(deviation.spread_high)}), by {percent(deviation.noise)} from one to "
-        f"the next; the largest deviation is {percent(deviation.largest)} at iteration {iteration}"
+        f"{percent(deviation.spread_low)} … {percent(deviation.spread_high)}), by {percent(deviation.noise)} from one "
+        f"to the next; the largest deviation is {percent(deviation.largest)} at iteration {iteration}"
     )
     return Finding("spread", Outcome.INFO, "loss", message, iteration, observed=deviation.largest)
 

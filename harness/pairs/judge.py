@@ -2,8 +2,9 @@
 
 Comparability first, as everywhere: settings that contradict, data that differ and starts that differ mean that a
 difference of the losses says nothing about the port. What is comparable fails where the candidate's loss is off by more
-than the field's own tolerance, taken both ways and for sure. It seldom passes: one pair can't tell a fault from the noise
-of a healthy run, unless the two agree to the last printed digit, or repeats of the reference say what healthy runs do.
+than the field's own tolerance, taken both ways and for sure. It seldom passes: one pair can't tell a fault from the
+noise of a healthy run, unless the two agree to the last printed digit, or repeats of the reference say what healthy
+runs do.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def _look(pair: Pair, reference: Log, candidate: Log, repeats: Sequence[Log]) ->
     start, findings["start"] = find_start(pair)
     dependence = measure_dependence(pair.reference, pair.candidate)
     findings["same data"] = find_data(pair, dependence)
-    if dependence.data is not Data.SAME and start == "same":
-        findings["same data"] = _parted(pair, dependence)
+    if dependence.data is not Data.SAME and start == "same" and (parting := _parting(pair, dependence)):
+        findings["same data"] = parting
     if findings["finiteness"].status is Outcome.PASS and len(pair) >= 2:
         deviation = measure_deviation(pair.reference, pair.candidate)
         findings |= {"bias": find_bias(pair, deviation), "spread": find_spread(pair, deviation)}
@@ -130,6 +131,11 @@ def _decide(
         return Status.INCONCLUSIVE, f"not comparable: {'; '.join(differs)}"
     if "envelope" in findings:
         return _decide_by_repeats(findings, 1 + len(repeats))
+    return _decide_alone(findings, pair, reference, candidate)
+
+
+def _decide_alone(findings: dict[str, Finding], pair: Pair, reference: Log, candidate: Log) -> tuple[Status, str]:
+    """Without repeats of the reference."""
     if _agrees_as_printed(pair, reference, candidate) and findings["join"].status is not Outcome.INCONCLUSIVE:
         return Status.PASS, f"the losses agree to the last printed digit at all {len(pair)} iterations"
     if "bias" in findings and findings["bias"].status is Outcome.FAIL:
@@ -151,9 +157,11 @@ def _not_comparable(
     reasons = []
     if findings["same data"].status is Outcome.INCONCLUSIVE and not shuffled and not _identical(pair):
         reasons.append(findings["same data"].message)
-    for row in agreements:
-        if row.required and not row.agrees and not (shuffled and row.what == "seed"):
-            reasons.append(f"{row.what} {row.reference} against {row.candidate}")
+    reasons += [
+        f"{row.what} {row.reference} against {row.candidate}"
+        for row in agreements
+        if row.required and not row.agrees and not (shuffled and row.what == "seed")
+    ]
     if findings["start"].status is Outcome.INCONCLUSIVE and not shuffled and not _same_seed(agreements):
         reasons.append(findings["start"].message)
     return reasons
@@ -209,16 +217,18 @@ def _agrees_as_printed(pair: Pair, reference: Log, candidate: Log) -> bool:
     return fine and bool(np.all(np.abs(pair.candidate - pair.reference) <= 1.001 * unit))
 
 
-def _parted(pair: Pair, dependence: Dependence) -> Finding:
-    """The finding on the data where the starts agree by more than chance: the runs were the same, and parted."""
+def _parting(pair: Pair, dependence: Dependence) -> Finding | None:
+    """Where two runs part that start more alike than chance allows; None where they stay within 1 %."""
     apart = np.abs(relative_deviation(pair.reference, pair.candidate))
+    if np.all(apart <= 0.01):
+        return None
     at = int(np.argmax(~(apart <= 0.01)))
+    before, observed = (float(np.expm1(apart[one])) for one in (at - 1, at))
     message = (
         f"the two sides start alike and part at iteration {pair.iterations[at]}, where the losses are "
-        f"{percent(float(np.expm1(apart[at])))} apart after {percent(float(np.expm1(apart[at - 1])))} at the one before; "
+        f"{percent(observed)} apart after {percent(before)} at the one before; "
         f"the changes from iteration to iteration correlate at {dependence}"
     )
-    observed = float(np.expm1(apart[at]))
     return Finding("same data", Outcome.INCONCLUSIVE, "loss", message, int(pair.iterations[at]), observed)
 
 

@@ -1,0 +1,133 @@
+"""`align compare` end to end, and the Python interface."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.cli import main
+from harness.logs import compare, read_log
+
+ROOT = Path(__file__).parents[2]
+
+
+def tcappdll(values):
+    return "".join(
+        f"TCAPPDLL 2025-07-01 12:00:{i % 60:02d}.1 - Epoch: 0 Iteration: {i}  rank : 0  train.loss : {v:.6f}\n"
+        for i, v in enumerate(values)
+    )
+
+
+def losses(data, own, noise=0.003):
+    shared, mine = (np.random.default_rng(seed).standard_normal(100) for seed in (data, 1000 + own))
+    t = np.arange(100)
+    return 4 * np.exp(-t / 80 + 0.1 * shared + np.minimum(noise, 1e-7 * 1.5**t) * mine)
+
+
+@pytest.fixture
+def logs(tmp_path):
+    def write(name, data=0, own=0, **kwargs):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(tcappdll(losses(data, own, **kwargs)))
+        return str(path)
+
+    return write
+
+
+def test_exit_codes_and_what_is_printed(logs, capsys):
+    reference, candidate = logs("cuda.log"), logs("sdaa.log", own=1)
+    assert main(["compare", reference, candidate]) == 3
+    printed = capsys.readouterr().out
+    assert printed.startswith("INCONCLUSIVE sdaa: ")
+    assert "\nMeanRelativeError: " in printed
+    repeats = [logs(f"repeat{own}.log", own=own) for own in range(2, 9)]
+    assert main(["compare", reference, candidate, "--repeat", *repeats]) == 0
+    assert capsys.readouterr().out.startswith("PASS sdaa: ")
+    Path(candidate).write_text(
+        Path(candidate)
+        .read_text()
+        .replace("Iteration: 7  rank : 0  train.loss : ", "Iteration: 7  rank : 0  train.loss : nan #")
+    )
+    assert main(["compare", reference, candidate]) == 1
+    assert main(["compare", reference, candidate + ".missing"]) == 2
+    assert main(["compare"]) == 2
+    assert main(["compare", reference, candidate, "--rank", "5"]) == 2
+    with pytest.raises(SystemExit) as left:
+        main(["compare", reference, candidate, "--legacy", "last10"])
+    assert left.value.code == 2
+
+
+def test_markdown_can_not_be_broken_out_of(tmp_path, capsys):
+    path = tmp_path / "a<b>|`c`.log"
+    path.write_text(tcappdll(losses(0, 0)))
+    reference = tmp_path / "ref.log"
+    reference.write_text("seed: 1\n" + tcappdll(losses(0, 1)))
+    assert main(["compare", str(reference), str(path), "--markdown"]) == 3
+    printed = capsys.readouterr().out
+    assert "<b>" not in printed
+    assert "a&lt;b&gt;\\|\\`c\\`" in printed
+    assert "```text\nMeanRelativeError" in printed
+
+
+def test_json_and_the_report(logs, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["compare", logs("cuda.log"), logs("sdaa.log", own=1), "--json", "--out", str(out)]) == 3
+    assert json.loads(capsys.readouterr().out)["case"] == "sdaa"
+    assert (out / "sdaa" / "report.html").is_file()
+    assert (out / "sdaa" / "result.json").is_file()
+
+
+def test_many_pairs(logs, tmp_path, capsys):
+    for name in ("ann", "ccnet"):
+        logs(f"ports/{name}/cuda.log")
+        logs(f"ports/{name}/sdaa.log", own=1)
+    logs("ports/emanet.cuda.log")
+    Path(logs("ports/emanet.sdaa.log")).write_text("killed\n")
+    out = tmp_path / "out"
+    assert main(["compare", "--pairs", str(tmp_path / "ports"), "--out", str(out)]) == 2
+    printed = capsys.readouterr().out
+    for name, verdict in (("ann", "INCONCLUSIVE"), ("ccnet", "INCONCLUSIVE"), ("emanet", "ERROR")):
+        assert f"{verdict} {name}: " in printed
+    assert (out / "index.html").is_file()
+    listed = tmp_path / "list.csv"
+    listed.write_text("name,reference,candidate,legacy\nfirst,ports/ann/cuda.log,ports/ccnet/sdaa.log,last50\n")
+    assert main(["compare", "--pairs", str(listed), "--out", str(out)]) == 3
+    (tmp_path / "ports" / "lonely.cuda.log").write_text("loss: 1.5\n")
+    assert main(["compare", "--pairs", str(tmp_path / "ports"), "--out", str(out)]) == 2
+
+
+def test_a_block_file_is_both_sides(tmp_path, capsys):
+    path = tmp_path / "loss.txt"
+    sides = ["\n".join(f"{v:.6f}" for v in losses(data, data)) for data in (0, 1)]
+    path.write_text(f"=== CUDA ===\n{sides[0]}\n=== SDAA ===\n{sides[1]}\n=== RESULT ===\npass\n")
+    assert main(["compare", str(path)]) == 3
+    assert "did not see the same data" in capsys.readouterr().out
+
+
+def test_a_log_against_itself_or_its_copy_says_nothing(logs):
+    path = Path(logs("cuda.log"))
+    copy = path.with_name("sdaa.log")
+    copy.write_bytes(path.read_bytes())
+    for candidate in (path, copy):
+        assert "the same log" in compare(path, candidate).verdict.reason
+
+
+def test_the_python_interface(logs):
+    reference, candidate = logs("cuda.log"), logs("sdaa.log", own=1)
+    result = compare(reference, candidate, legacy="last50", name="mine")
+    assert result.case == "mine"
+    assert len(result.trace) == 100
+    assert len(read_log(candidate)) == 100
+
+
+def test_torch_is_not_imported(logs):
+    program = (
+        "import sys; from harness.cli import main; code = main(sys.argv[1:]);"
+        "sys.exit(9 if {'torch', 'mmengine', 'matplotlib', 'pandas'} & set(sys.modules) else code)"
+    )
+    command = [sys.executable, "-c", program, "compare", logs("cuda.log"), logs("sdaa.log", own=1)]
+    assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 3

@@ -1,0 +1,41 @@
+import re
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.logs.numerals import NUMBER, PADDING, as_words, read_decimals, read_integers
+
+printed = (
+    st.floats().map(repr)
+    | st.floats(0, 1e7).map(lambda v: f"{v:.6f}")
+    | st.decimals(0, 10**9, places=8).map(str)
+    | st.integers(0, 10**18).map(str)
+    | st.text("0123456789.eE+-naif", max_size=20)
+)
+
+
+def lay_out(tokens):
+    text = " ".join(tokens).encode() + b" "
+    starts = np.cumsum([0, *(len(token) + 1 for token in tokens)])[:-1]
+    return text + bytes(PADDING), starts
+
+
+@given(st.lists(printed, min_size=1, max_size=40))
+def test_decimals_are_what_float_says(tokens):
+    buffer, starts = lay_out(tokens)
+    values, read = read_decimals(buffer, as_words(buffer), starts)
+    for token, value, was_read in zip(tokens, values.tolist(), read.tolist(), strict=True):
+        assert was_read == (re.fullmatch(NUMBER, token.encode()) is not None)
+        if was_read:
+            np.testing.assert_equal(value, float(token))
+
+
+@given(st.lists(st.integers(0, 10**8).map(str) | st.text("0123456789.-a", max_size=9), min_size=1, max_size=40))
+def test_integers_are_what_int_says(tokens):
+    buffer, starts = lay_out(tokens)
+    values, read = read_integers(as_words(buffer), starts)
+    for token, value, was_read in zip(tokens, values.tolist(), read.tolist(), strict=True):
+        assert was_read == (re.fullmatch(r"\d{1,7}", token) is not None)
+        if was_read:
+            assert value == int(token)
