@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
@@ -26,6 +27,8 @@ def compare_provenance(
         reference_trace: one of the reference's runs, for its batches.
         candidate_trace: the candidate's run.
     """
+    batches = _batches(reference_trace, candidate_trace)
+    data_root = _row("data root", reference.data_root or _ABSENT, candidate.data_root or _ABSENT)
     required = [
         *_settings(reference.settings, candidate.settings),
         _row("case", reference.case, candidate.case),
@@ -34,9 +37,11 @@ def compare_provenance(
         _row("precision", reference.precision, candidate.precision),
         _iterations(reference_trace, candidate_trace),
         _row("initial weights", _short(reference.weights), _short(candidate.weights)),
-        _batches(reference_trace, candidate_trace),
+        *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
+        batches,
     ]
     shown = [
+        *([replace(data_root, required=False)] if batches.agrees else []),
         _row("device", reference.device.label, candidate.device.label, required=False),
         _row("device name", reference.device.name, candidate.device.name, required=False),
         _row("world size", reference.world_size, candidate.world_size, required=False),

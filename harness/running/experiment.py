@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
@@ -107,6 +107,7 @@ def _provenance(
         global_batch=runner.world_size * runner.train_dataloader.batch_size,
         iterations=iterations,
         device=device,
+        data_root=", ".join(_data_roots(runner.cfg.train_dataloader)),
         versions=versions(),
         environment=numerics_environment(),
         host=host(torch.get_num_threads()),
@@ -121,6 +122,18 @@ def _settings(config: Config) -> dict[str, str]:
     effective = RUNNER_FIELDS - _WITHOUT_EFFECT
     fields = {name: value for name, value in config.to_dict().items() if name in effective}
     return {name: text for name, text in flatten(fields) if name.rpartition(".")[2] not in {"data_root", "load_from"}}
+
+
+def _data_roots(value: Any) -> Iterator[str]:
+    """Every ``data_root`` in the loader's config; without one the data are generated."""
+    if isinstance(value, Mapping):
+        if "data_root" in value:
+            yield "generated" if value["data_root"] is None else str(value["data_root"])
+        for inner in value.values():
+            yield from _data_roots(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _data_roots(inner)
 
 
 def _iterations(order: Order, case: Case, config: Config) -> int:

@@ -53,6 +53,8 @@ class Provenance:
         global_batch: images an iteration, over all processes.
         iterations: planned.
         device: what it ran on.
+        data_root: where the training data lay; ``generated`` where it was. Other places may hold equal data: the
+            batches decide.
         versions: of python, torch, mmengine, mmcv, numpy and this project.
         environment: every environment variable that changes numerics or placement, and was set.
         host: machine architecture and thread count.
@@ -70,6 +72,7 @@ class Provenance:
     global_batch: int
     iterations: int
     device: Device
+    data_root: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, str] = field(default_factory=dict)

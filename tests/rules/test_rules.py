@@ -213,6 +213,13 @@ class TestComparability:
         trace = dataclasses.replace(trace, batches=(*trace.batches[:9], "f" * 32, *trace.batches[10:]))
         assert "batches (from iteration 9)" in failed(judge_comparability(self.rows(make, trace=trace)))
 
+    def test_another_data_root_explains_other_batches_and_is_no_difference_without_them(self, make):
+        elsewhere = make.provenance(data_root="/elsewhere")
+        assert not failed(judge_comparability(self.rows(make, elsewhere)))
+        trace = dataclasses.replace(make.trace(1), batches=("f" * 32,) * 30)
+        findings = failed(judge_comparability(self.rows(make, elsewhere, trace)))
+        assert list(findings) == ["data root", "batches (from iteration 0)"]
+
     def test_batches_that_were_not_recorded_do_not_count_as_equal(self, make):
         trace = dataclasses.replace(make.trace(1), batches=())
         assert "batches" in failed(judge_comparability(self.rows(make, trace=trace)))
