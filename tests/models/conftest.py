@@ -24,7 +24,7 @@ def _filled(name, shape):
     rng = np.random.RandomState(zlib.crc32(name.encode()))
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
-    if name.endswith("running_mean") or name.endswith(".bias"):
+    if name.endswith(("running_mean", ".bias")):
         return 0.1 * rng.standard_normal(shape)
     if name.endswith("running_var"):
         return rng.uniform(0.5, 1.5, shape)

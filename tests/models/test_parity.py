@@ -86,8 +86,9 @@ def _assert_same(model, batch, record):
         total = sum(value for name, value in losses.items() if "loss" in name)
         assert {*losses, "loss"} == set(expected)
         for name, value in {**losses, "loss": total}.items():
-            # The second iteration sees every gradient through the optimizer, a hundred times less sharply.
-            assert value.item() == pytest.approx(expected[name], rel=1e-10 if number == 0 else 1e-9), name
+            # Accuracy is float32; the second iteration sees every gradient through the optimizer, less sharply.
+            allowed = 1e-6 if "acc" in name else (1e-10, 1e-9)[number]
+            assert value.item() == pytest.approx(expected[name], rel=allowed), name
         optimizer.zero_grad()
         total.backward()
         if number == 0:
