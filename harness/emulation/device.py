@@ -18,6 +18,7 @@ from harness.emulation.numerics import wrappers
 from harness.emulation.plan import Plan, Wrapper, overload
 from harness.emulation.profiles import PROFILES, Profile
 from harness.emulation.random_stream import RandomStream
+from harness.values.errors import DeviceError
 
 __all__ = ["Device"]
 
@@ -60,6 +61,8 @@ class Device:
             self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.stream, self.memory), "PrivateUse1")
         self._any.fallback(self._fall_back, "PrivateUse1")
         self._aten.impl("_pin_memory", lambda tensor, device=None: tensor.clone(), "CPU")
+        # DistributedDataParallel copies inputs on a side stream; here everything is done when a call returns.
+        self._aten.impl("record_stream", lambda tensor, stream: None, "PrivateUse1")
         autocast.register(self._aten, self._any)
         storage.register()
         accelerator.register(self.memory)
@@ -85,7 +88,12 @@ class Device:
         kernel = self._fallen_back.get(op)
         if kernel is None:
             kernel = self._fallen_back[op] = make_kernel(self._plan(op), self.stream, self.memory)
-        return kernel(*args, **kwargs)
+        try:
+            return kernel(*args, **kwargs)
+        except NotImplementedError as error:
+            raise DeviceError(
+                "the emulated accelerator has no such operation, since the CPU has none", where=str(op)
+            ) from error
 
 
 def _computed_on_host() -> Iterable[str]:

@@ -1,6 +1,7 @@
 """Faults in activations and dropout.
 
-Arguments are aten's: relu(x), relu_(x), threshold_backward(grad, y, threshold), bernoulli_(mask, keep).
+Arguments are aten's: relu(x), relu_(x), threshold_backward(grad, y, threshold), bernoulli_(mask, keep), which channel
+dropout draws with, and native_dropout(x, drop, train) → y, mask.
 """
 
 from __future__ import annotations
@@ -60,7 +61,11 @@ def dropout_keeps_what_it_should_drop(fault: Fault) -> dict[str, Wrapper]:
     def bernoulli_(run: Run, mask: Any, keep: float = 0.5, **kwargs: Any) -> Any:
         return run(mask, 1 - keep, **kwargs)
 
-    return {"bernoulli_": bernoulli_}
+    def native_dropout(run: Run, x: Any, drop: float, train: bool | None) -> Any:
+        y, mask = run(x, drop, train)
+        return (x * ~mask / (1 - drop), ~mask) if train else (y, mask)
+
+    return {"bernoulli_": bernoulli_, "native_dropout": native_dropout}
 
 
 def dropout_keeps_everything(fault: Fault) -> dict[str, Wrapper]:
@@ -69,4 +74,8 @@ def dropout_keeps_everything(fault: Fault) -> dict[str, Wrapper]:
     def bernoulli_(run: Run, mask: Any, keep: float = 0.5, **kwargs: Any) -> Any:
         return run(mask, 1.0, **kwargs)
 
-    return {"bernoulli_": bernoulli_}
+    def native_dropout(run: Run, x: Any, drop: float, train: bool | None) -> Any:
+        y, mask = run(x, drop, train)
+        return (x / (1 - drop), torch.ones_like(mask)) if train else (y, mask)
+
+    return {"bernoulli_": bernoulli_, "native_dropout": native_dropout}

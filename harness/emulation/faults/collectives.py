@@ -37,6 +37,9 @@ def _reduced(fault: Fault, runner: Runner, change: Callable[[torch.Tensor], torc
 
 
 def _register(fault: Fault, runner: Runner, hook: Callable[[object, Any], Future]) -> None:
+    # DDP compares the annotations with its own classes, and takes none for the strings that these are.
+    hook.__annotations__ = {}
+
     def register(runner: Runner) -> None:
         if not hasattr(runner.model, "register_comm_hook"):
             raise DeviceError(

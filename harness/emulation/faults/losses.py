@@ -57,7 +57,8 @@ def hard_pixels_dropped(fault: Fault) -> dict[str, Wrapper]:
 
     def change(x: Any, labels: Any, ignored: int) -> Any:
         valid = labels != ignored
-        loss = -x.gather(1, labels.masked_fill(~valid, 0)[:, None]).squeeze(1).masked_fill(~valid, -torch.inf)
+        likelihood = x.gather(1, labels.masked_fill(~valid, 0)[:, None]).squeeze(1)
+        loss = (-likelihood).masked_fill(~valid, -torch.inf)
         dropped = round(int(valid.sum()) * (fault.severity or 0))
         changed = labels.flatten().clone()
         changed[loss.flatten().topk(dropped).indices] = ignored

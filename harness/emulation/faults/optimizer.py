@@ -108,8 +108,8 @@ def weight_decay_decoupled(fault: Fault, runner: Runner) -> None:
     @torch.no_grad()
     def before(optimizer: Optimizer) -> None:
         for group, parameter in _parameters(optimizer):
-            _add_decay(group, parameter, -1.0)
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            _add_decay(group, parameter, -1.0)
 
     around_steps(fault, runner, before, _nothing)
 
