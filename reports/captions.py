@@ -14,8 +14,10 @@ __all__ = ["caption", "description", "heading"]
 
 def heading(curve: Curve) -> str:
     """The drawing's finding as a headline."""
+    if curve.center is None:
+        return f"The {curve.signal}, alone"
     if curve.allowed is None:
-        return f"The {curve.signal}, not judged"
+        return f"The {curve.signal} beside the reference's" + ("" if curve.deviation is not None else ", not judged")
     if curve.violation is not None and curve.violation.iteration != curve.first_not_finite:
         return f"The {curve.signal} leaves its envelope at iteration {curve.violation.iteration}"
     if curve.first_not_finite is not None:
@@ -59,14 +61,17 @@ def _closest(curve: Curve) -> str:
             f"At iteration {found.iteration} it is {relative(found.observed, signed=True)} off the reference, "
             f"{multiple(found.observed, found.allowed)} the {relative(found.allowed)} allowed there."
         )
-    if curve.deviation is None or curve.allowed is None:
+    if curve.deviation is None:
         return "There is no reference to compare with." if curve.center is None else ""
     with np.errstate(all="ignore"):
-        use = np.abs(curve.deviation) / curve.allowed
+        use = np.abs(curve.deviation) / (1.0 if curve.allowed is None else curve.allowed)
     if not np.isfinite(use).any():
         return ""
     at = int(np.nanargmax(np.where(np.isfinite(use), use, np.nan)))
-    observed, allowed = float(curve.deviation[at]), float(curve.allowed[at])
+    observed = float(curve.deviation[at])
+    if curve.allowed is None:
+        return f"Furthest apart at iteration {curve.iterations[at]}: {relative(observed, signed=True)}."
+    allowed = float(curve.allowed[at])
     return (
         f"Closest to its bound at iteration {curve.iterations[at]}: {relative(observed, signed=True)}, "
         f"where {relative(allowed)} is allowed ({multiple(observed, allowed)})."

@@ -26,8 +26,8 @@ class Curve:
         iterations: (T,), T ≥ 1.
         candidate: (T,) the candidate's values.
         center: (T,) the reference's; None where there is none.
-        deviation: (T,) relative deviation of the candidate from the reference; None where it was not judged.
-        allowed: (T,) the largest that a healthy run may have; None where it was not judged.
+        deviation: (T,) relative deviation of the candidate from the reference; None where they are not comparable.
+        allowed: (T,) the largest that a healthy run may have; None where nobody knows.
         planned: iterations that the run was to have.
         complete: whether the candidate reached its end.
         violation: the first violation of an iteration of this signal.
@@ -70,7 +70,7 @@ def curves_of(result: Result) -> tuple[Curve, ...]:
 def thinned(curve: Curve) -> Curve:
     """The curve with 1000 iterations at most: of each stretch the one that uses up most of what is allowed.
 
-    Where nothing was judged, the one with the largest value. A value that is not finite comes before all others.
+    Without a bound it is the one with the largest value. A value that is not finite comes before all others.
     """
     total = len(curve.iterations)
     if total <= MOST_DRAWN:
@@ -79,7 +79,7 @@ def thinned(curve: Curve) -> Curve:
         weight = np.abs(curve.candidate)
         if curve.deviation is not None and curve.allowed is not None:
             weight = np.abs(curve.deviation) / curve.allowed
-    weight = np.where(np.isfinite(curve.candidate) & ~np.isnan(weight), weight, np.inf)
+    weight = np.where(np.isnan(weight), np.inf, weight)
     stretches = np.array_split(np.arange(total), MOST_DRAWN)
     keep = np.array([stretch[np.argmax(weight[stretch])] for stretch in stretches])
     return replace(
@@ -110,7 +110,7 @@ def _judged(result: Result, envelope: Envelope) -> Curve:
         candidate=envelope.candidate,
         center=envelope.center,
         deviation=envelope.deviation,
-        allowed=envelope.allowed,
+        allowed=None if np.isnan(envelope.allowed).all() else envelope.allowed,
         planned=max(result.trace.planned, end) if result.trace is not None else end,
         complete=result.trace is None or result.trace.complete,
         violation=_first_violation(result.verdict, envelope.signal),

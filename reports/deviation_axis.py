@@ -23,50 +23,56 @@ _LARGEST = 280  # decades: what is drawn stays well inside a float's range
 
 
 def deviation_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
-    """Draw |candidate ÷ reference − 1| on a log scale over the region that healthy runs stay in.
+    """Draw |candidate ÷ reference − 1| on a log scale, over the region that healthy runs stay in where it is known.
 
     Deviations beyond what is allowed are diamonds: the shape says it without the colour. A deviation of zero lies on
     the lower edge; one that is not finite is a cross on the upper.
 
     Args:
         panel: to draw on.
-        curve: the signal; without center or bounds nothing is drawn.
+        curve: the signal; without a deviation nothing is drawn.
         line: width of the candidate's line, in CSS pixels.
         named: whether the lines are named at their right end.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    deviation, allowed = curve.deviation, curve.allowed
-    if deviation is None or allowed is None:
+    if curve.deviation is None:
         return
-    at, size = curve.iterations.astype(np.float64), np.abs(deviation)
-    low, high = _limits(size, allowed)
+    at, size = curve.iterations.astype(np.float64), np.abs(curve.deviation)
+    low, high = _limits(size if curve.allowed is None else np.concatenate((size, curve.allowed)))
     broken = ~np.isfinite(size)
-    over = ~broken & ~(size <= allowed)
     shown = np.where(broken, np.nan, np.clip(size, low, high))
-    edges, bound = _to_the_edges(at, np.clip(np.where(np.isnan(allowed), low, allowed), low, high), curve.planned)
-    title(panel, "relative deviation from the reference")
-    panel.set_yscale("log")
-    panel.set_ylim(low, high)
-    panel.fill_between(edges, bound, low, color=theme.BAND, linewidth=0, zorder=1)
-    panel.plot(edges, bound, color=theme.ALLOWED, linewidth=line * 0.8, linestyle=(0, (5, 3)), zorder=2)
+    _dress(panel, low, high)
+    end = at[-1] + 0.5
+    names = [LineName("candidate", theme.CANDIDATE, end, _height(high if broken[-1] else shown[-1], low, high))]
     panel.plot(at, shown, color=theme.CANDIDATE, linewidth=line, zorder=3)
     if len(at) <= FEW:
         _dots(panel, at, shown, "o", line * 1.7, theme.CANDIDATE)
-    _dots(panel, at[over], shown[over], "D", line * 2.2, theme.VIOLATION)
     _dots(panel, at[broken], np.full(int(broken.sum()), high), "x", 5, theme.VIOLATION)
+    if curve.allowed is not None:
+        over = ~broken & ~(size <= curve.allowed)
+        bound = np.clip(np.where(np.isnan(curve.allowed), low, curve.allowed), low, high)
+        names.append(LineName("allowed", theme.ALLOWED, end, _height(bound[-1], low, high)))
+        at_edges, bound = _to_the_edges(at, bound)
+        panel.fill_between(at_edges, bound, low, color=theme.BAND, linewidth=0, zorder=1)
+        panel.plot(at_edges, bound, color=theme.ALLOWED, linewidth=line * 0.8, linestyle=(0, (5, 3)), zorder=2)
+        _dots(panel, at[over], shown[over], "D", line * 2.2, theme.VIOLATION)
+    if named:
+        name_lines(panel, names)
+
+
+def _dress(panel: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    title(panel, "relative deviation from the reference")
+    panel.set_yscale("log")
+    panel.set_ylim(low, high)
     panel.yaxis.set_major_locator(LogLocator(numticks=5))
     panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-    if named:
-        last = high if broken[-1] else float(shown[-1])
-        names = (("candidate", theme.CANDIDATE, last), ("allowed", theme.ALLOWED, float(bound[-1])))
-        name_lines(panel, [LineName(w, colour, edges[-1], _height(value, low, high)) for w, colour, value in names])
 
 
-def _to_the_edges(at: FloatArray, bound: FloatArray, planned: int) -> tuple[FloatArray, FloatArray]:
+def _to_the_edges(at: FloatArray, bound: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The bound half an iteration beyond its ends: it fills the panel, and that of a single iteration can be seen."""
-    wide = np.concatenate(([at[0] - 0.5], at, [min(at[-1] + 0.5, max(planned - 0.5, 0.5))]))
+    wide = np.concatenate(([at[0] - 0.5], at, [at[-1] + 0.5]))
     return wide, np.concatenate((bound[:1], bound, bound[-1:]))
 
 
@@ -76,9 +82,8 @@ def _dots(panel: Axes, at: FloatArray, values: FloatArray, marker: str, size: fl
         drawn.set(marker=marker, markersize=size, markeredgewidth=1.5 if marker == "x" else 0)
 
 
-def _limits(size: FloatArray, allowed: FloatArray) -> tuple[float, float]:
+def _limits(values: FloatArray) -> tuple[float, float]:
     """Whole decades around every finite deviation and bound, twelve at most."""
-    values = np.concatenate((size, allowed))
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):
         return 1e-8, 1e-6

@@ -14,15 +14,11 @@ __all__ = ["MULTIPLES_DRAWN", "Hero", "Multiple", "hero_of", "multiples_of"]
 
 MULTIPLES_DRAWN = 8
 
-_KEY = Markup(
-    'The <b class="candidate">candidate</b> on the <b class="reference">reference</b>; below, how far they are apart, '
-    "over the grey region that healthy runs of the reference stay in{violated}."
-)
-_VIOLATED = Markup('. <b class="violation">◆ Diamonds</b> lie beyond it')
-_UNJUDGED = Markup(
-    'The <b class="candidate">candidate</b> on the <b class="reference">reference</b>, where there is one. '
-    "Nothing was judged: both are shown as they are."
-)
+_LINES = Markup('The <b class="candidate">candidate</b> on the <b class="reference">reference</b>')
+_REGION = Markup("; below, how far they are apart, over the grey region that healthy runs of the reference stay in.")
+_DIAMONDS = Markup(' <b class="violation">◆ Diamonds</b> lie beyond it.')
+_BOUNDLESS = Markup("; below, how far they are apart. Nothing says how far healthy runs would be.")
+_UNJUDGED = Markup(", where there is one. Nothing was judged: both are shown as they are.")
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,9 @@ class Multiple:
 
 def hero_of(curve: Curve) -> Hero:
     """The large drawing of a signal."""
-    judged = _KEY.format(violated=_VIOLATED if curve.violation is not None else "")
     return Hero(
         heading=captions.heading(curve),
-        key=judged if curve.allowed is not None else _UNJUDGED,
+        key=_key(curve),
         caption=captions.caption(curve),
         wide=_drawing(curve, plots.LARGE, "plot wide", "hero-wide"),
         narrow=_drawing(curve, plots.NARROW, "plot narrow", "hero-narrow"),
@@ -64,6 +59,15 @@ def multiples_of(curves: tuple[Curve, ...]) -> tuple[Multiple, ...]:
         Multiple(curve.signal, captions.caption(curve), _drawing(curve, plots.SMALL, "plot", f"multiple-{number}"))
         for number, curve in enumerate(curve for curve in curves if curve in first)
     )
+
+
+def _key(curve: Curve) -> Markup:
+    """What is what in the drawing."""
+    if curve.deviation is None:
+        return _LINES + _UNJUDGED
+    if curve.allowed is None:
+        return _LINES + _BOUNDLESS
+    return _LINES + _REGION + (_DIAMONDS if curve.violation is not None else "")
 
 
 def _drawing(curve: Curve, size: plots.Format, style: str, key: str) -> Markup:

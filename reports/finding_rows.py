@@ -47,8 +47,11 @@ def finding_rows(verdict: Verdict) -> tuple[FindingRow, ...]:
 
 
 def findings_lead(verdict: Verdict) -> str:
-    """How many checks were violated."""
+    """How many checks were violated, or could not decide."""
     violations = len(verdict.violations)
+    undecided = sum(finding.status is Outcome.INCONCLUSIVE for finding in verdict.findings)
+    if not violations and undecided:
+        return f"No rule was violated; {undecided} of {len(verdict.findings)} checks could not decide."
     if not violations:
         return "No rule was violated."
     return f"{violations} of {len(verdict.findings)} checks {'was' if violations == 1 else 'were'} violated."

@@ -69,7 +69,7 @@ def _sides(result: Result) -> str:
     candidate, baseline = result.candidate, result.baseline
     silent = "unknown, the run ended before it said" if result.trace is None else "not stated"
     ran = silent if candidate is None else f"{candidate.device.label}, {candidate.device.name}"
-    judged = "none was read"
+    judged = "not stated" if result.verdict.envelopes else "none was read"
     if baseline is not None:
         device = baseline.provenance.device
         judged = f"{device.label}, {device.name}"

@@ -59,7 +59,7 @@ def draw(curve: Curve, size: Format, key: str) -> str:
     """An SVG of one signal: its value over the iterations, and below it |candidate ÷ reference − 1| on a log scale.
 
     Args:
-        curve: the signal; without bounds, the value alone is drawn.
+        curve: the signal; where it was not compared, the value alone is drawn.
         size: of the drawing.
         key: makes the drawing's ids unique on its page; letters, digits and hyphens.
 
@@ -74,7 +74,7 @@ def draw(curve: Curve, size: Format, key: str) -> str:
         mpl.rcdefaults()  # a matplotlibrc of the user's would make every machine draw its own
         mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alignment", "font.size": size.font})
         figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)
-        if curve.allowed is None:
+        if curve.deviation is None:
             (top,) = _panels(figure, size, 1)
             value_axis(top, curve, size.line, named=size.named)
         else:

@@ -28,7 +28,7 @@ def tiles_of(result: Result) -> tuple[Tile, ...]:
     legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
     checks = len(verdict.findings)
     return (
-        Tile("Aligned at", verdict.aligned_tier or "no tier", demanded),
+        Tile("Aligned at", verdict.aligned_tier or ("no tier" if verdict.demanded_tier else NOTHING), demanded),
         Tile("Violations", str(len(verdict.violations)), f"of {checks} {'check' if checks == 1 else 'checks'}"),
         _sight(verdict),
         _iterations(result),

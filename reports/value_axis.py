@@ -47,7 +47,7 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     if curve.center is not None:
         center = _drawable(curve.center)
         if curve.allowed is not None:
-            reach = np.abs(center) * np.where(np.isfinite(curve.allowed), np.minimum(curve.allowed, 10), 0)
+            reach = _reach(center, curve.allowed)
             panel.fill_between(at, center - reach, center + reach, color=theme.BAND, linewidth=0, zorder=1.5)
         dot = "o" if len(at) == 1 else ""
         broad = line * 2.6
@@ -71,6 +71,11 @@ def _drawable(values: FloatArray) -> FloatArray:
     return np.clip(np.where(np.isfinite(values), values, np.nan), -_LARGEST, _LARGEST)
 
 
+def _reach(center: FloatArray, allowed: FloatArray) -> FloatArray:
+    """(T,) half the height of the region that healthy runs stay in; ten times the value is out of sight anyway."""
+    return np.abs(center) * np.where(np.isfinite(allowed), np.minimum(allowed, 10), 0)
+
+
 def _limits(curve: Curve) -> tuple[float, float]:
     """The values shown: both sides', unless the candidate's would flatten the reference's."""
     candidate = _drawable(curve.candidate)
@@ -82,6 +87,11 @@ def _limits(curve: Curve) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(shown.min()), float(shown.max())
     room = 3 * max(high - low, abs(high) * 0.1)
+    if curve.allowed is not None and curve.center is not None and len(center):
+        reach = _reach(center, curve.allowed[~np.isnan(_drawable(curve.center))])
+        room_for_band = 0.6 * (high - low)
+        low = max(low - room_for_band, float((center - reach).min()))
+        high = min(high + room_for_band, float((center + reach).max()))
     if len(candidate):
         low = min(low, max(float(candidate.min()), low - room))
         high = max(high, min(float(candidate.max()), high + room))

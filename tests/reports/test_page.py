@@ -167,10 +167,24 @@ def test_without_a_baseline_the_candidate_stands_alone(samples: Samples, parse: 
     assert "No baseline was read." in page.texts["main"]
 
 
+def test_without_a_bound_nothing_is_said_to_stay_in_it(samples: Samples, parse: Parse) -> None:
+    result = samples["passing"]()
+    loss = result.verdict.envelopes["loss"]
+    boundless = replace(loss, allowed=np.full(len(loss.iterations), np.nan))
+    source = rendered(replace(result, verdict=replace(result.verdict, envelopes={"loss": boundless})))
+    page = parse(source)
+
+    assert "The loss beside the reference's" in page.texts["h2"]
+    assert "envelope" not in page.texts["h2"]
+    assert "Furthest apart at iteration" in page.texts["figcaption"]
+    assert "var(--violation)" not in source[source.index("<figure") : source.index("</figure>")]
+    assert "allowed" not in page.texts["text"]
+
+
 def test_two_logs_without_provenance_have_a_page(samples: Samples, parse: Parse) -> None:
     page = parse(render_case(replace(samples["passing"](), baseline=None, candidate=None)))
 
-    assert "Candidate: not stated. Reference: none was read." in page.texts["header"]
+    assert "Candidate: not stated. Reference: not stated." in page.texts["header"]
     assert "Neither side says where it comes from." in page.texts["main"]
 
 
