@@ -78,11 +78,9 @@ class _CrissCross(torch.autograd.Function):
     ) -> Tensor:
         x, query, key = _inner(x), _inner(query), _inner(key)
         value = _project(x, weight, bias, query.dtype)
-        n, height, width, _ = value.shape
-        affinity = value.new_empty(n, height, width, height + width)
+        affinity = torch.stack([_affinity(q, k) for q, k in zip(query, key, strict=True)])
         out = torch.empty_like(value)
-        for i in range(n):
-            affinity[i] = _affinity(query[i], key[i])
+        for i in range(len(out)):
             _gather(affinity[i], value[i], out[i])
         ctx.save_for_backward(x, query, key, weight, bias, gamma, affinity)
         return out.mul_(gamma).add_(x).permute(0, 3, 1, 2)
@@ -147,12 +145,12 @@ def _pair(a: Tensor, b: Tensor) -> Tensor:
 def _gather(weights: Tensor, source: Tensor, out: Tensor) -> None:
     """Sums of each pixel's column and row of `source`: (H, W, H + W) and (H, W, C) → out (H, W, C)."""
     height = weights.shape[0]
-    torch.bmm(weights[..., height:], source, out=out)
-    out.transpose(0, 1).baddbmm_(weights[..., :height].transpose(0, 1), source.transpose(0, 1))
+    out.copy_(torch.bmm(weights[..., height:], source))
+    out.transpose(0, 1).add_(torch.bmm(weights[..., :height].transpose(0, 1), source.transpose(0, 1)))
 
 
 def _scatter(weights: Tensor, source: Tensor, out: Tensor) -> None:
     """The transpose of `_gather`: what each pixel gives to its column and row."""
     height = weights.shape[0]
-    torch.bmm(weights[..., height:].transpose(1, 2), source, out=out)
-    out.transpose(0, 1).baddbmm_(weights[..., :height].permute(1, 2, 0), source.transpose(0, 1))
+    out.copy_(torch.bmm(weights[..., height:].transpose(1, 2), source))
+    out.transpose(0, 1).add_(torch.bmm(weights[..., :height].permute(1, 2, 0), source.transpose(0, 1)))
