@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.logs.blocks import HEADING, read_blocks
 from harness.logs.events import EVENT_FILE, read_events
 from harness.logs.gathering import Gathering
+from harness.logs.keyvalue import DIALECTS
 from harness.logs.metrics import choose_metric, keeps
 from harness.logs.opening import clean, open_log, whole_lines
 from harness.logs.settings import HEAD, read_settings
@@ -52,7 +53,7 @@ def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str =
     name = choose_metric(held or found.names, metric, place)
     if name not in found.columns or not len(found.columns[name]):
         raise LogError("the log holds no value of the metric", where=place, observed=name)
-    settings = read_settings(found.head)
+    settings = read_settings(_without_records(found.head, kind))
     series, numbered = settle(found.columns[name], found)
     chosen = mean_over_ranks(series, found) if rank == "mean" else require_rank(series, _as_rank(rank), place)
     if len(series) > 1 and rank != "mean":
@@ -151,6 +152,14 @@ def _with_head(pieces: Iterator[bytes], found: Gathering) -> Iterator[bytes]:
         if len(found.head) < HEAD:
             found.head += piece[: HEAD - len(found.head)]
         yield piece
+
+
+def _without_records(head: bytes, kind: str) -> bytes:
+    """What a log's first part prints besides its records."""
+    marker = next((dialect.marker for dialect in DIALECTS if dialect.name == kind and dialect.opens), None)
+    if marker is None:
+        return head
+    return b"\n".join(line for line in head.split(b"\n") if not marker.search(line))
 
 
 def _find(path: Path) -> Path:

@@ -6,7 +6,7 @@ import re
 
 __all__ = ["HEAD", "read_settings"]
 
-HEAD = 1 << 17
+HEAD = 1 << 16
 """Bytes at the start of a log that are searched: configs are printed there, before or among the first records."""
 
 _IS = r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.logs.gathering import UNKNOWN, Column, Gathering
+from harness.logs.numerals import Mask
 from harness.pairs.log import Series
 from harness.values.errors import LogError
 from harness.values.trace import FloatArray, IntArray
@@ -26,12 +27,8 @@ def settle(column: Column, found: Gathering) -> tuple[dict[int, Series], bool]:
     iterations = np.frombuffer(column.iterations, np.int64)
     ranks = np.frombuffer(column.ranks, np.int64)
     values = np.frombuffer(column.values, np.float64)
-    if np.any(ranks == UNKNOWN) and np.any(ranks != UNKNOWN):
-        found.note("{count} record(s) name no rank: taken as rank 0", int((ranks == UNKNOWN).sum()))
-    ranks = np.where(ranks == UNKNOWN, 0, ranks)
     series, numbered = {}, True
-    for rank in np.unique(ranks).tolist():
-        mine = ranks == rank
+    for rank, mine in _by_rank(ranks, found).items():
         numbers, printed, kept = _number(epochs[mine], iterations[mine], found)
         numbered &= printed
         series[rank] = _one_an_iteration(numbers, values[mine][kept], found)
@@ -51,9 +48,20 @@ def mean_over_ranks(ranks: dict[int, Series], found: Gathering) -> Series:
         return Series(common, np.mean(stacked, axis=0))
 
 
-def _number(epochs: IntArray, iterations: IntArray, found: Gathering) -> tuple[IntArray, bool, slice | np.ndarray]:
+def _by_rank(ranks: IntArray, found: Gathering) -> dict[int, slice | Mask]:
+    """Rank → which records are its own."""
+    lowest, highest = int(ranks.min()), int(ranks.max())
+    if lowest == highest:
+        return {max(lowest, 0): slice(None)}
+    if lowest == UNKNOWN:
+        found.note("{count} record(s) name no rank: taken as rank 0", int((ranks == UNKNOWN).sum()))
+        ranks = np.maximum(ranks, 0)
+    return {rank: ranks == rank for rank in np.unique(ranks).tolist()}
+
+
+def _number(epochs: IntArray, iterations: IntArray, found: Gathering) -> tuple[IntArray, bool, slice | Mask]:
     """Iteration numbers of the whole training, whether they are printed, and which records have one."""
-    known = iterations != UNKNOWN
+    known = iterations != UNKNOWN if iterations.min() == UNKNOWN else np.ones(len(iterations), np.bool_)
     if not known.any():
         if np.all(epochs != UNKNOWN) and np.all(np.diff(epochs) > 0):
             found.note("the log prints epochs and no iterations: compared epoch by epoch")
@@ -63,7 +71,7 @@ def _number(epochs: IntArray, iterations: IntArray, found: Gathering) -> tuple[I
     if not known.all():
         found.note("{count} record(s) without an iteration number were left out", int((~known).sum()))
         epochs, iterations = epochs[known], iterations[known]
-    if np.all(epochs != UNKNOWN) and (found.per_epoch or _starts_over(epochs, iterations)):
+    if epochs.min() != UNKNOWN and (found.per_epoch or _starts_over(epochs, iterations)):
         length = found.epoch_length or int(iterations.max() - min(int(iterations.min()), 1) + 1)
         found.note(f"iterations are numbered from the start of their epoch: numbered through, {length:,} an epoch")
         iterations = iterations + (epochs - min(int(epochs.min()), 1)) * length
@@ -72,6 +80,8 @@ def _number(epochs: IntArray, iterations: IntArray, found: Gathering) -> tuple[I
 
 def _starts_over(epochs: IntArray, iterations: IntArray) -> bool:
     """Whether the counter falls back wherever, and only where, the epoch rises."""
+    if epochs[0] == epochs[-1]:
+        return False
     rises, falls = np.diff(epochs) > 0, np.diff(iterations) < 0
     return bool(rises.any() and np.all(falls[rises]))
 
