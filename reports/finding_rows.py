@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.values.verdict import Finding, Outcome, Verdict
-from reports.wording import NOTHING, multiple, relative
+from reports.wording import NOTHING, multiple, relative, unbroken
 
 __all__ = ["SHOWN", "FindingRow", "finding_rows", "findings_lead", "findings_rest"]
 
@@ -76,5 +76,5 @@ def _row(finding: Finding) -> FindingRow:
         allowed=relative(finding.allowed),
         used=multiple(finding.observed, finding.allowed),
         seen=relative(finding.smallest_detectable),
-        message=finding.message,
+        message=unbroken(finding.message),
     )

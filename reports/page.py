@@ -10,6 +10,7 @@ from reports.figures import hero_of, multiples_of
 from reports.finding_rows import SHOWN, finding_rows, findings_lead, findings_rest
 from reports.origins import agreeing_settings, origins
 from reports.tiles import tiles_of
+from reports.wording import unbroken
 
 __all__ = ["render_case"]
 
@@ -35,7 +36,7 @@ def render_case(result: Result) -> str:
         case=result.case,
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
-        reason=verdict.reason,
+        reason=unbroken(verdict.reason),
         sides=_sides(result),
         emulated=result.emulated,
         tiles=tiles_of(result),

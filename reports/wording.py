@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 
-__all__ = ["duration", "multiple", "power_of_ten", "quantity", "relative"]
+__all__ = ["NOTHING", "duration", "multiple", "power_of_ten", "quantity", "relative", "unbroken"]
 
 NOTHING = "–"
+"""Where there is no number."""
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FIRM = "\u00a0"  # spaces that don't break: "3.0 × 10⁻⁷" stays together
 _NARROW = "\u202f"
+
+_BEFORE_PER_CENT = re.compile(r"(?<=\d) (?=%)")
 
 
 def relative(value: float | None, *, signed: bool = False) -> str:
@@ -63,6 +67,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}{_NARROW}min {whole % 60:02d}{_NARROW}s"
     return f"{whole // 3600}{_NARROW}h {whole % 3600 // 60:02d}{_NARROW}min"
+
+
+def unbroken(sentence: str) -> str:
+    """The sentence with each number kept on one line with its per cent sign."""
+    return _BEFORE_PER_CENT.sub(_FIRM, sentence)
 
 
 def power_of_ten(exponent: int) -> str:

@@ -52,6 +52,11 @@ def test_a_multiple_says_how_often_the_allowed_was_observed(
     assert wording.multiple(observed, allowed).replace("\u202f", " ") == words
 
 
+def test_a_number_keeps_its_per_cent_sign() -> None:
+    assert wording.unbroken("5 % off, 100 %d") == "5\xa0% off, 100\xa0%d"
+    assert wording.unbroken("a % b") == "a % b"
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
