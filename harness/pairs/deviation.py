@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from harness.pairs.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
@@ -63,19 +63,21 @@ def measure_deviation(reference: FloatArray, candidate: FloatArray) -> Deviation
         candidate: (T,) finite values at the same iterations.
     """
     deviation = relative_deviation(reference, candidate)
-    drawn = deviation[draw_blocks(len(deviation), block_length(deviation))]
-    means, spreads = drawn.mean(axis=1), drawn.std(axis=1)
-    quantiles = ndtri([(1 + CONFIDENCE) / 2, _POWER])
+    block = block_length(deviation)
+    drawn = deviation[draw_blocks(len(deviation), block)]
+    error, spreads = float(drawn.mean(axis=1).std()), drawn.std(axis=1)
+    free = max(len(deviation) / block - 1, 1.0)  # the mean of as many blocks as there are, not of as many iterations
+    quantiles = stdtrit(free, [(1 + CONFIDENCE) / 2, _POWER])
     largest_at = int(np.argmax(np.abs(deviation)))
-    bias = interval(means)
+    bias = float(deviation.mean())
     return Deviation(
-        float(np.expm1(deviation.mean())),
-        float(np.expm1(bias[0])),
-        float(np.expm1(bias[1])),
+        float(np.expm1(bias)),
+        float(np.expm1(bias - quantiles[0] * error)),
+        float(np.expm1(bias + quantiles[0] * error)),
         float(deviation.std()),
         *interval(spreads),
         noise=float(np.diff(deviation).std() / np.sqrt(2)),
-        detectable=float(np.expm1(quantiles.sum() * means.std())),
+        detectable=float(np.expm1(quantiles.sum() * error)),
         largest=float(np.expm1(deviation[largest_at])),
         largest_at=largest_at,
     )
