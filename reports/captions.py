@@ -18,10 +18,10 @@ def heading(curve: Curve) -> str:
         return f"The {curve.signal}, alone"
     if curve.allowed is None:
         return f"The {curve.signal} beside the reference's" + ("" if curve.deviation is not None else ", not judged")
-    if curve.violation is not None and curve.violation.iteration != curve.first_not_finite:
-        return f"The {curve.signal} leaves its envelope at iteration {curve.violation.iteration}"
-    if curve.first_not_finite is not None:
-        return f"The {curve.signal} is not finite at iteration {curve.first_not_finite}"
+    if len(curve.beyond):
+        at = int(curve.iterations[curve.beyond[0]])
+        broken = at == curve.first_not_finite
+        return f"The {curve.signal} {'is not finite' if broken else 'leaves its envelope'} at iteration {at}"
     return f"The {curve.signal} stays in its envelope" + ("" if curve.complete else ", as far as it goes")
 
 
@@ -53,16 +53,11 @@ def description(curve: Curve) -> str:
 
 
 def _closest(curve: Curve) -> str:
-    if curve.violation is not None:
-        found = curve.violation
-        if found.observed is None or found.allowed is None or not math.isfinite(found.observed):
-            return ""  # the next sentence says it
-        return (
-            f"At iteration {found.iteration} it is {relative(found.observed, signed=True)} off the reference, "
-            f"{multiple(found.observed, found.allowed)} the {relative(found.allowed)} allowed there."
-        )
+    """The first deviation beyond what is allowed; else the one nearest to it; else, without a bound, the largest."""
     if curve.deviation is None:
         return "There is no reference to compare with." if curve.center is None else ""
+    if len(curve.beyond):
+        return _beyond(curve, int(curve.beyond[0]))
     with np.errstate(all="ignore"):
         use = np.abs(curve.deviation) / (1.0 if curve.allowed is None else curve.allowed)
     if not np.isfinite(use).any():
@@ -75,6 +70,16 @@ def _closest(curve: Curve) -> str:
     return (
         f"Closest to its bound at iteration {curve.iterations[at]}: {relative(observed, signed=True)}, "
         f"where {relative(allowed)} is allowed ({multiple(observed, allowed)})."
+    )
+
+
+def _beyond(curve: Curve, at: int) -> str:
+    if curve.deviation is None or curve.allowed is None or not math.isfinite(curve.deviation[at]):
+        return ""  # the next sentence says it
+    observed, allowed = float(curve.deviation[at]), float(curve.allowed[at])
+    return (
+        f"At iteration {curve.iterations[at]} it is {relative(observed, signed=True)} off the reference, "
+        f"{multiple(observed, allowed)} the {relative(allowed)} allowed there."
     )
 
 

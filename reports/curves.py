@@ -51,6 +51,13 @@ class Curve:
         broken = np.flatnonzero(~np.isfinite(self.candidate))
         return int(self.iterations[broken[0]]) if len(broken) else None
 
+    @property
+    def beyond(self) -> IntArray:
+        """Indices, in order, at which the candidate is not within what is allowed."""
+        if self.deviation is None or self.allowed is None:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(~(np.abs(self.deviation) <= self.allowed))
+
 
 def curves_of(result: Result) -> tuple[Curve, ...]:
     """The signals to draw: loss, its components, gradient norm, then whatever else has an envelope.

@@ -117,7 +117,7 @@ def _row(entry: Entry) -> Row:
 def _device_name(record: Record) -> str:
     if record.candidate is not None:
         return record.candidate.device.name
-    return "" if record.done else "the run ended before it said"
+    return "" if record.done else "no run said"
 
 
 def _script() -> str:

@@ -68,7 +68,7 @@ def _title(result: Result) -> str:
 
 def _sides(result: Result) -> str:
     candidate, baseline = result.candidate, result.baseline
-    silent = "unknown, the run ended before it said" if result.trace is None else "not stated"
+    silent = "unknown, no run said what it ran on" if result.trace is None else "not stated"
     ran = silent if candidate is None else f"{candidate.device.label}, {candidate.device.name}"
     judged = "not stated" if result.verdict.envelopes else "none was read"
     if baseline is not None:
@@ -104,5 +104,5 @@ def _baseline_note(result: Result) -> str:
 
 def _no_origins(result: Result) -> str:
     if result.trace is None:
-        return "The run ended before it said where it came from, and no baseline was read."
+        return "No run said where it came from, and no baseline was read."
     return "Neither side says where it comes from."

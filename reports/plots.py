@@ -120,7 +120,8 @@ def _point_out(top: Axes, bottom: Axes, curve: Curve, size: Format) -> None:
     words = [f"iteration {at}"]
     if size.named and violation.observed is not None and math.isfinite(violation.observed):
         words.append(wording.relative(violation.observed, signed=True))
-        words.append(f"{wording.multiple(violation.observed, violation.allowed)} what is allowed")
+        if violation.allowed:
+            words.append(f"{wording.multiple(violation.observed, violation.allowed)} what is allowed")
     early = at < curve.planned / 2
     top.annotate(
         ("▲ " if early else "") + ", ".join(words if size.width > 500 else words[:2]) + ("" if early else " ▲"),

@@ -12,7 +12,7 @@ from harness.values.provenance import Provenance
 from harness.values.result import Result
 from harness.values.verdict import Envelope, Verdict
 
-__all__ = ["BaselineNote", "Record", "record_of"]
+__all__ = ["BaselineNote", "Record", "planned_iterations", "record_of"]
 
 _POINTS_KEPT = 200  # of the loss's envelope: what a thumbnail can show
 

@@ -24,7 +24,7 @@ class Tile:
 def tiles_of(result: Result) -> tuple[Tile, ...]:
     """Six tiles: tier, violations, sight, iterations, legacy, time."""
     verdict = result.verdict
-    demanded = f"the gate demands {verdict.demanded_tier}" if verdict.demanded_tier else "no tier was demanded"
+    demanded = f"the gate demands {verdict.demanded_tier}" if verdict.demanded_tier else "demanded tier not stated"
     legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
     checks = len(verdict.findings)
     return (

@@ -37,22 +37,18 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
 
     at = curve.iterations
     title(panel, "value")
-    candidate = _drawable(curve.candidate)
     low, high = _limits(curve)
     panel.set_ylim(low, high)
     panel.set_xlim(-0.5, max(curve.planned - 0.5, 0.5))
     panel.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     panel.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
+    if (band := _band(curve)) is not None:
+        panel.fill_between(at, *band, color=theme.BAND, linewidth=0, zorder=1.5)
     if curve.center is not None:
-        center = _drawable(curve.center)
-        if curve.allowed is not None:
-            reach = _reach(center, curve.allowed)
-            panel.fill_between(at, center - reach, center + reach, color=theme.BAND, linewidth=0, zorder=1.5)
-        dot = "o" if len(at) == 1 else ""
-        broad = line * 2.6
+        center, broad, dot = _drawable(curve.center), line * 2.6, "o" if len(at) == 1 else ""
         panel.plot(at, center, color=theme.REFERENCE, linewidth=broad, marker=dot, solid_capstyle="round", zorder=2)
-    dot = "o" if len(at) <= FEW else ""
+    candidate, dot = _drawable(curve.candidate), "o" if len(at) <= FEW else ""
     panel.plot(at, candidate, color=theme.CANDIDATE, linewidth=line, marker=dot, markersize=line * 1.7, zorder=3)
     _mark_the_unusual(panel, curve, low, high)
     if named:
@@ -71,32 +67,37 @@ def _drawable(values: FloatArray) -> FloatArray:
     return np.clip(np.where(np.isfinite(values), values, np.nan), -_LARGEST, _LARGEST)
 
 
-def _reach(center: FloatArray, allowed: FloatArray) -> FloatArray:
-    """(T,) half the height of the region that healthy runs stay in; ten times the value is out of sight anyway."""
-    return np.abs(center) * np.where(np.isfinite(allowed), np.minimum(allowed, 10), 0)
+def _band(curve: Curve) -> tuple[FloatArray, FloatArray] | None:
+    """(T,) both edges of the region that healthy runs stay in; ten times the value is out of sight anyway."""
+    if curve.center is None or curve.allowed is None:
+        return None
+    center = _drawable(curve.center)
+    reach = np.abs(center) * np.where(np.isfinite(curve.allowed), np.minimum(curve.allowed, 10), 0)
+    return center - reach, center + reach
 
 
 def _limits(curve: Curve) -> tuple[float, float]:
-    """The values shown: both sides', unless the candidate's would flatten the reference's."""
-    candidate = _drawable(curve.candidate)
-    candidate = candidate[~np.isnan(candidate)]
-    center = candidate if curve.center is None else _drawable(curve.center)
-    center = center[~np.isnan(center)]
-    shown = center if len(center) else candidate
-    if not len(shown):
+    """The values shown: the reference's, and of its region and the candidate's what does not flatten them."""
+    sides = [values for values in (curve.center, curve.candidate) if values is not None]
+    drawable = [values[np.isfinite(values)] for values in map(_drawable, sides)]
+    shown = next((values for values in drawable if len(values)), None)
+    if shown is None:
         return 0.0, 1.0
     low, high = float(shown.min()), float(shown.max())
-    room = 3 * max(high - low, abs(high) * 0.1)
-    if curve.allowed is not None and curve.center is not None and len(center):
-        reach = _reach(center, curve.allowed[~np.isnan(_drawable(curve.center))])
-        room_for_band = 0.6 * (high - low)
-        low = max(low - room_for_band, float((center - reach).min()))
-        high = min(high + room_for_band, float((center + reach).max()))
-    if len(candidate):
-        low = min(low, max(float(candidate.min()), low - room))
-        high = max(high, min(float(candidate.max()), high + room))
+    height = high - low
+    if (band := _band(curve)) is not None:
+        low, high = _widened(low, high, np.concatenate(band), 0.6 * height)
+    low, high = _widened(low, high, drawable[-1], 3 * max(height, 0.1 * abs(high)))
     pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return low - pad, high + pad
+
+
+def _widened(low: float, high: float, values: FloatArray, room: float) -> tuple[float, float]:
+    """The limits so far, moved to hold the values, but by no more than ``room``."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return low, high
+    return min(low, max(float(values.min()), low - room)), max(high, min(float(values.max()), high + room))
 
 
 def _mark_the_unusual(panel: Axes, curve: Curve, low: float, high: float) -> None:

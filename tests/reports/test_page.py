@@ -124,7 +124,7 @@ def test_a_crash_shows_the_end_of_its_output(samples: Samples, parse: Parse) -> 
     page = parse(rendered(samples["crashed"]()))
 
     assert "SDAA error: out of memory" in page.texts["pre"]
-    assert "unknown, the run ended before it said" in page.texts["header"]
+    assert "unknown, no run said what it ran on" in page.texts["header"]
     assert not [drawing for drawing in page.all("svg") if drawing.get("role") == "img"]
 
 
@@ -179,6 +179,17 @@ def test_without_a_bound_nothing_is_said_to_stay_in_it(samples: Samples, parse: 
     assert "Furthest apart at iteration" in page.texts["figcaption"]
     assert "var(--violation)" not in source[source.index("<figure") : source.index("</figure>")]
     assert "allowed" not in page.texts["text"]
+
+
+def test_what_leaves_the_envelope_is_never_said_to_stay(samples: Samples, parse: Parse) -> None:
+    """Also where no rule calls it: too few runs of the reference, a bound that may not apply."""
+    result = samples["failing_by_envelope"]()
+    undecided = tuple(replace(finding, status=Outcome.INCONCLUSIVE) for finding in result.verdict.findings)
+    page = parse(rendered(replace(result, verdict=replace(result.verdict, findings=undecided))))
+
+    assert "The loss leaves its envelope at iteration 3" in page.texts["h2"]
+    assert "At iteration 3 it is" in page.texts["figcaption"]
+    assert "4 of 4 checks could not decide" in page.texts["main"]
 
 
 def test_two_logs_without_provenance_have_a_page(samples: Samples, parse: Parse) -> None:
