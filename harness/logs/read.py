@@ -15,7 +15,14 @@ from harness.logs.metrics import choose_metric, keeps
 from harness.logs.opening import clean, open_log, whole_lines
 from harness.logs.settings import HEAD, read_settings
 from harness.logs.settling import mean_over_ranks, require_rank, settle
-from harness.logs.tables import looks_like_csv, read_csv, read_json_lines, read_rows
+from harness.logs.tables import (
+    looks_like_columns,
+    looks_like_csv,
+    read_columns,
+    read_csv,
+    read_json_lines,
+    read_rows,
+)
 from harness.logs.text import choose_dialect, read_text
 from harness.pairs.log import Log, Series
 from harness.values.errors import LogError
@@ -107,6 +114,9 @@ def _read_pieces(
     if looks_like_csv(first[:200_000]):
         read_csv(pieces, found)
         return "CSV"
+    if looks_like_columns(first):
+        read_columns(pieces, found)
+        return "columns without a header"
     passed = 0
     for piece in pieces:
         if dialect := choose_dialect(piece, metric):

@@ -24,16 +24,20 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     ),
     "batch size": (
         r"\btrain_dataloader = dict\(\s{0,8}batch_size=(\d{1,9})",
-        rf"\b(?:train_)?(?:batch[_ ]size|samples_per_gpu){_IS}(\d{{1,9}})",
+        rf"\b(?:per_device_)?(?:train_)?(?:batch[_ ]?size|samples_per_gpu){_IS}(\d{{1,9}})",
         rf"--(?:train[-_])?batch[-_]size{_OPTION}(\d{{1,9}})",
     ),
     "precision": (
         r"type='(AmpOptimWrapper)'",
-        rf"\b(?:use_)?(?:amp|fp16|mixed_precision){_IS}(True|False|true|false|fp16|bf16|no)\b",
-        r"(?<!\S)(--amp)\b",
+        rf"\b(?:use_)?(amp|fp16|bf16){_IS}[Tt]rue\b",
+        rf"\bmixed_precision{_IS}(fp16|bf16|no)\b",
+        r"(?<!\S)--(amp)\b",
         r"type='(OptimWrapper)'",
+        rf"\b(?:use_)?(?:amp|fp16|bf16){_IS}([Ff]alse)\b",
     ),
-    "torch": (r"\b(?:PyTorch|torch)(?: version)?\s{0,4}[:=]{1,2}\s{0,4}(\d[\w.+]{1,40})",),
+    "torch": (r"\b(?:PyTorch|torch)(?: version)?\s{0,9}[:=|]{1,2}\s{0,9}(\d[\w.+]{1,40})",),
+    "torch_sdaa": (r"\bTorch-SDAA\s{0,9}[:|]\s{0,9}(\S{1,40})",),
+    "driver": (r"\bSDAA Driver\s{0,9}[:|]\s{0,9}(\S{1,40})",),
     "device": (
         r"\bGPU 0(?:,\d+)*: ([^\n]{1,80})",
         r"\bdevice(?:_type)?[\"']?\s{0,4}[:=]\s{0,4}[\"']?(cuda|sdaa|cpu|npu|musa|mps)\b",
@@ -47,6 +51,7 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
         rf"--config{_OPTION}(\S{{1,300}})",
         r"\b[Cc]onfig(?: file)?: (\S{1,300}\.(?:py|ya?ml|json))\b",
         r"\bExp name: (\S{1,300}?)_\d{8}_\d{6}\b",
+        r"\bwork_dir = '(?:\./)?work_dirs/([\w.-]{1,200})'",
     ),
     "smoothing window": (r"\bwindow_size=(\d{1,6})",),
     "normalization": (r"\b(SyncBN|SyncBatchNorm)\b",),
@@ -54,8 +59,8 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
 _COMPILED = {name: tuple(re.compile(pattern) for pattern in patterns) for name, patterns in _PATTERNS.items()}
 
 _PRECISIONS = {
-    "AmpOptimWrapper": "amp", "--amp": "amp", "true": "amp", "fp16": "amp", "bf16": "amp-bf16",
-    "OptimWrapper": "fp32", "false": "fp32", "no": "fp32",
+    "AmpOptimWrapper": "amp", "amp": "amp", "fp16": "amp", "bf16": "amp-bf16",
+    "OptimWrapper": "fp32", "false": "fp32", "False": "fp32", "no": "fp32",
 }  # fmt: skip
 
 
@@ -75,7 +80,7 @@ def read_settings(head: bytes) -> dict[str, str]:
             settings[name] = match[1].strip()
     if "precision" in settings:
         printed = settings["precision"]
-        settings["precision"] = _PRECISIONS.get(printed, _PRECISIONS.get(printed.lower(), printed))
+        settings["precision"] = _PRECISIONS[printed]
     if "config" in settings:
         settings["config"] = re.split(r"[\\/]", settings["config"])[-1].removesuffix(".py")
     if "batch size" in settings and "world size" in settings:

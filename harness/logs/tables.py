@@ -10,7 +10,7 @@ from typing import Any
 from harness.logs.gathering import UNKNOWN, Gathering
 from harness.values.errors import LogError
 
-__all__ = ["looks_like_csv", "read_csv", "read_json_lines", "read_rows"]
+__all__ = ["looks_like_columns", "looks_like_csv", "read_columns", "read_csv", "read_json_lines", "read_rows"]
 
 _ITERATIONS = ("iteration", "iter", "global_step", "step", "steps", "it")
 _EPOCHS, _RANKS = ("epoch",), ("rank", "local_rank", "global_rank")
@@ -28,6 +28,28 @@ def looks_like_csv(head: bytes) -> bool:
     if len(names) == 1 and not names[0].lower().endswith("loss"):
         return False
     return all(len(row) == len(names) and any(_number(cell) is not None for cell in row) for row in rows)
+
+
+def looks_like_columns(head: bytes) -> bool:
+    """Whether a text holds nothing but one or two numbers a line, the first of two a count; ``#`` begins a comment."""
+    rows = [_columns(line) for line in head.split(b"\n")[:-1] if line.strip() and not line.lstrip().startswith(b"#")]
+    width = len(rows[0]) if rows and rows[0] else 0
+    return width in (1, 2) and all(len(row) == width and (width == 1 or _integer(row[0]) >= 0) for row in rows)
+
+
+def read_columns(pieces: Iterable[bytes], found: Gathering) -> None:
+    """Gather a table without a header: an iteration and its loss a line, or a loss alone."""
+    found.note("the table has no header: its last column was taken as the loss, one before it as the iteration")
+    column = found.column("loss")
+    for piece in pieces:
+        for line in piece.split(b"\n"):
+            if not line.strip() or line.lstrip().startswith(b"#") or column is None:
+                continue
+            row = _columns(line)
+            if len(row) in (1, 2):
+                column.append(UNKNOWN, _integer(row[0]) if len(row) == 2 else UNKNOWN, UNKNOWN, row[-1])
+            else:
+                found.note("{count} line(s) hold something else than one or two numbers and were left out")
 
 
 def read_csv(pieces: Iterable[bytes], found: Gathering) -> None:
@@ -117,6 +139,12 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
     except csv.Error as error:
         raise LogError("the table's header can't be parsed", observed=str(error)) from None
+
+
+def _columns(line: bytes) -> list[float]:
+    """The numbers of a line that holds nothing else; else nothing."""
+    numbers = [_number(cell) for cell in line.decode("utf-8", "replace").replace(",", " ").replace(";", " ").split()]
+    return [] if None in numbers else [number for number in numbers if number is not None]
 
 
 def _first(names: Sequence[str], choices: Sequence[str]) -> int | None:

@@ -254,3 +254,31 @@ def test_folders_of_runs_are_understood(formats, tmp_path):
     (tmp_path / "result.json").write_text(json.dumps({"schema": 1}))
     same(read_log(tmp_path), range(3), [6.0, 5.0, 4.0])
     same(read_log(tmp_path / "result.json"), range(3), [6.0, 5.0, 4.0])
+
+
+def test_columns_without_a_header(tmp_path):
+    path = write(tmp_path / "sdaa_loss.log", b"# SDAA loss log | 2025-07-16 13:19:30\n1\t4.75\n2\tnan\n3\t16.5\n")
+    log = read_log(path)
+    same(log, [1, 2, 3], [4.75, math.nan, 16.5])
+    assert log.numbered
+    alone = read_log(write(path, b"4.75\n1e-3\n"))
+    same(alone, [0, 1], [4.75, 1e-3])
+    assert not alone.numbered
+
+
+def test_records_that_are_glued_together_by_racing_ranks(lines, tmp_path):
+    """As several processes print them to one terminal: two records on a line, then an empty line."""
+    text = "".join(
+        lines.tcappdll_wide(i, float(i)) + lines.tcappdll_wide(i, 10.0 + i).replace("rank : 0", "rank : 3") + "\n\n"
+        for i in range(100)
+    )
+    log = read_log(write(tmp_path / "run.log", text.encode()))
+    same(log, range(100), range(100))
+    assert log.ranks[3].values.tolist() == [10.0 + i for i in range(100)]
+
+
+def test_several_losses_have_to_be_chosen_from(tmp_path):
+    path = write(tmp_path / "run.log", b"Epoch [1/9], Step [1], Loss_D: 1.0, Loss_G: 0.5, D(x): 0.4\n")
+    with pytest.raises(LogError, match="Loss_D, Loss_G"):
+        read_log(path)
+    same(read_log(path, metric="loss_g"), [1], [0.5])
