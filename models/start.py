@@ -30,7 +30,7 @@ _MULTIPLIERS: Final = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111
 _CHUNK: Final = 1 << 15
 """Words drawn at a time: what stays in a core's cache."""
 
-_LAST_NORM: Final = re.compile(r"(.*\.\d+)\.bn[23]\.weight")
+_BRANCH_NORM: Final = re.compile(r"(.*\.\d+(?=\.bn)|.*\.fuse_layers\.\d+\.\d+)\.(?:bn[23]|(?:\d+\.)?1)\.weight")
 
 
 def draw_start_weights(
@@ -61,6 +61,7 @@ def draw_start_weights(
         gamma: 0 hides the attention until it has moved; a case that is to see the attention starts elsewhere.
         last_norm: 0 starts every residual block as its shortcut, as the field's large-batch recipes do (Goyal et al.,
             1706.02677, section 5.1); between 0 and 1 damps the growth of rounding through a deep backbone.
+            HRNet's exchange between branches counts as a residual branch too.
 
     Raises:
         ModelError: a setting isn't finite.
@@ -99,10 +100,15 @@ def weights_digest(model: nn.Module) -> str:
 
 
 def _last_norms(tensors: dict[str, Tensor]) -> frozenset[str]:
-    """The last norm of each residual branch: `bn3` of a bottleneck, `bn2` of a basic block."""
-    blocks = {match[1] for name in tensors if (match := _LAST_NORM.fullmatch(name))}
-    deepest = (f"{block}.bn3.weight" if f"{block}.bn3.weight" in tensors else f"{block}.bn2.weight" for block in blocks)
-    return frozenset(deepest)
+    """The norm that ends each residual branch.
+
+    `bn3` of a bottleneck, `bn2` of a basic block, the last of a path from one of HRNet's branches into another.
+    """
+    norms: dict[str, str] = {}
+    for name in sorted(tensors):  # of a branch's norms, the last in order stays
+        if match := _BRANCH_NORM.fullmatch(name):
+            norms[match[1]] = name
+    return frozenset(norms.values())
 
 
 def _uniform(seed: int, name: str, shape: tuple[int, ...], bound: float) -> npt.NDArray[np.float32]:

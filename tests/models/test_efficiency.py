@@ -1,0 +1,64 @@
+"""The blocks' cost beside non-local ones: what is counted is right, and what doesn't fit is said."""
+
+import pytest
+import torch
+
+from harness.values.errors import UsageError
+from models import comparisons, efficiency
+from models.comparisons import Claim, Comparison
+from models.nonlocal_block import NonLocal
+
+
+def _small(at_least=1.0):
+    return Comparison(
+        *("toy", "identity", (1, 16, 12, 12), lambda: torch.nn.Conv2d(16, 16, 1)),
+        *("non-local", lambda: NonLocal(16, 2, 16)),
+        claims=(Claim("less memory", "memory_ratio", at_least),),
+    )
+
+
+def test_a_convolutions_macs_and_a_non_local_blocks(monkeypatch):
+    monkeypatch.setattr(efficiency, "COMPARISONS", (_small(),))
+    (row,) = efficiency.measure(("toy",), repeats=1)
+    assert row.gmac == 16 * 16 * 144 / 1e9
+    assert row.gmac_ratio == (144 * 16 * (2 + 2 + 16) + 144 * 144 * (2 + 16)) / (16 * 16 * 144)
+    assert row.parameters == 16 * 16 + 16
+    # Forward and backward hold at least the output and the gradient of the input.
+    assert 2 * 16 * 144 * 4 <= row.memory_bytes <= 6 * 16 * 144 * 4
+    assert row.memory_ratio > 1
+    assert row.claim.startswith("less memory: holds")
+
+
+def test_a_claim_that_does_not_hold_is_said(monkeypatch):
+    monkeypatch.setattr(efficiency, "COMPARISONS", (_small(at_least=1e9),))
+    (row,) = efficiency.measure(repeats=1)
+    assert "does not hold" in row.claim
+
+
+def test_a_block_that_does_not_fit_is_not_measured(monkeypatch):
+    monkeypatch.setattr(efficiency, "COMPARISONS", (_small(),))
+    monkeypatch.setattr(efficiency, "_fits", lambda *_: False)
+    (row,) = efficiency.measure(repeats=1)
+    assert row.memory_ratio is None
+    assert row.time_ratio is None
+    assert "not measured" in row.claim
+
+
+def test_every_block_keeps_the_shape_of_its_map():
+    for comparison in comparisons.COMPARISONS:
+        x = torch.randn(1, comparison.shape[1], 9, 10)
+        for build in (comparison.build, comparison.build_nonlocal):
+            assert build()(x).shape == x.shape
+
+
+@pytest.mark.parametrize(("models", "device"), [(("unet",), "cpu"), ((), "sdaa")])
+def test_what_can_not_be_measured_is_refused(models, device):
+    with pytest.raises(UsageError):
+        next(efficiency.measure(models, device))
+
+
+@pytest.mark.slow
+def test_criss_cross_attention_is_eight_times_leaner_than_non_local():
+    (row,) = efficiency.measure(("ccnet",), repeats=1)
+    assert row.memory_ratio >= 8
+    assert 2 * row.gmac <= 16.6
