@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from harness.values.trace import FloatArray, IntArray
 from reports.curves import MOST_DRAWN, Curve
 from reports.wording import multiple, quantity, relative
 
@@ -18,8 +19,8 @@ def heading(curve: Curve) -> str:
         return f"The {curve.signal}, alone"
     if curve.allowed is None:
         return f"The {curve.signal} beside the reference's" + ("" if curve.deviation is not None else ", not judged")
-    if len(curve.beyond):
-        at = int(curve.iterations[curve.beyond[0]])
+    at = curve.left_at
+    if at is not None:
         broken = at == curve.first_not_finite
         return f"The {curve.signal} {'is not finite' if broken else 'leaves its envelope'} at iteration {at}"
     return f"The {curve.signal} stays in its envelope" + ("" if curve.complete else ", as far as it goes")
@@ -54,33 +55,41 @@ def description(curve: Curve) -> str:
 
 def _closest(curve: Curve) -> str:
     """The first deviation beyond what is allowed; else the one nearest to it; else, without a bound, the largest."""
+    called = curve.violation
+    if called is not None and called.iteration == curve.left_at and called.observed is not None and called.allowed:
+        return _beyond(called.iteration, called.observed, called.allowed)
     if curve.deviation is None:
         return "There is no reference to compare with." if curve.center is None else ""
-    if len(curve.beyond):
-        return _beyond(curve, int(curve.beyond[0]))
-    with np.errstate(all="ignore"):
-        use = np.abs(curve.deviation) / (1.0 if curve.allowed is None else curve.allowed)
-    if not np.isfinite(use).any():
-        return ""
-    at = int(np.nanargmax(np.where(np.isfinite(use), use, np.nan)))
-    observed = float(curve.deviation[at])
     if curve.allowed is None:
-        return f"Furthest apart at iteration {curve.iterations[at]}: {relative(observed, signed=True)}."
-    allowed = float(curve.allowed[at])
+        return _furthest(curve.iterations, curve.deviation)
+    if len(curve.beyond):
+        first = curve.beyond[0]
+        return _beyond(curve.left_at, float(curve.deviation[first]), float(curve.allowed[first]))
+    with np.errstate(all="ignore"):
+        use = np.nan_to_num(np.abs(curve.deviation) / curve.allowed)
+    at = int(np.argmax(use))
+    observed, allowed = float(curve.deviation[at]), float(curve.allowed[at])
     return (
         f"Closest to its bound at iteration {curve.iterations[at]}: {relative(observed, signed=True)}, "
         f"where {relative(allowed)} is allowed ({multiple(observed, allowed)})."
     )
 
 
-def _beyond(curve: Curve, at: int) -> str:
-    if curve.deviation is None or curve.allowed is None or not math.isfinite(curve.deviation[at]):
+def _beyond(iteration: int | None, observed: float, allowed: float) -> str:
+    if not math.isfinite(observed):
         return ""  # the next sentence says it
-    observed, allowed = float(curve.deviation[at]), float(curve.allowed[at])
     return (
-        f"At iteration {curve.iterations[at]} it is {relative(observed, signed=True)} off the reference, "
+        f"At iteration {iteration} it is {relative(observed, signed=True)} off the reference, "
         f"{multiple(observed, allowed)} the {relative(allowed)} allowed there."
     )
+
+
+def _furthest(iterations: IntArray, deviation: FloatArray) -> str:
+    known = np.flatnonzero(np.isfinite(deviation))
+    if not len(known):
+        return ""
+    at = known[np.argmax(np.abs(deviation[known]))]
+    return f"Furthest apart at iteration {iterations[at]}: {relative(float(deviation[at]), signed=True)}."
 
 
 def _not_finite(curve: Curve) -> str:

@@ -58,6 +58,12 @@ class Curve:
             return np.empty(0, np.int64)
         return np.flatnonzero(~(np.abs(self.deviation) <= self.allowed))
 
+    @property
+    def left_at(self) -> int | None:
+        """The first iteration at which a rule, or the bound itself, says that the candidate left its envelope."""
+        called = [] if self.violation is None or self.violation.iteration is None else [self.violation.iteration]
+        return min([*called, *self.iterations[self.beyond[:1]].tolist()], default=None)
+
 
 def curves_of(result: Result) -> tuple[Curve, ...]:
     """The signals to draw: loss, its components, gradient norm, then whatever else has an envelope.

@@ -67,7 +67,7 @@ def _key(curve: Curve) -> Markup:
         return _LINES + _UNJUDGED
     if curve.allowed is None:
         return _LINES + _BOUNDLESS
-    return _LINES + _REGION + (_DIAMONDS if len(curve.beyond) else "")
+    return _LINES + _REGION + (_DIAMONDS if curve.left_at is not None else "")
 
 
 def _drawing(curve: Curve, size: plots.Format, style: str, key: str) -> Markup:
