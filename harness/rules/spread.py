@@ -11,7 +11,7 @@ that are not positive are compared on their own scale instead.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -20,8 +20,9 @@ from harness.values.trace import FloatArray
 
 __all__ = ["FLOAT32_RESOLUTION", "Spread", "measure_spread", "smooth_over_iterations"]
 
-FLOAT32_RESOLUTION = 2.0**-23
-"""The relative spacing of float32: what is stored can't be known better, however well the healthy runs agree."""
+FLOAT32_RESOLUTION = 2.0**-22
+"""Two spacings of float32, relative: a loss or a norm is a sum of many float32 terms, and known no better than to a few
+roundings of it, however well the healthy runs agree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class Spread:
         repeats: k.
         logarithmic: (…) whether deviations are those of logarithms.
         scale: (…) what a deviation is relative to where it is not logarithmic.
+        freedom: (…) degrees of freedom of ``sigma``.
     """
 
     center: FloatArray
@@ -41,6 +43,7 @@ class Spread:
     repeats: int
     logarithmic: np.ndarray
     scale: FloatArray
+    freedom: FloatArray | float
 
     def deviation(self, candidate: FloatArray) -> FloatArray:
         """Signed relative deviation of a further run from the center, in the units of ``sigma``.
@@ -68,8 +71,8 @@ class Spread:
         Returns:
             (…) bound, in the units of ``sigma``.
         """
-        quantile = stats.t.isf(false_alarm_rate / (2 * max(looks, 1)), self.repeats - 1)
-        return self.sigma * (float(quantile) * math.sqrt(1 + 1 / self.repeats))
+        quantile = stats.t.isf(false_alarm_rate / (2 * max(looks, 1)), self.freedom)
+        return self.sigma * np.asarray(quantile, dtype=np.float64) * math.sqrt(1 + 1 / self.repeats)
 
     def as_relative(self, deviation: FloatArray) -> FloatArray:
         """Deviations as people read them: 0.01 is 1 % above the center."""
@@ -103,6 +106,7 @@ def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) ->
         repeats=repeats,
         logarithmic=logarithmic,
         scale=scale,
+        freedom=repeats - 1,
     )
 
 
@@ -122,4 +126,4 @@ def smooth_over_iterations(spread: Spread) -> Spread:
     low, high = t - reach, np.minimum(t + reach, len(variance) - 1)
     pooled = (total[high + 1] - total[low]) / (high - low + 1)
     sigma = np.maximum(np.sqrt(pooled), FLOAT32_RESOLUTION)
-    return Spread(spread.center, sigma, spread.repeats, spread.logarithmic, spread.scale)
+    return replace(spread, sigma=sigma)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.rules.bounded import find_violation, percent
+from harness.rules.moderation import moderate
 from harness.rules.spread import FLOAT32_RESOLUTION, Spread, measure_spread, smooth_over_iterations
 from harness.values.trace import FloatArray, StateTable, Trace
 from harness.values.verdict import Finding, Outcome
@@ -20,6 +21,8 @@ __all__ = ["RULE", "TOTALS", "judge_state"]
 RULE = "state"
 TOTALS = ("update_norm", "param_norm", "bn_mean_norm", "bn_var_norm")
 """Norms over all tensors of a kind, at every iteration."""
+
+_WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 
 _KINDS = {"param": "parameter", "mean": "running mean", "var": "running variance"}
 
@@ -67,6 +70,7 @@ def _judge_tensors(
         return []
     healthy = np.stack([table.values for table in tables])
     spread = measure_spread(healthy, resolution=_resolution(healthy, reference.names))
+    spread = moderate(spread, [_role(name) for name in reference.names])
     allowed = spread.allowed(looks, false_alarm_rate)
     values = _aligned(candidate, reference)
     violated = ~(np.abs(spread.deviation(values)) <= allowed)
@@ -124,13 +128,23 @@ def _aligned(candidate: StateTable, reference: StateTable) -> FloatArray:
     return values
 
 
+def _role(name: str) -> str:
+    """Tensors of one role are similar: ``param/backbone.layer1.0.bn1.bias`` is a parameter, a ``bn1.bias``."""
+    kind, _, path = name.partition("/")
+    return f"{kind}/{'.'.join(path.split('.')[-2:]).translate(_WITHOUT_DIGITS)}"
+
+
 def _column(spread: Spread, column: int) -> Spread:
+    def cut(values: FloatArray) -> FloatArray:
+        return values[:, column]
+
     return Spread(
-        spread.center[:, column],
-        spread.sigma[:, column],
+        cut(spread.center),
+        cut(spread.sigma),
         spread.repeats,
         spread.logarithmic[:, column],
-        spread.scale[:, column],
+        cut(spread.scale),
+        cut(np.broadcast_to(spread.freedom, spread.sigma.shape)),
     )
 
 

@@ -1,5 +1,6 @@
 """The statistics that every bound rests on, held against simulation and against scipy's own quantiles."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_a_value_that_lost_its_sign_is_infinitely_far():
 @given(st.lists(st.floats(1e-6, 1e-1), min_size=1, max_size=60))
 def test_smoothing_stays_between_the_smallest_and_the_largest(sigmas):
     flat = measure_spread(np.full((8, len(sigmas)), 1.0))
-    rough = type(flat)(flat.center, np.array(sigmas), 8, flat.logarithmic, flat.scale)
+    rough = dataclasses.replace(flat, sigma=np.array(sigmas))
     smooth = smooth_over_iterations(rough).sigma
     assert smooth[0] == pytest.approx(sigmas[0])
     assert (smooth >= min(sigmas) * (1 - 1e-6)).all()
