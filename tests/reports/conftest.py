@@ -48,7 +48,10 @@ def trace_of(deviation: np.ndarray, *, planned: int = ITERATIONS, complete: bool
         "decode.acc_seg": 60 - 10 * loss,
         "lr": np.full(count, 1e-3),
         "grad_norm": 4.1 * loss**0.5,
+        "update_norm": 0.004 * loss,
         "param_norm": 210 + 0.01 * loss,
+        "bn_mean_norm": 3.0 + 0.1 * loss,
+        "bn_var_norm": 5.0 + 0.1 * loss,
         "seconds": np.full(count, 0.41),
     }
     state = StateTable(np.array([0], np.int64), ("param/stem.weight",), np.array([[3.25]]))
