@@ -23,10 +23,19 @@ from harness.values.errors import DeviceError
 __all__ = ["Device"]
 
 # Composite on the CPU; the device has to see them whole.
-_OWN = ("aten::convolution", "aten::convolution_backward", "aten::copy_", "aten::_copy_from")
+_OWN = ("convolution", "convolution_backward", "copy_", "_copy_from", "_lazy_clone")
+
+# Composite on the CPU too, of a kind that looks for a kernel of the tensor's own device.
+_OWN_FAMILIES = ("_foreach_", "kaiser_window")
 
 # What the CPU has no kernel for, since only accelerators have the fused operation.
-_MISSING = {**syncbn.OPERATIONS, **recurrent.OPERATIONS}
+_MISSING: dict[str, Wrapper] = {**syncbn.OPERATIONS, **recurrent.OPERATIONS}
+
+# What the CPU answers with tensors that have no memory to share, or share it until written.
+_MADE_PLAIN: dict[str, Wrapper] = {
+    "_efficientzerotensor": lambda run, size, **settings: torch.zeros(size, **settings),
+    "_lazy_clone": lambda run, tensor: tensor.clone(),
+}
 
 
 class Device:
@@ -72,7 +81,7 @@ class Device:
         """Compute with these numerics and faults from now on; what an earlier call set is forgotten."""
         self.profile, self.faults = profile, tuple(faults)
         self._wrappers = {}
-        for source in (_MISSING, wrappers(profile), *(_begun(fault) for fault in self.faults)):
+        for source in (_MISSING, _MADE_PLAIN, wrappers(profile), *(_begun(fault) for fault in self.faults)):
             for name, wrapper in source.items():
                 self._wrappers.setdefault(name, []).append(wrapper)
         for plan in self._plans.values():
@@ -98,8 +107,10 @@ class Device:
 
 def _computed_on_host() -> Iterable[str]:
     registered = torch._C._dispatch_get_registrations_for_dispatch_key
-    explicit = (name for name in registered("CompositeExplicitAutograd") if name.startswith("aten::_foreach_"))
-    return {name for name in registered("CPU") if name.startswith("aten::")}.union(explicit, _OWN)
+    families = tuple(f"aten::{family}" for family in _OWN_FAMILIES)
+    composite = (name for name in registered("CompositeExplicitAutograd") if name.startswith(families))
+    own = (f"aten::{name}" for name in _OWN)
+    return {name for name in registered("CPU") if name.startswith("aten::")}.union(composite, own)
 
 
 def _begun(fault: Fault) -> dict[str, Wrapper]:

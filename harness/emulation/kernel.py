@@ -40,10 +40,12 @@ _Tensor = torch.Tensor
 
 def make_kernel(plan: Plan, stream: RandomStream, memory: MemoryCounter) -> Kernel:
     """The device's kernel for one operation; what it makes is counted in `memory`, its draws come from `stream`."""
+    if plan.op is torch.ops.aten.set_.default:
+        return _make_emptied(memory)
     if plan.name in _VIEWS:
         return _make_view(plan)
     if plan.name == "resize_":
-        return _resize
+        return _make_resize(memory)
     plain = not (plan.has_tensor_lists or plan.writes_out or plan.draws or plan.makes or plan.name in _MIXES_DEVICES)
     if plain and plan.is_inplace:
         return _make_inplace(plan)
@@ -161,12 +163,13 @@ class _Crossing:
             return
         tensor = self.origin[id(host)][0]
         if tensor.shape != host.shape:
-            tensor.data = self.memory.count(device_tensor(host))
+            _hold(tensor, host, self.memory)
 
 
 def _to_host(plan: Plan, tensor: _Tensor) -> _Tensor:
     if not tensor.is_cpu:
-        return host_tensor(tensor)
+        host = host_tensor(tensor)
+        return _marked(tensor, host) if plan.name in _MIXES_DEVICES else host
     if tensor.dim() and plan.name not in _MIXES_DEVICES:
         raise DeviceError(
             "expected all tensors to be on the same device",
@@ -186,11 +189,38 @@ def _make_on_host(kwargs: dict[str, Any]) -> None:
     kwargs.pop("pin_memory", None)
 
 
-def _resize(tensor: _Tensor, size: list[int], *, memory_format: torch.memory_format | None = None) -> _Tensor:
-    """`resize_`: the storage can't grow in place, so the tensor gets a new one with the old elements in front."""
-    grown = torch.empty(size, dtype=tensor.dtype, memory_format=memory_format or torch.contiguous_format)
-    elements = host_tensor(tensor.detach()).reshape(-1)
-    kept = min(grown.numel(), elements.numel())
-    grown.view(-1)[:kept] = elements[:kept]
-    tensor.data = device_tensor(grown)
-    return tensor
+def _marked(tensor: _Tensor, host: _Tensor) -> _Tensor:
+    """Copies get lazily conjugated or negated tensors as they are; DLPack has no field for either mark."""
+    if tensor.is_conj():
+        host = host.conj()
+    return torch._neg_view(host) if tensor.is_neg() else host
+
+
+def _make_resize(memory: MemoryCounter) -> Kernel:
+    def resize(tensor: _Tensor, size: list[int], *, memory_format: torch.memory_format | None = None) -> _Tensor:
+        grown = torch.empty(size, dtype=tensor.dtype, memory_format=memory_format or torch.contiguous_format)
+        elements = host_tensor(tensor.detach()).reshape(-1)
+        kept = min(grown.numel(), elements.numel())
+        grown.view(-1)[:kept] = elements[:kept]
+        _hold(tensor, grown, memory)
+        return tensor
+
+    return resize
+
+
+def _make_emptied(memory: MemoryCounter) -> Kernel:
+    def emptied(tensor: _Tensor) -> _Tensor:
+        tensor.data = memory.count(device_tensor(torch.empty(0, dtype=tensor.dtype)))
+        return tensor
+
+    return emptied
+
+
+def _hold(tensor: _Tensor, host: _Tensor, memory: MemoryCounter) -> None:
+    """Make `tensor` what `host` is, in its own storage where that has room, since others may look at it."""
+    storage, offset = tensor.untyped_storage(), tensor.storage_offset()
+    if host.dtype is tensor.dtype and storage.nbytes() >= (offset + host.numel()) * host.element_size() > 0:
+        tensor.set_(storage, offset, host.shape, host.stride())
+        host_tensor(tensor).copy_(host)
+    else:
+        tensor.data = memory.count(device_tensor(host))

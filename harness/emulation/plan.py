@@ -60,12 +60,12 @@ class Plan:
             writes_out=tuple(a.name for a in schema.arguments if a.kwarg_only and a.is_out),
             draws=torch.Tag.nondeterministic_seeded in op.tags,
             makes=any(a.name in {"device", "pin_memory"} for a in schema.arguments),
-            run=op._op,
+            run=_host_function(op),
         )
 
     def wrap(self, wrappers: list[Wrapper]) -> None:
         """Compute through `wrappers`, innermost first, or as PyTorch does where there are none."""
-        run: Run = self.op._op
+        run = _host_function(self.op)
         for wrapper in wrappers:
             run = _bind(wrapper, run)
         self.run = run
@@ -77,6 +77,29 @@ def overload(qualified: str) -> torch._ops.OpOverload:
     packet, _, name = rest.partition(".")
     found: torch._ops.OpOverload = getattr(getattr(getattr(torch.ops, namespace), packet), name or "default")
     return found
+
+
+def _host_function(op: torch._ops.OpOverload) -> Run:
+    """PyTorch's own; a number that stands where a tensor should goes to the overload that takes numbers.
+
+    The dispatcher hands the number of `x % 2` over as itself, and only some operations take it back so.
+    """
+    run: Run = op._op
+    packet = op._overloadpacket
+    if torch._C._should_allow_numbers_as_tensors(packet.__name__) or not _takes_numbers(packet):
+        return run
+    expected = [index for index, argument in enumerate(op._schema.arguments) if str(argument.type) == "Tensor"]
+
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(args[index], (bool, int, float, complex)) for index in expected if index < len(args)):
+            return packet(*args, **kwargs)
+        return run(*args, **kwargs)
+
+    return checked
+
+
+def _takes_numbers(packet: torch._ops.OpOverloadPacket) -> bool:
+    return any("scalar" in name.lower() for name in packet.overloads())
 
 
 def _bind(wrapper: Wrapper, run: Run) -> Run:

@@ -11,6 +11,8 @@ import ctypes
 
 import torch
 
+from harness.values.errors import DeviceError
+
 __all__ = ["device_tensor", "host_tensor"]
 
 # DLDevice is {int32 device_type; int32 device_id}, little-endian: one 64-bit store writes both.
@@ -39,8 +41,17 @@ def host_tensor(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def device_tensor(tensor: torch.Tensor) -> torch.Tensor:
-    """The `sdaa` tensor over the memory of a CPU tensor; any shape and dtype, outside of autograd."""
-    capsule = _export(tensor)
+    """The `sdaa` tensor over the memory of a CPU tensor; any shape and dtype, outside of autograd.
+
+    Raises:
+        DeviceError: the tensor isn't dense: sparse and nested tensors have no one memory to share.
+    """
+    try:
+        capsule = _export(tensor)
+    except RuntimeError as error:
+        raise DeviceError(
+            "the emulated accelerator has dense tensors only", observed=str(tensor.layout), allowed="torch.strided"
+        ) from error
     _device_field(_get_pointer(capsule, b"dltensor") + _DEVICE_OFFSET).value = _EXTENSION
     relabelled: torch.Tensor = _import(capsule)
     return relabelled
