@@ -211,6 +211,9 @@ HOSTILE = (
 )
 
 
+KEPT = {"loss", "lr", "grad_norm", "update_norm", "param_norm"}  # a baseline without them is no baseline
+
+
 def with_text(value: Any, text: str) -> Any:
     """The value with every text in it replaced."""
     if isinstance(value, str) and type(value) is str:
@@ -218,7 +221,7 @@ def with_text(value: Any, text: str) -> Any:
     if isinstance(value, tuple):
         return tuple(with_text(each, text) for each in value)
     if isinstance(value, dict):
-        return {f"{key}{text}" if key != "loss" else key: with_text(each, text) for key, each in value.items()}
+        return {key if key in KEPT else f"{key}{text}": with_text(each, text) for key, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{each.name: with_text(getattr(value, each.name), text) for each in fields(value)})
     return value
