@@ -145,7 +145,7 @@ def _locate(words: WordArray, lines: _Lines, place: _Place) -> tuple[IntArray, M
     at = lines.colon(place.colon) + place.offset
     here = (words[at - _GUARD] == place.guard) & (at < lines.ends)
     text = words[at]
-    if len(text) and np.all(text == text[0]):  # such as the rank's place
+    if len(text) and text[0] == text[-1] and np.all(text == text[0]):  # such as the rank's place
         return at + _count_spaces(text[:1]), here
     return at + _count_spaces(text), here
 

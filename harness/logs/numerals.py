@@ -65,7 +65,7 @@ def read_integers(words: WordArray, at: IntArray) -> tuple[IntArray, Mask]:
         (N,) integers, and (N,) whether there is such an integer, with a separator behind it.
     """
     text = words[at]
-    if len(text) > 1 and np.all(text == text[0]):  # such as a column of ranks
+    if len(text) > 1 and text[0] == text[-1] and np.all(text == text[0]):  # such as a column of ranks
         value, read = read_integers(words, at[:1])
         return value.repeat(len(at)), read.repeat(len(at))
     digits = _count_digits(text)

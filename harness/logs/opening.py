@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import gzip
 import importlib
+import io
 import re
 import zlib
 from collections.abc import Iterator
@@ -27,24 +28,22 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @contextlib.contextmanager
 def open_log(path: Path) -> Iterator[BinaryIO]:
-    """The log's bytes, unpacked where it is a gzip or zstandard file.
+    """The log's bytes, unpacked where it is a gzip or zstandard file, and as UTF-8 where a mark says that it is UTF-16.
 
     Raises:
         LogError: it can't be opened or unpacked, or what unpacks it is not installed.
     """
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-            file.seek(0)
-            if magic[:2] == b"\x1f\x8b":
-                with gzip.open(file) as unpacked:
-                    yield cast(BinaryIO, unpacked)
-            elif magic == b"\x28\xb5\x2f\xfd":
-                with _zstandard(path).ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
-                    yield unpacked
+        with path.open("rb") as file, _unpacked(file, path) as unpacked:
+            start = unpacked.peek(3)
+            if start.startswith(_UTF16):
+                yield cast(BinaryIO, codecs.EncodedFile(unpacked, "utf-8", "utf-16", "replace"))
             else:
-                yield file
-    except (OSError, EOFError, zlib.error) as error:
+                unpacked.read(len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0)
+                yield cast(BinaryIO, unpacked)
+    except Exception as error:
+        if not isinstance(error, (OSError, EOFError, zlib.error)) and type(error).__name__ != "ZstdError":
+            raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise LogError("the log can't be read", where=path, observed=reason) from None
 
@@ -53,25 +52,17 @@ def whole_lines(file: BinaryIO, found: Gathering) -> Iterator[bytes]:
     """The log in pieces of whole lines, each of about a mebibyte and ended by a newline.
 
     Args:
-        file: the log's bytes. UTF-16 with a byte order mark is understood; everything else is taken as UTF-8.
-        found: is told of what had to be mended.
+        file: the log's bytes.
+        found: is told of lines that are too long to be held whole.
     """
-    carried: list[bytes] = []
-    length = 0
-    for piece in _as_utf8(file):
-        head, newline, tail = piece.rpartition(b"\n")
-        if newline:
-            yield b"".join([*carried, head, newline])
-            carried, length = [tail], len(tail)
-            continue
-        carried.append(piece)
-        length += len(piece)
-        if length > LONGEST_LINE:
-            found.note("{count} line(s) longer than 64 MiB were cut there")
-            yield b"".join(carried) + b"\n"
-            carried, length = [], 0
-    if length:
-        yield b"".join(carried) + b"\n"
+    while piece := file.read(_PIECE):
+        if not piece.endswith(b"\n"):
+            piece += file.readline(LONGEST_LINE)
+        if not piece.endswith(b"\n"):
+            if len(piece) > LONGEST_LINE:
+                found.note("{count} line(s) longer than 64 MiB were cut there")
+            piece += b"\n"
+        yield piece
 
 
 def clean(piece: bytes, found: Gathering) -> bytes:
@@ -88,26 +79,14 @@ def clean(piece: bytes, found: Gathering) -> bytes:
     return piece
 
 
-def _read(file: BinaryIO) -> bytes:
-    try:
-        return file.read(_PIECE)
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":  # imported only where a log needs it
-            raise
-        raise OSError(str(error)) from None
-
-
-def _as_utf8(file: BinaryIO) -> Iterator[bytes]:
-    """The log's bytes without a byte order mark, and recoded where the mark says that they are UTF-16."""
-    first = _read(file)
-    if first.startswith(_UTF16):
-        decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
-        while first:
-            yield decoder.decode(first).encode("utf-8", "replace")
-            first = _read(file)
-    yield first.removeprefix(codecs.BOM_UTF8)
-    while piece := _read(file):
-        yield piece
+def _unpacked(file: BinaryIO, path: Path) -> io.BufferedReader:
+    magic = file.read(4)
+    file.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        return io.BufferedReader(cast(io.RawIOBase, gzip.open(file)))
+    if magic == b"\x28\xb5\x2f\xfd":
+        return io.BufferedReader(_zstandard(path).ZstdDecompressor().stream_reader(file, read_across_frames=True))
+    return cast(io.BufferedReader, file)
 
 
 def _zstandard(path: Path) -> Any:
