@@ -14,7 +14,7 @@ from harness.rules.bounded import percent
 from harness.rules.comparability import compare_provenance, judge_comparability
 from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
-from harness.rules.legacy import judge_legacy
+from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR, judge_legacy
 from harness.rules.schedule import judge_schedule
 from harness.rules.state import judge_state
 from harness.values.baseline import Baseline
@@ -24,10 +24,13 @@ from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 from harness.values.verdict import Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 
-__all__ = ["FALSE_ALARM_RATE", "judge"]
+__all__ = ["BLINDEST", "FALSE_ALARM_RATE", "judge"]
 
 FALSE_ALARM_RATE = 1e-3
 """Chance that a healthy run is called a failure, over all rules, signals and iterations of one case."""
+
+BLINDEST = LARGEST_MEAN_RELATIVE_ERROR
+"""A baseline that can't see, at its best iteration, a loss off by what even the legacy rule allows, decides nothing."""
 
 _STATISTICAL_RULES = 2
 
@@ -61,8 +64,8 @@ def judge(
         false_alarm_rate: chance that a healthy run is called a failure, in (0, 1).
 
     Returns:
-        ERROR where the run is cut short, INCONCLUSIVE where the two sides are not the same experiment, else PASS or
-        FAIL.
+        ERROR where the run is cut short; INCONCLUSIVE where the two sides are not the same experiment, or where the
+        reference scatters too far to decide; else PASS or FAIL.
 
     Raises:
         BaselineError: the baseline holds no runs of the demanded tier.
@@ -98,18 +101,33 @@ def judge(
     aligned = next((tier_judged for tier_judged in judged if tier_judged.holds), None) if exact_holds else None
     shown = aligned or judged[-1]
     findings = _violations_first([*exact, *shown.findings])
-    reason = _aligned(shown, judged, candidate) if aligned else findings[0].message
+    status, reason = _decide(aligned, judged, findings)
     return Verdict(
         case=baseline.case,
-        status=Status.PASS if aligned else Status.FAIL,
-        reason=reason if aligned else f"{findings[0].rule}: {reason}",
+        status=status,
+        reason=reason,
         findings=tuple(findings),
         agreements=agreements,
         legacy=legacy,
-        aligned_tier=aligned.tier if aligned else "",
+        aligned_tier=aligned.tier if aligned and status is Status.PASS else "",
         demanded_tier=demanded,
         envelopes=shown.envelopes,
     )
+
+
+def _decide(
+    aligned: _TierJudgement | None, judged: list[_TierJudgement], findings: list[Finding]
+) -> tuple[Status, str]:
+    """The verdict and its sentence. A reference that scatters so far that it would hide anything decides nothing."""
+    if aligned is None:
+        undecided = next((finding for finding in findings if finding.status is not Outcome.PASS), findings[0])
+        failed = undecided.status is Outcome.FAIL
+        return Status.FAIL if failed else Status.INCONCLUSIVE, f"{undecided.rule}: {undecided.message}"
+    loss = aligned.envelopes["loss"]
+    if not loss.allowed.min() <= BLINDEST:
+        scatter = percent(float(loss.allowed.min()))
+        return Status.INCONCLUSIVE, f"the reference's own runs part by {scatter} at best: they would hide any fault"
+    return Status.PASS, _aligned(aligned, judged)
 
 
 def _judge_tier(tier: str, healthy: Sequence[Trace], candidate: Trace, false_alarm_rate: float) -> _TierJudgement:
@@ -141,9 +159,13 @@ def _not_comparable(findings: list[Finding]) -> str:
     return f"not the same experiment: {findings[0].message}{more}"
 
 
-def _aligned(shown: _TierJudgement, judged: list[_TierJudgement], candidate: Trace) -> str:
+def _aligned(shown: _TierJudgement, judged: list[_TierJudgement]) -> str:
     tighter = [tier_judged.tier for tier_judged in judged[: judged.index(shown)]]
     but = f", not at {' or '.join(tighter)}" if tighter else ""
-    loss = next(finding for finding in shown.findings if finding.signal == "loss")
-    seen = f"; a loss off by {percent(loss.smallest_detectable or 0.0)} would have been seen"
-    return f"aligned at {shown.tier}{but} over {len(candidate)} iterations{seen}"
+    loss = shown.envelopes["loss"]
+    best, worst = int(loss.allowed.argmin()), int(loss.allowed.argmax())
+    seen = " and ".join(
+        f"{percent(float(loss.allowed[at]))} at iteration {int(loss.iterations[at])}"
+        for at in dict.fromkeys((best, worst))
+    )
+    return f"aligned at {shown.tier}{but} over {len(loss.iterations)} iterations; a loss off by {seen} would have been seen"

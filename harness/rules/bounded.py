@@ -42,8 +42,9 @@ def find_violation(
     deviation = spread.deviation(candidate)
     violated = ~(np.abs(deviation) <= allowed)
     at = int(np.argmax(violated)) if violated.any() else int(np.argmax(np.abs(deviation) / allowed))
-    relative_bound = spread.as_relative(allowed)
-    observed, bound = float(spread.as_relative(deviation)[at]), float(relative_bound[at])
+    above, below = spread.as_relative(allowed), -spread.as_relative(-allowed)
+    observed = float(spread.as_relative(deviation)[at])
+    bound = float(above[at] if observed > 0 else below[at])
     return Finding(
         rule,
         Outcome.FAIL if violated.any() else Outcome.PASS,
@@ -52,7 +53,7 @@ def find_violation(
         iteration=int(iterations[at]),
         observed=observed,
         allowed=bound,
-        smallest_detectable=float(relative_bound.min()),
+        smallest_detectable=float(below.min()),
         tier=tier,
     )
 

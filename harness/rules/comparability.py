@@ -36,7 +36,7 @@ def compare_provenance(
         _row("global batch", reference.global_batch, candidate.global_batch),
         _row("precision", reference.precision, candidate.precision),
         _iterations(reference_trace, candidate_trace),
-        _row("initial weights", _short(reference.weights), _short(candidate.weights)),
+        _digests("initial weights", reference.weights, candidate.weights),
         *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
         batches,
     ]
@@ -98,9 +98,8 @@ def _batches(reference: Trace, candidate: Trace) -> Agreement:
         return Agreement("batches", seen[0], seen[1], True, False)
     pairs = zip(reference.batches, candidate.batches, candidate.iterations, strict=False)
     for ours, theirs, iteration in pairs:
-        if ours != theirs:
-            what = f"batches (from iteration {iteration})"
-            return Agreement(what, _short(ours), _short(theirs), True, False)
+        if not ours or ours != theirs:
+            return _digests(f"batches (from iteration {iteration})", ours, theirs)
     count = len(candidate.batches)
     return Agreement("batches", f"{count} digests", f"{count} digests, all equal", True, True)
 
@@ -114,5 +113,7 @@ def _row(what: str, reference: object, candidate: object, *, required: bool = Tr
     return Agreement(what, str(reference), str(candidate), required, reference == candidate)
 
 
-def _short(digest: str) -> str:
-    return digest[:12] or _ABSENT
+def _digests(what: str, reference: str, candidate: str) -> Agreement:
+    """Digests agree where they are there and equal: unknown is not equal to unknown."""
+    agrees = bool(reference) and reference == candidate
+    return Agreement(what, reference[:12] or _ABSENT, candidate[:12] or _ABSENT, True, agrees)

@@ -13,7 +13,7 @@ RULE = "finiteness"
 
 
 def judge_finiteness(candidate: Trace) -> list[Finding]:
-    """A finding for each signal of the candidate that is somewhere not finite; else one that passes.
+    """A finding for each signal or tensor of the candidate that is somewhere not finite; else one that passes.
 
     Args:
         candidate: the run to judge.
@@ -26,6 +26,12 @@ def judge_finiteness(candidate: Trace) -> list[Finding]:
             iteration = int(candidate.iterations[at])
             message = f"{name} is {values[at]} at iteration {iteration} ({int(bad.sum())} of {len(values)} not finite)"
             findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration, observed=float(values[at])))
+    for column, name in enumerate(candidate.state.names):
+        bad = ~np.isfinite(candidate.state.values[:, column])
+        if bad.any():
+            iteration = int(candidate.state.iterations[np.argmax(bad)])
+            message = f"the norm of {name} is not finite at iteration {iteration}"
+            findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration))
     if not findings:
         message = f"all {len(candidate.signals)} signals are finite at all {len(candidate)} iterations"
         findings.append(Finding(RULE, Outcome.PASS, "*", message))

@@ -68,14 +68,14 @@ def _judge_tensors(
     reference = tables[0]
     if not reference.names:
         return []
-    healthy = np.stack([table.values for table in tables])
+    healthy = np.stack([_aligned(table, reference) for table in tables])
     spread = measure_spread(healthy, resolution=_resolution(healthy, reference.names))
     spread = moderate(spread, [_role(name) for name in reference.names])
     allowed = spread.allowed(looks, false_alarm_rate)
     values = _aligned(candidate, reference)
     violated = ~(np.abs(spread.deviation(values)) <= allowed)
     kinds = np.array([name.partition("/")[0] for name in reference.names])
-    relative_bound = spread.as_relative(allowed)
+    relative_bound = -spread.as_relative(-allowed)
     findings = []
     for kind in dict.fromkeys(kinds.tolist()):
         columns = np.flatnonzero(kinds == kind)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.values.errors import BaselineError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
-__all__ = ["MINIMUM_REPEATS", "Baseline"]
+__all__ = ["MINIMUM_REPEATS", "REQUIRED_SIGNALS", "Baseline"]
 
 MINIMUM_REPEATS = 5
+
+REQUIRED_SIGNALS = ("loss", "lr", "grad_norm", "update_norm", "param_norm")
+"""What every baseline holds: without them a rule would have nothing to say, and say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,8 @@ class Baseline:
         recorded: UTC time, ISO 8601.
 
     Raises:
-        BaselineError: a tier holds too few runs, or a run that is cut short.
+        BaselineError: a tier holds too few runs, or a run that is cut short, not finite, or of another form than the
+            others.
     """
 
     case: str
@@ -61,6 +67,26 @@ class Baseline:
                         observed=f"{len(run)} of {run.planned} iterations",
                         hint=f"align record {self.case}",
                     )
+                self._require_same_form(run, f"{self.where}, tier {tier}, run {number}")
+
+    def _require_same_form(self, run: Trace, where: str) -> None:
+        """What is compared column by column must have the same columns, all of them numbers."""
+        first = next(iter(self.tiers.values()))[0]
+        if missing := [name for name in REQUIRED_SIGNALS if name not in run.signals]:
+            raise BaselineError("a reference run lacks a signal that is judged", where=where, observed=missing)
+        forms = (
+            ("iterations", run.iterations.tolist(), first.iterations.tolist()),
+            ("signals", sorted(run.signals), sorted(first.signals)),
+            ("batches", run.batches, first.batches),
+            ("tensors", run.state.names, first.state.names),
+            ("iterations of the tensors' norms", run.state.iterations.tolist(), first.state.iterations.tolist()),
+        )
+        for what, observed, allowed in forms:
+            if observed != allowed:
+                raise BaselineError(f"a reference run has other {what} than the first", where=where)
+        finite = [*run.signals.items(), ("the tensors' norms", run.state.values)]
+        if broken := [name for name, values in finite if not np.isfinite(values).all()]:
+            raise BaselineError("a reference run is not finite", where=where, observed=", ".join(broken))
 
     @property
     def where(self) -> str:
