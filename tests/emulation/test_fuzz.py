@@ -1,4 +1,4 @@
-"""Every operation of the CPU, with drawn arguments: where the CPU answers, the device answers the same or says why not."""
+"""Every operation of the CPU, with drawn arguments: where it answers, the device answers the same or says why not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.slow
+
+FINE = {"same", "typed error", "no answer on the CPU", "no one answer on the CPU"}
 
 
 def outcomes(seed: str, draws: int) -> tuple[list[dict[str, object]], list[tuple[str, str]]]:
@@ -47,6 +49,3 @@ def test_the_device_answers_as_the_cpu_does(seed: str) -> None:
     wrong = {(r["op"], r["outcome"]) for r in records if r["outcome"] not in FINE}
     assert wrong == set()
     assert counts["same"] > 1000, counts
-
-
-FINE = {"same", "typed error", "no answer on the CPU", "no one answer on the CPU"}
