@@ -13,6 +13,7 @@ from harness.logs.gathering import Gathering
 from harness.logs.keyvalue import DIALECTS
 from harness.logs.metrics import choose_metric, keeps
 from harness.logs.opening import clean, open_log, whole_lines
+from harness.logs.runs import find_log, read_settings_beside
 from harness.logs.settings import HEAD, read_settings
 from harness.logs.settling import mean_over_ranks, require_rank, settle
 from harness.logs.tables import (
@@ -31,7 +32,6 @@ __all__ = ["read_log"]
 
 _MMENGINE_WINDOW = 10  # iterations: mmengine's LogProcessor, unless its window_size says otherwise
 _LARGEST_DOCUMENT = 1 << 26
-_IN_A_FOLDER = ("trace.csv", "vis_data/scalars.json", "scalars.json", "stream.jsonl", "trace.jsonl")
 
 
 def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str = 0, section: str | None = None) -> Log:
@@ -53,14 +53,14 @@ def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str =
     Raises:
         LogError: it can't be opened or unpacked, no format is recognised, or it holds no such metric, rank or block.
     """
-    place = _find(Path(path))
+    place = find_log(Path(path))
     found = Gathering(keep=keeps(metric))
     kind = _read_any(place, metric, section, found)
     held = [name for name, column in found.columns.items() if len(column)]
     name = choose_metric(held or found.names, metric, place)
     if name not in found.columns or not len(found.columns[name]):
         raise LogError("the log holds no value of the metric", where=place, observed=name)
-    settings = read_settings(_without_records(found.head, kind))
+    settings = read_settings(_without_records(found.head, kind)) | read_settings_beside(place)
     series, numbered = settle(found.columns[name], found)
     chosen = mean_over_ranks(series, found) if rank == "mean" else require_rank(series, _as_rank(rank), place)
     if len(series) > 1 and rank != "mean":
@@ -170,33 +170,6 @@ def _without_records(head: bytes, kind: str) -> bytes:
     if marker is None:
         return head
     return b"\n".join(line for line in head.split(b"\n") if not marker.search(line))
-
-
-def _find(path: Path) -> Path:
-    """The log that a path means: itself, or what a run's folder holds."""
-    if not path.exists():
-        raise LogError("there is no such log", where=path)
-    if path.name == "result.json" and (path.parent / "trace.csv").is_file():
-        return path.parent / "trace.csv"
-    if not path.is_dir():
-        return path
-    for name in _IN_A_FOLDER:
-        if (path / name).is_file():
-            return path / name
-    if any(EVENT_FILE in entry.name for entry in path.iterdir()):
-        return path
-    logs = sorted(entry for entry in path.rglob("*") if entry.suffix == ".log" or entry.name == "scalars.json")
-    scalars = [entry for entry in logs if entry.name == "scalars.json"]
-    candidates = scalars or logs
-    if len(candidates) == 1:
-        return candidates[0]
-    raise LogError(
-        "the folder does not say which log is meant",
-        where=path,
-        observed=", ".join(str(entry.relative_to(path)) for entry in candidates[:8]) or "no log in it",
-        allowed=f"one log, {', '.join(_IN_A_FOLDER)}, or event files",
-        hint="name the log itself",
-    )
 
 
 def _as_rank(rank: int | str) -> int:

@@ -83,7 +83,7 @@ def read_json_lines(pieces: Iterable[bytes], found: Gathering) -> None:
 def read_rows(rows: Iterable[Mapping[str, Any]], found: Gathering) -> None:
     """Gather objects that hold an iteration and metrics; nested objects count by their joined names."""
     for row in rows:
-        if str(row.get("mode", "train")) not in ("train", "training"):
+        if str(row.get("mode", "train")) not in ("train", "training") or "planned" in row:
             continue
         flat = dict(_flatten(row))
         lower = {name.lower(): name for name in reversed(flat)}

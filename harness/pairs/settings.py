@@ -8,7 +8,7 @@ from harness.values.verdict import Agreement
 
 __all__ = ["compare_settings"]
 
-_REQUIRED = ("config", "seed", "global batch", "batch size", "precision", "world size")
+_REQUIRED = ("config", "seed", "global batch", "batch size", "precision", "world size", "initial weights")
 _ABSENT = "not printed"
 
 

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.logs import read_log
+from harness.store.provenance import write_provenance
+from harness.store.stream import TraceStream
 from harness.values.errors import LogError
 
 FORMATS = (
@@ -254,6 +256,22 @@ def test_folders_of_runs_are_understood(formats, tmp_path):
     (tmp_path / "result.json").write_text(json.dumps({"schema": 1}))
     same(read_log(tmp_path), range(3), [6.0, 5.0, 4.0])
     same(read_log(tmp_path / "result.json"), range(3), [6.0, 5.0, 4.0])
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(LogError, match="no JSON"):
+        read_log(tmp_path)
+
+
+def test_runs_of_this_project_bring_their_provenance(make, tmp_path):
+    with TraceStream(tmp_path / "trace.jsonl", 3) as stream:
+        for i in range(3):
+            stream.append(i, {"loss": 4.0 - i, "lr": math.nan}, "ab", {"param/x": 1.0})
+    write_provenance(tmp_path / "provenance.json", make.provenance(seed=7))
+    log = read_log(tmp_path)
+    same(log, range(3), [4.0, 3.0, 2.0])
+    assert log.settings.items() >= {"seed": "7", "config": "made_up", "precision": "fp32", "global batch": "2"}.items()
+    (tmp_path / "provenance.json").write_text("{}")
+    with pytest.raises(LogError, match="provenance"):
+        read_log(tmp_path)
 
 
 def test_columns_without_a_header(tmp_path):
