@@ -15,10 +15,12 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 
 _BOOTSTRAP = """
 import sys
-sys.path[:] = [sys.argv[1], *(entry for entry in sys.path if entry not in ("", sys.argv[1]))]
+root, entry, *words = sys.argv[1:]
+sys.path[:] = [root, *(folder for folder in sys.path if folder not in ("", root))]
+module, function = entry.split(":")
+sys.argv[:] = ["align", *words]
 import importlib
-module, function = sys.argv[2].split(":")
-sys.exit(getattr(importlib.import_module(module), function)(sys.argv[3:]))
+sys.exit(getattr(importlib.import_module(module), function)(words))
 """
 
 

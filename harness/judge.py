@@ -168,4 +168,5 @@ def _aligned(shown: _TierJudgement, judged: list[_TierJudgement]) -> str:
         f"{percent(float(loss.allowed[at]))} at iteration {int(loss.iterations[at])}"
         for at in dict.fromkeys((best, worst))
     )
-    return f"aligned at {shown.tier}{but} over {len(loss.iterations)} iterations; a loss off by {seen} would have been seen"
+    aligned = f"aligned at {shown.tier}{but} over {len(loss.iterations)} iterations"
+    return f"{aligned}; a loss off by {seen} would have been seen"

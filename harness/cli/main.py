@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from harness.cli import compare, listing, record, report, train, verify
@@ -53,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     prefer_own_packages()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     parsed = build_parser().parse_args(arguments)
     try:
         return int(parsed.func(parsed))
@@ -63,6 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        return Status.ERROR.exit_code
+    except OSError as error:
+        where = error.filename or "unknown"
+        print_error(AlignmentError("the operating system refused", where=where, observed=error.strerror))
+        return Status.ERROR.exit_code
+    except Exception:  # noqa: BLE001  # a bug of ours: exit code 1 would say FAIL of the user's port
+        traceback.print_exc()
+        print_error(AlignmentError("this is a fault of align itself", hint="please report it with the lines above"))
         return Status.ERROR.exit_code
 
 

@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif choice.emulated:
         banner()
     options = arguments.cfg_options
-    cases = [find_case(name, options) for name in arguments.cases] or small_cases()
+    names = arguments.cases or [case.name for case in small_cases()]
+    cases = [find_case(name, options) for name in names]
     results = [_verify(case, choice.name, arguments) for case in cases]
     page = reports.write(results, arguments.out)
     print_results(results, str(page))

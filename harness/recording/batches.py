@@ -6,7 +6,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+
+from harness.values.errors import TraceError
 
 __all__ = ["batch_digest"]
 
@@ -19,7 +22,10 @@ def batch_digest(batch: Any) -> str:
     Paths are left out: the same images may lie elsewhere.
 
     Args:
-        batch: what the data loader gave: nested mappings, sequences, mmengine data elements, tensors.
+        batch: what the data loader gave: nested mappings, sequences, mmengine data elements, tensors, arrays.
+
+    Raises:
+        TraceError: the batch holds something else: leaving it out would call two batches equal that aren't.
     """
     digest = hashlib.blake2b(digest_size=16)
     for place, value in _leaves(batch, ""):
@@ -27,7 +33,10 @@ def batch_digest(batch: Any) -> str:
         if isinstance(value, torch.Tensor):
             dense = value.detach().cpu().contiguous()
             digest.update(f"{dense.dtype}{tuple(dense.shape)}".encode())
-            digest.update(dense.view(torch.uint8).numpy().data if dense.numel() else b"")
+            digest.update(dense.reshape(-1).view(torch.uint8).numpy().data if dense.numel() else b"")
+        elif isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).tobytes())
         else:
             digest.update(repr(value).encode())
     return digest.hexdigest()
@@ -40,8 +49,15 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield from _inside(enumerate(value), place)
     elif hasattr(value, "all_items"):  # mmengine's BaseDataElement
         yield from _inside(((key, item) for key, item in sorted(value.all_items()) if key not in _NOT_DATA), place)
-    elif isinstance(value, torch.Tensor) or value is None or isinstance(value, (str, int, float, bool)):
+    elif value is None or isinstance(value, (torch.Tensor, np.ndarray, np.generic, str, bytes, int, float, bool)):
         yield place, value
+    else:
+        raise TraceError(
+            "a batch holds a value that has no digest",
+            where=f"batch{place}",
+            observed=type(value).__name__,
+            allowed="tensors, arrays, plain values, and mappings, sequences and data elements of them",
+        )
 
 
 def _inside(items: Iterable[tuple[Any, Any]], place: str) -> Iterator[tuple[str, Any]]:

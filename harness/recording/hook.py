@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from mmengine.model import is_model_wrapper
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
 from harness.recording.norms import StateNorms, fetch, total
+from harness.recording.processes import HostGroup
 from harness.store.stream import TraceStream
 
 __all__ = ["RecordingHook", "state_iterations"]
@@ -65,7 +65,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._state_iterations = state_iterations(planned)
         self._contexts = ExitStack()
         self._gradients: list[torch.Tensor] = []
-        self._learning_rate = math.nan
+        self._learning_rates: dict[str, float] = {}
         self._digest = ""
         self._started = 0.0
 
@@ -75,6 +75,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._norms = StateNorms.of(self._model)
         optimizer = runner.optim_wrapper.optimizer
         optimizer.register_step_pre_hook(self._before_step)
+        self._processes = HostGroup.join()
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Hold equal what must be equal, and keep what the iteration will overwrite."""
@@ -82,11 +83,11 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         torch.default_generator.manual_seed((self._seed * _SEED_STRIDE + iteration) % 2**63)
         if self._on_iteration is not None:
             self._on_iteration(iteration)
+        self._digest = batch_digest(data_batch)
         if self._stream is not None:
-            self._digest = batch_digest(data_batch)
             self._norms.before_update()
         self._gradients = []
-        self._learning_rate = runner.optim_wrapper.optimizer.param_groups[0]["lr"]
+        self._learning_rates = _distinct_rates(runner.optim_wrapper.optimizer)
         self._started = time.perf_counter()
         self._contexts.enter_context(HostDropout())
         if self._around is not None:
@@ -97,9 +98,11 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     ) -> None:
         """Write the iteration down."""
         self._contexts.close()
+        losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
+        if self._processes is not None:
+            losses, self._digest = self._processes.share(losses, self._digest)
         if self._stream is None:
             return
-        losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
         keeps_state = runner.iter in self._state_iterations
         gradients = self._gradients or self._norms.gradients(self._model)
         updates, samples, scales = self._norms.sampled()
@@ -112,7 +115,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         state = dict(zip(tensors, norms, strict=True))
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
-            "lr": float(self._learning_rate),
+            **self._learning_rates,
             "grad_norm": total(gradient_norms),  # 0 where the loss scaler skipped the update
             "update_norm": total(update_norms, scales),
             "param_norm": total(sample_norms, scales),
@@ -131,6 +134,12 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         """The gradients as the optimizer gets them: averaged over processes, unscaled, clipped."""
         if self._stream is not None:
             self._gradients = self._norms.gradients(self._model)
+
+
+def _distinct_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """The learning rates of the parameter groups, each once, in the order of the groups: ``lr``, ``lr.1``, …"""
+    rates = dict.fromkeys(float(group["lr"]) for group in optimizer.param_groups)
+    return {f"lr.{number}" if number else "lr": rate for number, rate in enumerate(rates)}
 
 
 def _total_of(kind: str, state: dict[str, float]) -> float:

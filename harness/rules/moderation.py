@@ -3,7 +3,8 @@
 With k runs a tensor's σ is itself uncertain, and among hundreds of tensors some agree by luck far better than they will
 again. The variances of a group are taken as draws from a scaled inverse χ² distribution; its two parameters follow from
 the group's own estimates, and each variance becomes the mean of its own estimate and the group's, weighted by their
-degrees of freedom, which add up. Heterogeneous groups earn few extra degrees of freedom, homogeneous ones as many again.
+degrees of freedom, which add up. Heterogeneous groups earn few extra degrees of freedom, homogeneous ones as many
+again.
 
 Source: G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
 experiments", *Statistical Applications in Genetics and Molecular Biology* 3 (2004), article 3, sections 3 and 6.2.

@@ -1,4 +1,4 @@
-"""Schedule: the learning rate is the reference's at every iteration.
+"""Schedule: every learning rate is the reference's at every iteration.
 
 It is computed on the host in float64 by both sides, so it must be equal but for the last bits of a power.
 """
@@ -19,34 +19,35 @@ _TOLERANCE = 1e-12
 
 
 def judge_schedule(reference: Trace, candidate: Trace) -> list[Finding]:
-    """One finding on the learning rate; none where the reference has not recorded it.
+    """A finding on each learning rate that the reference recorded: ``lr``, and ``lr.1`` … of further parameter groups.
 
     Args:
         reference: a run with the candidate's iterations or more.
         candidate: the run to judge.
     """
-    if "lr" not in reference.signals:
-        return []
-    wanted = reference.signals["lr"][: len(candidate)]
-    got = candidate.signals.get("lr", np.full(len(candidate), np.nan))
+    names = [name for name in reference.signals if name == "lr" or name.startswith("lr.")]
+    return [_judge_rate(name, reference, candidate) for name in names]
+
+
+def _judge_rate(name: str, reference: Trace, candidate: Trace) -> Finding:
+    wanted = reference.signals[name][: len(candidate)]
+    got = candidate.signals.get(name, np.full(len(candidate), np.nan))
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.where(got == wanted, 0.0, got / wanted - 1)
     violated = ~(np.abs(deviation) <= _TOLERANCE)
     if not violated.any():
-        message = f"the learning rate is the reference's at all {len(candidate)} iterations"
-        return [Finding(RULE, Outcome.PASS, "lr", message, allowed=_TOLERANCE, smallest_detectable=_TOLERANCE)]
+        message = f"{name} is the reference's at all {len(candidate)} iterations"
+        return Finding(RULE, Outcome.PASS, name, message, allowed=_TOLERANCE, smallest_detectable=_TOLERANCE)
     at = int(np.argmax(violated))
     iteration = int(candidate.iterations[at])
-    message = f"the learning rate is {got[at]!r} at iteration {iteration}, where the reference has {wanted[at]!r}"
-    return [
-        Finding(
-            RULE,
-            Outcome.FAIL,
-            "lr",
-            message,
-            iteration=iteration,
-            observed=float(deviation[at]),
-            allowed=_TOLERANCE,
-            smallest_detectable=_TOLERANCE,
-        )
-    ]
+    rates = f"{float(got[at])!r} at iteration {iteration}, where the reference has {float(wanted[at])!r}"
+    return Finding(
+        RULE,
+        Outcome.FAIL,
+        name,
+        f"the learning rate ({name}) is {rates}",
+        iteration=iteration,
+        observed=float(deviation[at]),
+        allowed=_TOLERANCE,
+        smallest_detectable=_TOLERANCE,
+    )

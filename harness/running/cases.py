@@ -61,7 +61,7 @@ def find_case(name: str, options: Sequence[str] = ()) -> Case:
     """
     path = _path_of(name)
     config = load_config(path, options)
-    block = dict(config.get("alignment") or {})
+    block = _mapping(config, "alignment", path)
     known = {field.name for field in fields(Case)} - {"name", "config"}
     if unknown := sorted(set(block) - known):
         raise CaseError(
@@ -70,9 +70,9 @@ def find_case(name: str, options: Sequence[str] = ()) -> Case:
             observed=", ".join(unknown),
             allowed=", ".join(sorted(known)),
         )
-    if "tiers" in block:
+    if isinstance(block.get("tiers"), list):
         block["tiers"] = tuple(block["tiers"])
-    seed = (config.get("randomness") or {}).get("seed")
+    seed = _mapping(config, "randomness", path).get("seed")
     if seed is not None:
         block["seed"] = seed
     try:
@@ -144,6 +144,13 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _case_files() -> list[Path]:
     """The project's own configs, without the parts that they are made of."""
     return [path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts]
+
+
+def _mapping(config: Config, name: str, path: Path) -> dict[str, Any]:
+    value = config.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise CaseError("a field of the config is no mapping", where=f"{path}: {name}", observed=repr(value))
+    return dict(value)
 
 
 def _path_of(name: str) -> Path:

@@ -62,6 +62,8 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     old = folder.parent / f".{folder.name}.old"
     try:
+        if old.exists() and not folder.exists():  # an earlier writer was killed between its last two renames
+            old.rename(folder)
         yield fresh
         fresh.chmod(0o755)
         shutil.rmtree(old, ignore_errors=True)
@@ -80,10 +82,14 @@ def read_bounded(path: Path, error: type[AlignmentError], hint: str | None = Non
         AlignmentError: of the kind ``error``: the file is missing, larger than LARGEST_FILE, or not UTF-8.
     """
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise error("the file is too large", where=path, observed=f"{size} bytes", allowed=LARGEST_FILE, hint=hint)
-        return path.read_text(encoding="utf-8")
+        if not path.is_file():
+            path.stat()
+            raise error("not a plain file", where=path, hint=hint)
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise error("the file is too large", where=path, allowed=f"{LARGEST_FILE} bytes", hint=hint)
+        return content.decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         raise error("a file is missing", where=path, hint=hint) from None
     except UnicodeDecodeError as failure:

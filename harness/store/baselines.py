@@ -85,10 +85,16 @@ def load_baseline(root: Path, case: str, reference: str) -> Baseline:
             hint=f"align record {case} --device {reference}",
         )
     index = _read_index(folder / _INDEX, hint)
-    _check_files(folder, index["sha256"], hint)
     try:
+        _check_files(folder, index, hint)
         traces = {
-            name: read_trace(_inside(folder, f"{name}.csv", hint), planned=planned, complete=True, error=BaselineError)
+            name: read_trace(
+                _inside(folder, f"{name}.csv", hint),
+                planned=planned,
+                complete=True,
+                with_state=f"{name}.state.csv" in index["sha256"],
+                error=BaselineError,
+            )
             for name, planned in index["iterations"].items()
         }
         tiers = {
@@ -121,21 +127,30 @@ def _read_index(path: Path, hint: str) -> Mapping[str, Any]:
     try:
         index = json.loads(read_bounded(path, BaselineError, hint))
         claimed = index.pop("checksum")
-        schema = index["schema"]
+        schema, checksum = index["schema"], _checksum(index)
     except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as failure:
         raise BaselineError(
             "the baseline can't be parsed", where=path, observed=repr(failure)[:200], hint=hint
         ) from None
     if schema != SCHEMA:
         raise BaselineError("the baseline has another schema", where=path, observed=schema, allowed=SCHEMA, hint=hint)
-    if claimed != _checksum(index):
+    if claimed != checksum:
         raise BaselineError(
-            "the baseline was edited", where=path, observed=f"checksum {_checksum(index)}", allowed=claimed, hint=hint
+            "the baseline was edited", where=path, observed=f"checksum {checksum}", allowed=claimed, hint=hint
         )
     return dict(index)
 
 
-def _check_files(folder: Path, checksums: Mapping[str, str], hint: str) -> None:
+def _check_files(folder: Path, index: Mapping[str, Any], hint: str) -> None:
+    """Every file that is read has a checksum, every checksum a file, and they agree."""
+    checksums: Mapping[str, str] = index["sha256"]
+    if unguarded := [f"{name}.csv" for name in index["iterations"] if f"{name}.csv" not in checksums]:
+        raise BaselineError(
+            "a file of the baseline has no checksum",
+            where=folder / _INDEX,
+            observed=", ".join(unguarded),
+            hint=hint,
+        )
     for name, wanted in checksums.items():
         path = _inside(folder, name, hint)
         found = _sha256(read_bounded(path, BaselineError, hint))
@@ -172,5 +187,4 @@ def _sha256(text: str) -> str:
 
 
 def _checksum(index: Mapping[str, Any]) -> str:
-    body = {name: value for name, value in index.items() if name != "checksum"}
-    return _sha256(json.dumps(body, sort_keys=True, ensure_ascii=False))
+    return _sha256(json.dumps(index, sort_keys=True, ensure_ascii=False))

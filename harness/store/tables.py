@@ -35,13 +35,21 @@ def render_state(state: StateTable) -> str:
     return _render(rows)
 
 
-def read_trace(path: Path, *, planned: int, complete: bool, error: type[AlignmentError] = TraceError) -> Trace:
-    """A trace from its CSV file, with the state table beside it (``<name>.state.csv``) where there is one.
+def read_trace(
+    path: Path,
+    *,
+    planned: int,
+    complete: bool,
+    with_state: bool = False,
+    error: type[AlignmentError] = TraceError,
+) -> Trace:
+    """A trace from its CSV file.
 
     Args:
         path: the trace's file.
         planned: how many iterations the run was to have.
         complete: whether it reached its end.
+        with_state: whether to read the state table beside it, ``<name>.state.csv``.
         error: the kind of error to raise.
 
     Raises:
@@ -49,7 +57,7 @@ def read_trace(path: Path, *, planned: int, complete: bool, error: type[Alignmen
     """
     beside = path.with_suffix(".state.csv")
     try:
-        state = parse_state(read_bounded(beside, error), beside) if beside.exists() else StateTable.empty()
+        state = parse_state(read_bounded(beside, error), beside) if with_state else StateTable.empty()
         return parse_trace(read_bounded(path, error), path, planned=planned, complete=complete, state=state)
     except TraceError as failure:
         raise error(

@@ -46,6 +46,12 @@ class Case:
     start: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("iterations", "repeats", "seed", "fp64_iterations"):
+            self._require(name, type(getattr(self, name)) is int, getattr(self, name), "a whole number")
+        for name in ("tier", "reference", "summary"):
+            self._require(name, type(getattr(self, name)) is str, getattr(self, name), "a text")
+        self._require("tiers", type(self.tiers) is tuple, self.tiers, "a list of tiers")
+        self._require("start", isinstance(self.start, Mapping), self.start, "settings of the start weights")
         self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")
         self._require("repeats", self.repeats >= 5, self.repeats, "at least 5: fewer can't calibrate a bound")
         self._require("seed", 0 <= self.seed < 2**32, self.seed, "0 … 2³² − 1")
@@ -54,8 +60,8 @@ class Case:
         self._require(
             "tiers", self.tier in self.tiers, self.tiers, f"a list that holds the demanded tier {self.tier!r}"
         )
-        ordered = tuple(sorted(self.tiers, key=TIERS.index))
-        self._require("tiers", ordered == self.tiers, self.tiers, f"tightest first: {ordered}")
+        ordered = tuple(sorted(set(self.tiers), key=TIERS.index))
+        self._require("tiers", ordered == self.tiers, self.tiers, f"tightest first, each once: {ordered}")
         self._require(
             "fp64_iterations",
             0 <= self.fp64_iterations <= self.iterations,

@@ -24,6 +24,7 @@ class Result:
         command: what reproduces it.
         seconds: wall-clock time of the run and the judging.
         output: the tail of the run's output; shown where the run ended in an error.
+        asked_device: the device that the run was asked for, as the command line spells it.
     """
 
     verdict: Verdict
@@ -33,6 +34,7 @@ class Result:
     command: str = ""
     seconds: float = 0.0
     output: str = ""
+    asked_device: str = ""
 
     @property
     def case(self) -> str:
@@ -41,5 +43,6 @@ class Result:
 
     @property
     def emulated(self) -> bool:
-        """Whether the candidate ran on an emulated device."""
-        return self.candidate is not None and self.candidate.device.emulated
+        """Whether the candidate ran, or was to run, on an emulated device."""
+        told = self.candidate is not None and self.candidate.device.emulated
+        return told or self.asked_device == "emulated"

@@ -2,12 +2,14 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
 from harness.recording.batches import batch_digest
 from harness.recording.hook import state_iterations
+from harness.values.errors import TraceError
 
 
 def batch():
@@ -46,6 +48,14 @@ def test_it_does_not_depend_on_memory_layout_and_takes_data_elements():
     one, two = BaseDataElement(gt=torch.zeros(2)), BaseDataElement(gt=torch.ones(2))
     assert batch_digest([one]) != batch_digest([two])
     assert batch_digest({"empty": torch.empty(0)}) != batch_digest({})
+
+
+def test_arrays_and_numbers_count_and_what_has_no_digest_is_refused():
+    assert batch_digest([np.zeros(3)]) != batch_digest([np.ones(3)])
+    assert batch_digest([np.zeros((3, 2))]) == batch_digest([np.zeros((3, 2), order="F")])
+    assert batch_digest([torch.tensor(1.0)]) != batch_digest([torch.tensor(2.0)])
+    with pytest.raises(TraceError, match="no digest"):
+        batch_digest({"inputs": [object()]})
 
 
 def test_the_state_is_kept_at_the_start_at_powers_of_two_and_at_the_end():

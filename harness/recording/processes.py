@@ -1,0 +1,46 @@
+"""What several processes saw, told to the one that records: a trace of one rank alone would hide the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+__all__ = ["HostGroup"]
+
+
+@dataclass(frozen=True)
+class HostGroup:
+    """The processes of a run, talking over the host, whatever backend the device has.
+
+    Args:
+        group: a gloo group of all of them.
+        size: how many there are.
+    """
+
+    group: Any
+    size: int
+
+    @classmethod
+    def join(cls) -> HostGroup | None:
+        """The group of this run; None where the run is one process. Every process calls it at the same time."""
+        if not dist.is_initialized() or dist.get_world_size() == 1:
+            return None
+        return cls(dist.new_group(backend="gloo"), dist.get_world_size())
+
+    def share(self, losses: Mapping[str, torch.Tensor], digest: str) -> tuple[dict[str, torch.Tensor], str]:
+        """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks."""
+        mine = ({name: float(value.detach()) for name, value in losses.items()}, digest)
+        everyone: list[Any] = [None] * self.size
+        dist.all_gather_object(everyone, mine, group=self.group)
+        device = next(iter(losses.values())).device if losses else torch.device("cpu")
+        averaged = {
+            name: torch.tensor(sum(values[name] for values, _ in everyone) / self.size, device=device)
+            for name in losses
+        }
+        joined = "".join(theirs for _, theirs in everyone)
+        return averaged, hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
