@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from harness.emulation import ordering
 from harness.emulation.plan import Run, Wrapper
 from harness.emulation.profiles import Family, Profile
 from harness.emulation.rounding import flush_subnormals, round_to, round_to_
@@ -27,6 +28,7 @@ def wrappers(profile: Profile) -> dict[str, Wrapper]:
         return {}
     matmul = _matmul(profile)
     return {
+        **(ordering.OPERATIONS if profile.reorder else {}),
         "convolution": _convolution(profile),
         "convolution_backward": _convolution_backward(profile),
         "mm": matmul,

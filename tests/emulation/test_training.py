@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import pytest
 import torch
 from small_net import train
@@ -60,3 +63,56 @@ def test_autocast_trains_close_to_the_cpu_s_float32(half: str) -> None:
     losses, state = train("sdaa", iterations=3, autocast=getattr(torch, half))
     assert 0 < relative_difference(losses, reference) < 3e-2
     assert all(value.dtype is not getattr(torch, half) for value in state.values())
+
+
+def difference(operation: Callable[[], torch.Tensor], profile: str) -> float:
+    """Relative error norm between the profile and the CPU's own numerics."""
+    install("exact")
+    exact = operation().detach().cpu()
+    install(profile)
+    return ((operation().detach().cpu() - exact).norm() / exact.norm()).item()
+
+
+def batch_norm_gradient() -> torch.Tensor:
+    x = torch.linspace(-1, 3, 2 * 3 * 64).sin().view(2, 3, 8, 8).to("sdaa").requires_grad_()
+    torch.nn.BatchNorm2d(3).to("sdaa")(x).pow(3).sum().backward()
+    return x.grad
+
+
+def attention() -> torch.Tensor:
+    q, k, v = (torch.linspace(-2, 2, 2 * 4 * 9 * 8).mul(n).sin().view(2, 4, 9, 8).to("sdaa") for n in (7, 11, 13))
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+SCORES = torch.linspace(-5, 5, 4 * 100).mul(37).sin().view(4, 100)
+
+
+OPERATIONS = {
+    "softmax": lambda: torch.softmax(SCORES.to("sdaa"), -1),
+    "log_softmax": lambda: torch.log_softmax(SCORES.to("sdaa"), 0),
+    "sum": lambda: (SCORES.to("sdaa") + 3).sum(0),
+    "mean": lambda: (SCORES.to("sdaa") + 3).mean(1),
+    "batch norm": lambda: torch.nn.BatchNorm1d(100).to("sdaa")(SCORES.to("sdaa") + 7),
+    "batch norm's gradient": batch_norm_gradient,
+    "attention": attention,
+}
+
+
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_fp32_differs_by_the_order_of_its_sums_alone(name: str) -> None:
+    assert 0 < difference(OPERATIONS[name], "fp32") < 3e-6
+
+
+def test_attention_is_rounded_where_its_products_are() -> None:
+    assert 1e-5 < difference(attention, "tf32") < 1e-3
+    assert 1e-4 < difference(attention, "bf16") < 1e-2
+
+
+def test_subnormals_are_flushed_where_the_profile_says_so() -> None:
+    def product() -> torch.Tensor:
+        return torch.tensor([[1e-30, 1.0]], device="sdaa") @ torch.tensor([[1e-10, 0.0], [0.0, 1.0]], device="sdaa")
+
+    device = install("exact")
+    assert product()[0, 0] > 0
+    device.use(dataclasses.replace(PROFILES["fp32"], flush_to_zero=True))
+    assert product().tolist() == [[0.0, 1.0]]
