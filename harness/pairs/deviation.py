@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from harness.pairs.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
 
-__all__ = ["Deviation", "measure_deviation", "printed_unit", "relative_deviation"]
+__all__ = ["Deviation", "measure_deviation", "relative_deviation"]
 
 _POWER = 0.9
 
@@ -81,12 +81,3 @@ def measure_deviation(reference: FloatArray, candidate: FloatArray) -> Deviation
         largest=float(np.expm1(deviation[largest_at])),
         largest_at=largest_at,
     )
-
-
-def printed_unit(values: FloatArray) -> float:
-    """One unit of the last decimal that a log prints, found from its values; NaN where they are printed in full."""
-    finite = values[np.isfinite(values)]
-    for decimals in range(12):
-        if np.allclose(finite, np.round(finite, decimals), rtol=1e-15, atol=0):
-            return float(10.0**-decimals)
-    return float("nan")

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.pairs.dependence import MINIMUM_ITERATIONS, Data, Dependence, measure_dependence
-from harness.pairs.deviation import measure_deviation, printed_unit, relative_deviation
+from harness.pairs.dependence import Data, Dependence, measure_dependence
+from harness.pairs.deviation import measure_deviation, relative_deviation
 from harness.pairs.findings import (
     find_bias,
     find_data,
@@ -28,6 +28,7 @@ from harness.pairs.findings import (
 )
 from harness.pairs.joining import Pair, cut_slice, join
 from harness.pairs.log import Log
+from harness.pairs.printing import agree_as_printed, identical
 from harness.pairs.repeats import judge_repeats
 from harness.pairs.settings import compare_settings
 from harness.rules.bounded import percent
@@ -36,9 +37,6 @@ from harness.values.baseline import MINIMUM_REPEATS
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 
 __all__ = ["judge_pair"]
-
-_FEWEST_DIGITS = 1e-3
-"""A printed unit that is coarser than this, relative to the loss, hides what an agreement to it would show."""
 
 
 def judge_pair(
@@ -136,7 +134,7 @@ def _decide(
 
 def _decide_alone(findings: dict[str, Finding], pair: Pair, reference: Log, candidate: Log) -> tuple[Status, str]:
     """Without repeats of the reference."""
-    if _agrees_as_printed(pair, reference, candidate) and findings["join"].status is not Outcome.INCONCLUSIVE:
+    if agree_as_printed(pair, reference, candidate) and findings["join"].status is not Outcome.INCONCLUSIVE:
         return Status.PASS, f"the losses agree to the last printed digit at all {len(pair)} iterations"
     if "bias" in findings and findings["bias"].status is Outcome.FAIL:
         seeds = [log.settings.get("seed") for log in (reference, candidate)]
@@ -155,7 +153,7 @@ def _not_comparable(
     """
     shuffled = bool(repeats) and not any(_same_data(reference, log) for log in repeats)
     reasons = []
-    if findings["same data"].status is Outcome.INCONCLUSIVE and not shuffled and not _identical(pair):
+    if findings["same data"].status is Outcome.INCONCLUSIVE and not shuffled and not identical(pair):
         reasons.append(findings["same data"].message)
     reasons += [
         f"{row.what} {row.reference} against {row.candidate}"
@@ -191,30 +189,11 @@ def _undecided(findings: dict[str, Finding]) -> str:
 
 def _same_data(one: Log, other: Log) -> bool:
     pair = join(one.series, other.series)
-    return _identical(pair) or measure_dependence(pair.reference, pair.candidate).data is Data.SAME
+    return identical(pair) or measure_dependence(pair.reference, pair.candidate).data is Data.SAME
 
 
 def _same_seed(agreements: Sequence[Agreement]) -> bool:
     return any(row.what == "seed" and row.required and row.agrees for row in agreements)
-
-
-def _identical(pair: Pair) -> bool:
-    return bool(np.array_equal(pair.reference, pair.candidate))
-
-
-def _agrees_as_printed(pair: Pair, reference: Log, candidate: Log) -> bool:
-    """Whether no iteration is further apart than the last printed digit, and that digit says something."""
-    if len(pair) < MINIMUM_ITERATIONS or max(reference.window, candidate.window) > 1:
-        return False
-    if not (reference.numbered and candidate.numbered) or np.ptp(pair.reference) == 0:
-        return False
-    if _identical(pair):
-        unit = printed_unit(pair.reference)
-    else:
-        unit = max(printed_unit(pair.reference), printed_unit(pair.candidate))
-    unit = 0.0 if np.isnan(unit) else unit
-    fine = unit <= _FEWEST_DIGITS * float(np.abs(pair.reference).min())
-    return fine and bool(np.all(np.abs(pair.candidate - pair.reference) <= 1.001 * unit))
 
 
 def _parting(pair: Pair, dependence: Dependence) -> Finding | None:
