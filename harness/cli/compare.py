@@ -84,8 +84,8 @@ def _one(arguments: argparse.Namespace) -> Result:
 def _many(arguments: argparse.Namespace) -> list[Result]:
     from harness.logs.many import compare_many
 
-    if arguments.reference is not None:
-        raise UsageError("REF and CAND are given, and --pairs too", allowed="one of them")
+    if arguments.reference is not None or arguments.repeat:
+        raise UsageError("--pairs is given, and REF or --repeat too", allowed="one of them")
     return compare_many(
         arguments.pairs,
         metric=arguments.metric,

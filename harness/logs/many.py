@@ -17,8 +17,9 @@ from harness.values.verdict import Status, Verdict
 
 __all__ = ["compare_many"]
 
-_REFERENCE = re.compile(r"(?:^|[._-])(?:cuda|gpu|reference|ref|benchmark)(?:$|[._-])", re.IGNORECASE)
-_CANDIDATE = re.compile(r"(?:^|[._-])(?:sdaa|candidate|cand)(?:$|[._-])", re.IGNORECASE)
+_BEGIN, _END = r"(?:^|[._-]|(?<=[a-z0-9])(?=[A-Z]))", r"(?=$|[._-]|\d)"
+_REFERENCE = re.compile(f"{_BEGIN}(?i:cuda|gpu|reference|ref|benchmark){_END}")
+_CANDIDATE = re.compile(f"{_BEGIN}(?i:sdaa|candidate|cand){_END}")
 _LOGS = re.compile(r"\.(?:log|txt|csv|json|jsonl|out)(?:\.gz|\.zst)?$|tfevents", re.IGNORECASE)
 _COLUMNS = ("reference", "candidate")
 
@@ -36,7 +37,7 @@ def compare_many(source: Path, **settings: Any) -> list[Result]:
 
     Args:
         source: a folder in which, at any depth, ``<name>.cuda.log`` lies beside ``<name>.sdaa.log``, or ``cuda.log``
-            beside ``sdaa.log`` (gpu, ref, reference and candidate count as well); or a CSV file with the columns
+            beside ``sdaa.log``, or ``<name>Cuda.log`` beside ``<name>Sdaa.log``; or a CSV file with the columns
             ``reference`` and ``candidate``, and if wanted ``name``, ``legacy``, ``metric`` and ``rank``; its paths
             start from its own folder.
         settings: as of ``compare``.

@@ -98,19 +98,17 @@ def _one_an_iteration(iterations: IntArray, values: FloatArray, found: Gathering
             f"the iteration counter goes back {len(falls):,} time(s), first from {iterations[at]} to "
             f"{iterations[at + 1]}, as after a resume"
         )
-    last_first = len(iterations) - 1 - np.unique(iterations[::-1], return_index=True)[1]
-    repeated = len(iterations) - len(last_first)
+    distinct, first = np.unique(iterations[::-1], return_index=True)
+    last = len(iterations) - 1 - first
+    repeated = len(iterations) - len(last)
     if repeated:
-        kept = dict(zip(iterations[last_first].tolist(), values[last_first].tolist(), strict=True))
-        differing = sum(
-            repr(value) != repr(kept[iteration])
-            for iteration, value in zip(iterations.tolist(), values.tolist(), strict=True)
-        )
+        counted = values[last][np.searchsorted(distinct, iterations)]
+        differing = int(np.sum((values != counted) & ~(np.isnan(values) & np.isnan(counted))))
         found.note(
             f"{repeated:,} record(s) repeat an iteration, {differing:,} of them with another value: "
             "the last of each iteration counts"
         )
-    return Series(iterations[last_first].astype(np.int64), values[last_first].astype(np.float64))
+    return Series(distinct.astype(np.int64), values[last].astype(np.float64))
 
 
 def require_rank(ranks: dict[int, Series], rank: int, where: object) -> Series:

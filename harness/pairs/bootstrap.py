@@ -7,6 +7,7 @@ Jackknife and the Bootstrap for General Stationary Observations*, 1989, §2.3).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,8 +18,9 @@ __all__ = ["CONFIDENCE", "block_length", "draw_blocks", "interval"]
 CONFIDENCE = 0.95
 """Of every interval that is stated about a pair of logs."""
 
-_RESAMPLES = 1000
-_LARGEST_DRAW = 1 << 24  # numbers in memory at once
+_RESAMPLES, _FEWEST_RESAMPLES = 1000, 40
+_MOST_POSITIONS = 1 << 24  # drawn in all
+_PORTION = 1 << 20  # positions in memory at once
 
 
 def block_length(series: FloatArray) -> int:
@@ -31,31 +33,33 @@ def block_length(series: FloatArray) -> int:
         series: (n,) finite values.
     """
     n = len(series)
-    centered = series - series.mean()
-    variance = float(centered @ centered)
+    spectrum = np.fft.rfft(series - series.mean(), 2 * n)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2)[: max(2, n // 4)]
     memory = 1.0
-    if variance > 0:
-        for lag in range(1, max(2, n // 4)):
-            correlation = float(centered[lag:] @ centered[:-lag]) / variance
-            if correlation <= 2 / math.sqrt(n):
-                break
-            memory += 2 * correlation
+    if covariance[0] > 0:
+        correlation = covariance[1:] / covariance[0]
+        faded = correlation <= 2 / math.sqrt(n)
+        memory += 2 * float(correlation[: int(np.argmax(faded)) if faded.any() else None].sum())
     return int(np.clip(math.ceil(max(n ** (1 / 3), 2 * memory)), 1, max(1, n // 4)))
 
 
-def draw_blocks(n: int, block: int) -> IntArray:
-    """Resampled positions, the same on every call.
+def draw_blocks(n: int, block: int) -> Iterator[IntArray]:
+    """Resampled positions, the same on every call; in portions, so that memory stays bounded.
 
     Args:
         n: length of the series.
         block: length of a block.
 
-    Returns:
-        (R, n) positions, R = 1000, or fewer where the series is very long.
+    Yields:
+        (r, n) positions of r resamples; 1000 in all, or fewer where the series is very long.
     """
-    resamples = int(np.clip(_LARGEST_DRAW // max(n, 1), 40, _RESAMPLES))
-    starts = np.random.default_rng(20261121).integers(0, n - block + 1, (resamples, -(-n // block)))
-    return (starts[:, :, None] + np.arange(block)).reshape(resamples, -1)[:, :n]
+    rng = np.random.default_rng(20261121)
+    left = int(np.clip(_MOST_POSITIONS // n, _FEWEST_RESAMPLES, _RESAMPLES))
+    while left > 0:
+        portion = min(left, max(1, _PORTION // n))
+        left -= portion
+        starts = rng.integers(0, n - block + 1, (portion, -(-n // block)))
+        yield (starts[:, :, None] + np.arange(block)).reshape(portion, -1)[:, :n]
 
 
 def interval(statistics: FloatArray) -> tuple[float, float]:

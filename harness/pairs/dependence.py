@@ -71,8 +71,8 @@ def measure_dependence(reference: FloatArray, candidate: FloatArray) -> Dependen
     if n + 1 < MINIMUM_ITERATIONS or any(np.ptp(change) == 0 for change in changes):
         return Dependence(float("nan"), float("nan"), float("nan"), Data.UNKNOWN)
     ranks = [_ranks(change - _slow_part(change)) for change in changes]
-    drawn = draw_blocks(n, block_length(ranks[0]))
-    low, high = interval(_correlation(ranks[0][drawn], ranks[1][drawn]))
+    drawn = [_correlation(ranks[0][at], ranks[1][at]) for at in draw_blocks(n, block_length(ranks[0]))]
+    low, high = interval(np.concatenate(drawn))
     data = Data.SAME if low > _MAJORITY else Data.OTHER if high < _MAJORITY else Data.UNKNOWN
     return Dependence(float(_correlation(*ranks)), low, high, data)
 

@@ -64,8 +64,9 @@ def measure_deviation(reference: FloatArray, candidate: FloatArray) -> Deviation
     """
     deviation = relative_deviation(reference, candidate)
     block = block_length(deviation)
-    drawn = deviation[draw_blocks(len(deviation), block)]
-    error, spreads = float(drawn.mean(axis=1).std()), drawn.std(axis=1)
+    drawn = [(deviation[at].mean(axis=1), deviation[at].std(axis=1)) for at in draw_blocks(len(deviation), block)]
+    means, spreads = (np.concatenate(portions) for portions in zip(*drawn, strict=True))
+    error = float(means.std())
     free = max(len(deviation) / block - 1, 1.0)  # the mean of as many blocks as there are, not of as many iterations
     quantiles = stdtrit(free, [(1 + CONFIDENCE) / 2, _POWER])
     largest_at = int(np.argmax(np.abs(deviation)))

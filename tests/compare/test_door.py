@@ -85,14 +85,22 @@ def test_many_pairs(logs, tmp_path, capsys):
     for name in ("ann", "ccnet"):
         logs(f"ports/{name}/cuda.log")
         logs(f"ports/{name}/sdaa.log", own=1)
+    logs("ports/rexnetCifar100Cuda2.log")
+    logs("ports/rexnetCifar100Sdaa2.log", own=1)
     logs("ports/emanet.cuda.log")
     Path(logs("ports/emanet.sdaa.log")).write_text("killed\n")
     out = tmp_path / "out"
     assert main(["compare", "--pairs", str(tmp_path / "ports"), "--out", str(out)]) == 2
     printed = capsys.readouterr().out
-    for name, verdict in (("ann", "INCONCLUSIVE"), ("ccnet", "INCONCLUSIVE"), ("emanet", "ERROR")):
+    for name, verdict in (
+        ("ann", "INCONCLUSIVE"),
+        ("ccnet", "INCONCLUSIVE"),
+        ("rexnetCifar100.2", "INCONCLUSIVE"),
+        ("emanet", "ERROR"),
+    ):
         assert f"{verdict} {name}: " in printed
     assert (out / "index.html").is_file()
+    assert main(["compare", "--pairs", str(tmp_path / "ports"), "--repeat", "x.log"]) == 2
     listed = tmp_path / "list.csv"
     listed.write_text("name,reference,candidate,legacy\nfirst,ports/ann/cuda.log,ports/ccnet/sdaa.log,last50\n")
     assert main(["compare", "--pairs", str(listed), "--out", str(out)]) == 3
@@ -131,3 +139,19 @@ def test_torch_is_not_imported(logs):
     )
     command = [sys.executable, "-c", program, "compare", logs("cuda.log"), logs("sdaa.log", own=1)]
     assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 3
+
+
+@pytest.mark.slow
+def test_very_long_logs_are_compared_in_bounded_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    shared = 4 + 0.1 * rng.standard_normal(400_000).cumsum() / 100
+    for side in ("cuda", "sdaa"):
+        values = shared + 0.01 * rng.standard_normal(len(shared))
+        rows = "".join(f"{i},{value:.6f}\n" for i, value in enumerate(values))
+        (tmp_path / f"{side}.csv").write_text("iteration,loss\n" + rows)
+    program = (
+        "import resource, sys; from harness.logs import compare; compare(*sys.argv[1:]);"
+        "sys.exit(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 600 * 1024)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "cuda.csv"), str(tmp_path / "sdaa.csv")]
+    assert subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode == 0
