@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from harness.values.result import Result
-from harness.values.verdict import Outcome, Status, Verdict
+from harness.values.verdict import Agreement, Finding, Outcome, Status
 
 __all__ = ["print_comparison"]
 
@@ -20,11 +21,10 @@ _STATUS_STYLES = {
     Status.INCONCLUSIVE: "bold yellow",
 }
 _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.INFO: "dim"}
-_INDENT = 18
 
 
 def print_comparison(result: Result, page: Path | None) -> None:
-    """Print to standard output; plain, unwrapped lines where it is not a terminal.
+    """Print to standard output: wrapped in columns on a terminal, one finding a line elsewhere.
 
     Args:
         result: of two logs.
@@ -32,33 +32,40 @@ def print_comparison(result: Result, page: Path | None) -> None:
     """
     console = Console(highlight=False)
     verdict = result.verdict
-    _print(
-        console, Text(verdict.status.value, _STATUS_STYLES[verdict.status]) + Text(f" {verdict.case}: {verdict.reason}")
-    )
-    for finding in verdict.findings:
-        label = Text(f"  {finding.rule:<12} ") + Text(f"{finding.status.value:<12} ", _OUTCOME_STYLES[finding.status])
-        _print(console, label + Text(finding.message))
-    _print_settings(console, verdict)
+    status = (verdict.status.value, _STATUS_STYLES[verdict.status])
+    _print_rows(console, [[Text.assemble(status, f" {verdict.case}: {verdict.reason}")]])
+    _print_rows(console, [_finding_row(finding) for finding in verdict.findings])
+    _print_rows(console, [_agreement_row(row) for row in verdict.agreements if _is_said(row)])
     if verdict.legacy is not None:
-        _print(console, Text("legacy rule:"))
+        console.print("legacy rule:")
         for line in verdict.legacy.lines:
             console.print(Text(line), soft_wrap=True)
     if page is not None:
-        console.print(f"report: {page}", soft_wrap=True)
+        console.print(f"report: {page}", soft_wrap=True, markup=False)
 
 
-def _print_settings(console: Console, verdict: Verdict) -> None:
-    printed = [row for row in verdict.agreements if "not printed" not in (row.reference, row.candidate) or row.agrees]
-    for row in printed:
-        if row.reference == row.candidate == "not printed":
-            continue
-        mark = "=" if row.agrees else "≠"
-        style = "red" if row.required and not row.agrees else ""
-        _print(console, Text(f"  {row.what:<16} {row.reference} {mark} {row.candidate}", style))
+def _finding_row(finding: Finding) -> list[Text]:
+    said = Text(f"{finding.status.value:<12}", _OUTCOME_STYLES[finding.status])
+    return [Text(f"  {finding.rule:<12}"), said, Text(finding.message)]
 
 
-def _print(console: Console, text: Text) -> None:
-    if console.is_terminal:
-        console.print(Padding(text, (0, 0, 0, 0)))
-    else:
-        console.print(text, soft_wrap=True)
+def _agreement_row(row: Agreement) -> list[Text]:
+    sign = "=" if row.agrees else "≠"
+    style = "red" if row.required and not row.agrees else ""
+    return [Text(f"  {row.what:<16}", style), Text(f"{row.reference} {sign} {row.candidate}", style)]
+
+
+def _is_said(row: Agreement) -> bool:
+    """Whether at least one side says something about the property."""
+    return not row.agrees or row.required
+
+
+def _print_rows(console: Console, rows: Sequence[Sequence[Text]]) -> None:
+    if not console.is_terminal:
+        for row in rows:
+            console.print(Text(" ").join(row), soft_wrap=True)
+    elif rows:
+        table = Table.grid(padding=(0, 1))
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
