@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import os
 import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.devices.choice import CHOICES
@@ -18,6 +22,7 @@ __all__ = [
     "add_patience_options",
     "baseline_folder",
     "reproduction",
+    "run_folder",
 ]
 
 
@@ -69,6 +74,17 @@ def add_patience_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@contextlib.contextmanager
+def run_folder(work_dir: Path | None, name: str) -> Iterator[Path]:
+    """Where a run leaves its files: a new folder under ``--work-dir``, or one that is deleted afterwards."""
+    if work_dir is None:
+        with tempfile.TemporaryDirectory(prefix="align-") as temporary:
+            yield Path(temporary) / name
+        return
+    taken = (work_dir / (f"{name}-{number}" if number else name) for number in itertools.count())
+    yield next(folder for folder in taken if not folder.exists())
+
+
 def baseline_folder(given: Path | None, *, write: bool = False) -> Path:
     """Where baselines lie: what was given, ``$ALIGN_BASELINE_DIR``, or the checkout's own folder.
 
@@ -98,10 +114,9 @@ def reproduction(arguments: list[str] | None = None) -> str:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

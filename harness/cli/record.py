@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.options import add_options, add_patience_options, baseline_folder, reproduction
+from harness.cli.options import add_options, add_patience_options, baseline_folder, reproduction, run_folder
 from harness.cli.terminal import open_console, run_progress
 from harness.judge import FALSE_ALARM_RATE
 from harness.rules.bounded import percent
@@ -80,7 +79,7 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
     tiers = tuple(arguments.tiers.split(",")) if arguments.tiers else case.tiers
     repeats = arguments.repeats or case.repeats
     runs = len(tiers) * repeats
-    with tempfile.TemporaryDirectory(prefix="align-") as temporary:
+    with run_folder(arguments.work_dir, case.name) as folder:
         total = runs * (arguments.iterations or case.iterations) + case.fp64_iterations
         with run_progress(f"{case.name}, {runs + bool(case.fp64_iterations)} runs", total) as advance:
             baseline = record(
@@ -90,7 +89,7 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
                 reason=arguments.reason,
                 repeats=repeats,
                 tiers=tiers,
-                folder=(arguments.work_dir or Path(temporary)) / case.name,
+                folder=folder,
                 patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
                 on_iteration=advance,
             )

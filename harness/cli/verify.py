@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from harness.cli.options import (
     add_patience_options,
     baseline_folder,
     reproduction,
+    run_folder,
 )
 from harness.cli.terminal import banner, print_results, run_progress
 from harness.values.verdict import Status
@@ -96,16 +96,15 @@ def _verify(case: Case, device: str, arguments: argparse.Namespace) -> Result:
         processes=arguments.nproc_per_node,
         command=reproduction(),
     )
-    with tempfile.TemporaryDirectory(prefix="align-") as temporary:
-        folder = arguments.work_dir / case.name if arguments.work_dir else Path(temporary)
-        with run_progress(case.name, arguments.iterations or case.iterations) as advance:
-            return verify(
-                case,
-                order,
-                baselines=baseline_folder(arguments.baseline_dir),
-                folder=folder,
-                reference=arguments.reference,
-                tier=arguments.tier,
-                patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
-                on_iteration=advance,
-            )
+    iterations = arguments.iterations or case.iterations
+    with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, iterations) as advance:
+        return verify(
+            case,
+            order,
+            baselines=baseline_folder(arguments.baseline_dir),
+            folder=folder,
+            reference=arguments.reference,
+            tier=arguments.tier,
+            patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+            on_iteration=advance,
+        )

@@ -20,17 +20,30 @@ __all__ = ["open_device"]
 _BUILD_LINE = re.compile(r"^[\s\-|]*([A-Za-z][A-Za-z0-9 _\-]*?)\s*(?:version)?\s*[:=|]\s*v?(\d[\w.+\-]*)[^|]*\|?\s*$")
 
 
-def open_device(choice: DeviceChoice, profile: str = "", faults: Sequence[Any] = ()) -> Device:
+def open_device(
+    choice: DeviceChoice, profile: str = "", faults: Sequence[Any] = (), *, trusted: bool = False
+) -> Device:
     """Make ``torch.device(choice.kind)`` usable in this process, and say what it is.
 
     Args:
         choice: the device.
         profile: numerics profile of the emulated device; the device's own where empty.
         faults: faults of ``harness.emulation`` to put in; only the emulated device takes those of kernels.
+        trusted: whether a reference is recorded: then what the device would round by itself is switched off, so that
+            a precision tier is what its name says.
 
     Raises:
-        DeviceError: the device can't be opened here.
+        DeviceError: the device can't be opened here, or can't take a fault.
     """
+    if kernels := [fault.name for fault in faults if fault.in_kernels and not choice.emulated]:
+        raise DeviceError(
+            "a fault in kernels can only be put into the emulated device",
+            where="--fault",
+            observed=f"{', '.join(kernels)} on {choice.name}",
+            hint="--device emulated",
+        )
+    if trusted and choice.name == "cuda":
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     opening = {"cpu": _open_cpu, "cuda": _open_cuda, "sdaa": _open_sdaa}
     device = _open_emulated(profile, faults) if choice.emulated else opening[choice.name]()
     return Device(

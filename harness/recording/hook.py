@@ -137,7 +137,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
 
 
 def _distinct_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The learning rates of the parameter groups, each once, in the order of the groups: ``lr``, ``lr.1``, …"""
+    """The learning rates of the parameter groups, each once, in the groups' order, as ``lr``, ``lr.1`` and on."""
     rates = dict.fromkeys(float(group["lr"]) for group in optimizer.param_groups)
     return {f"lr.{number}" if number else "lr": rate for number, rate in enumerate(rates)}
 

@@ -20,6 +20,7 @@ from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.cases import RUNNER_FIELDS, flatten
 from harness.running.order import Order
+from harness.running.worker import PROVENANCE, STREAM
 from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.case import Case
@@ -27,10 +28,7 @@ from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
 from models.start import weights_digest
 
-__all__ = ["PROVENANCE", "STREAM", "run_experiment"]
-
-STREAM = "trace.jsonl"
-PROVENANCE = "provenance.json"
+__all__ = ["run_experiment"]
 
 _WITHOUT_EFFECT = frozenset(
     {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store.atomic import read_bounded, write_text
-from harness.values.errors import RunError
+from harness.values.errors import RunError, UsageError
 
 __all__ = ["Order"]
 
@@ -33,6 +33,10 @@ class Order:
         training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
         resume: whether to go on from the work folder's last checkpoint.
         command: what reproduces it.
+        trusted: whether it is a reference's run: the device's own shortcuts in precision are switched off.
+
+    Raises:
+        UsageError: two fields contradict each other.
     """
 
     config: str
@@ -50,6 +54,23 @@ class Order:
     training: bool = False
     resume: bool = False
     command: str = ""
+    trusted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.profile and self.device != "emulated":
+            raise UsageError(
+                "only the emulated device has a numerics profile",
+                where="--profile",
+                observed=f"{self.profile} on {self.device}",
+                hint="--device emulated",
+            )
+        if self.processes > 1 and self.launcher == "none":
+            raise UsageError(
+                "several processes need a launcher",
+                where="--nproc-per-node",
+                observed=self.processes,
+                hint="--launcher pytorch",
+            )
 
     def write(self, path: Path) -> None:
         """Write the order for the child to read."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.rules.comparability import compare_provenance
+from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
 from harness.running.order import Order
 from harness.running.watchdog import Patience, execute
@@ -55,8 +56,8 @@ def plan_runs(case: Case, order: Order, repeats: int, tiers: tuple[str, ...]) ->
         for number in range(repeats):
             plain = number == 0 and tier == "fp32"
             yield tier, number, dataclasses.replace(order, noise_tier="" if plain else tier, noise_seed=number)
-    if case.fp64_iterations:
-        yield "fp64", 0, dataclasses.replace(order, double=True, iterations=case.fp64_iterations)
+    if short := min(case.fp64_iterations, order.iterations or case.iterations):
+        yield "fp64", 0, dataclasses.replace(order, double=True, iterations=short)
 
 
 def require_reason(baselines: Path, case: Case, reference: str, reason: str) -> None:
@@ -110,6 +111,8 @@ def record(
     """
     if repeats < MINIMUM_REPEATS:
         raise UsageError("too few repeats", where="--repeats", observed=repeats, allowed=f"at least {MINIMUM_REPEATS}")
+    case = dataclasses.replace(case, tiers=tiers, tier=case.tier if case.tier in tiers else tiers[-1])
+    order = dataclasses.replace(order, trusted=True)
     kept: dict[str, list[Trace]] = {}
     first: tuple[Trace, Provenance] | None = None
     for tier, number, run_order in plan_runs(case, order, repeats, tiers):
@@ -117,6 +120,8 @@ def record(
             on_run(tier, number)
         run = execute(run_order, folder / f"{tier}-{number}", patience=patience, on_iteration=on_iteration)
         if run.error is not None:
+            run.error.hint = None  # the file that it names is gone when the message is read
+            run.error.observed = f"{run.error.observed or ''}\n{run.output}"
             raise run.error
         if run.trace is None or run.provenance is None:
             raise BaselineError("a reference run left nothing", where=f"{case.name}, {tier}, run {number}")
@@ -126,6 +131,8 @@ def record(
     if first is None:
         raise UsageError("no precision tier to record", where="--tiers")
     fp64 = kept.pop("fp64", [None])[0]
+    for tier, runs in kept.items():
+        _require_alike(case, tier, runs)
     return Baseline(
         case=case.name,
         reference=reference,
@@ -156,6 +163,24 @@ def load_previous(baselines: Path, case: str, reference: str) -> Baseline | None
         return load_baseline(baselines, case, reference)
     except BaselineError:
         return None
+
+
+def _require_alike(case: Case, tier: str, runs: list[Trace]) -> None:
+    """Each run stays where the others stay: one that doesn't would widen every bound, and hide faults.
+
+    The rate is that of one false refusal in a thousand recordings of a tier.
+    """
+    for number, run in enumerate(runs):
+        others = [other for other in runs if other is not run]
+        findings, _ = judge_envelope(others, run, tier=tier, false_alarm_rate=1e-3 / len(runs))
+        odd = [finding for finding in findings if finding.status is not Outcome.PASS]
+        if odd:
+            raise BaselineError(
+                "a reference run is not like the others",
+                where=f"{case.name}, {tier}, run {number}",
+                observed=odd[0].message,
+                hint="look for what disturbed the device, and record again",
+            )
 
 
 def _require_healthy(trace: Trace, provenance: Provenance, first: tuple[Trace, Provenance], where: str) -> None:

@@ -49,6 +49,7 @@ def verify(
     try:
         baseline = load_baseline(baselines, case.name, reference or case.reference)
         _require_iterations(order.iterations or case.iterations, baseline)
+        _require_tier(tier or case.tier, baseline)
         run = execute(order, folder, patience=patience, on_iteration=on_iteration)
         verdict = _judge(case, baseline, run, tier or case.tier)
     except AlignmentError as error:
@@ -61,6 +62,7 @@ def verify(
         command=order.command,
         seconds=time.monotonic() - started,
         output=run.output if run and verdict.status is Status.ERROR else "",
+        asked_device=order.device,
     )
 
 
@@ -79,6 +81,17 @@ def _error(case: Case, error: AlignmentError | None) -> Verdict:
     parts += [f"allowed {error.allowed}"] if error.allowed else []
     parts += [f"next: {error.hint}"] if error.hint else []
     return Verdict(case.name, Status.ERROR, "; ".join(parts))
+
+
+def _require_tier(tier: str, baseline: Baseline) -> None:
+    if tier not in baseline.tiers:
+        raise UsageError(
+            "the baseline holds no runs of the demanded precision tier",
+            where=baseline.where,
+            observed=tier,
+            allowed=", ".join(baseline.tiers),
+            hint=f"align record {baseline.case} --tiers {tier}",
+        )
 
 
 def _require_iterations(planned: int, baseline: Baseline) -> None:

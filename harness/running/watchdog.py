@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,17 +15,15 @@ from typing import Any
 
 from harness.isolation import isolated_python
 from harness.running.order import Order
-from harness.running.worker import ERROR, ORDER
+from harness.running.worker import ERROR, ORDER, PROVENANCE, STREAM
 from harness.store.provenance import read_provenance
 from harness.store.stream import follow_stream, read_stream
 from harness.values.errors import AlignmentError, RunError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
-__all__ = ["Patience", "Run", "execute"]
+__all__ = ["OUTPUT", "STREAM", "Patience", "Run", "execute"]
 
-STREAM = "trace.jsonl"
-PROVENANCE = "provenance.json"
 OUTPUT = "output.log"
 
 
@@ -90,7 +87,8 @@ def execute(
     if (folder / STREAM).exists():
         raise RunError("the folder holds a run already", where=folder, hint="delete it, or choose another --work-dir")
     order.write(folder / ORDER)
-    (folder / ERROR).unlink(missing_ok=True)
+    for leftover in (ERROR, PROVENANCE):
+        (folder / leftover).unlink(missing_ok=True)
     started = time.monotonic()
     with (folder / OUTPUT).open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own words; the config is the user's own program
@@ -112,8 +110,8 @@ def _command(order: Order, folder: Path) -> list[str]:
     worker = isolated_python("harness.running.worker:main", str(folder))
     if order.launcher == "none":
         return worker
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={order.processes}", "--no-python"]
-    return [sys.executable, *launcher, *worker]
+    words = ["--standalone", f"--nproc-per-node={order.processes}", "--no-python", *worker]
+    return isolated_python("harness.running.worker:launch", *words)
 
 
 def _watch(
@@ -155,7 +153,8 @@ def _collect(folder: Path, returncode: int, hung: str | None, seconds: float) ->
     trace = provenance = None
     error = _told(folder / ERROR)
     try:
-        trace = read_stream(folder / STREAM) if (folder / STREAM).exists() else None
+        started = (folder / STREAM).exists() and (folder / STREAM).stat().st_size > 0
+        trace = read_stream(folder / STREAM, largest=None) if started else None
         provenance = read_provenance(folder / PROVENANCE) if (folder / PROVENANCE).exists() else None
     except AlignmentError as failure:
         error = error or failure

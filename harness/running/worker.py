@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,10 +16,13 @@ from harness.running.order import Order
 from harness.store.atomic import write_text
 from harness.values.errors import AlignmentError
 
-__all__ = ["ERROR", "ORDER", "main"]
+__all__ = ["ERROR", "ORDER", "PROVENANCE", "STREAM", "launch", "main"]
 
 ORDER = "order.json"
+PROVENANCE = "provenance.json"
+STREAM = "trace.jsonl"
 ERROR = "error.json"
+"""The files of a run, in its folder."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,10 +47,25 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def launch(arguments: Sequence[str]) -> int:
+    """Start several workers by torch's own launcher, which ends with the process that watches it.
+
+    Args:
+        arguments: the words of ``torchrun``.
+    """
+    _die_with_parent()
+    from torch.distributed.run import main as torchrun
+
+    torchrun(list(arguments))
+    return 0
+
+
 def _die_with_parent() -> None:
     """Linux ends this process when the one that watches it is killed; elsewhere it would run on."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() == 1:  # it was killed before we asked
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _run(order: Order, folder: Path) -> None:
@@ -55,7 +74,7 @@ def _run(order: Order, folder: Path) -> None:
     from harness.emulation import parse_fault
 
     faults = tuple(parse_fault(text) for text in order.faults)
-    device = open_device(choose_device(order.device), order.profile, faults)
+    device = open_device(choose_device(order.device), order.profile, faults, trusted=order.trusted)
 
     from harness.running.cases import find_case, load_config
     from harness.running.experiment import run_experiment

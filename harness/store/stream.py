@@ -64,13 +64,17 @@ class TraceStream:
         self._file.flush()
 
 
-def read_stream(path: Path) -> Trace:
+def read_stream(path: Path, largest: int | None = LARGEST_FILE) -> Trace:
     """The trace that a stream holds so far.
+
+    Args:
+        path: the file.
+        largest: bytes; a larger file is refused. None for a stream of our own, however long the training.
 
     Raises:
         TraceError: the file is missing, too large, or holds something else than whole lines and one torn last line.
     """
-    return _assemble(_lines(path), path)
+    return _assemble(_lines(path, largest), path)
 
 
 def follow_stream(path: Path, offset: int) -> tuple[list[Mapping[str, Any]], int]:
@@ -85,11 +89,11 @@ def follow_stream(path: Path, offset: int) -> tuple[list[Mapping[str, Any]], int
     return lines, offset + len(text) + len(newline)
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+def _lines(path: Path, largest: int | None) -> Iterator[Mapping[str, Any]]:
     try:
         size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise TraceError("the stream is too large", where=path, observed=f"{size} bytes", allowed=LARGEST_FILE)
+        if largest is not None and size > largest:
+            raise TraceError("the stream is too large", where=path, observed=f"{size} bytes", allowed=largest)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         raise TraceError("the stream can't be read", where=path, observed=str(failure)) from None
