@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,32 @@ from harness.isolation import isolated_python
 __all__ = ["CaseItem", "CaseNotAligned"]
 
 
+_TRUTH = {"alignment": "True", "not": "not", "and": "and", "or": "or", "True": "True", "False": "False"}
+
+
 class CaseNotAligned(Exception):  # noqa: N818  # it is a verdict, no error of the program
     """A case's verdict is not PASS; the message is the verdict's sentence."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of `align verify` that a test run needs."""
+    """Add the options of `align verify` that a test run needs: ``--align-device`` …, and ``--device`` … for short.
+
+    The short names are the project's own only in a run that selects the marker: other suites have a ``--device`` too.
+    """
     group = parser.getgroup("alignment", "alignment of a ported model's training with the reference's")
-    group.addoption("--device", default="", help="cpu, cuda, sdaa or emulated; sdaa where it is, else emulated")
-    group.addoption("--profile", default="", help="numerics profile of the emulated device")
-    group.addoption("--fault", action="append", default=[], help="a fault to put in")
-    group.addoption("--case", action="append", default=[], help="a case's name or config; all small ones without it")
-    group.addoption("--iterations", type=int, default=0, help="how many; the case's own without it")
-    group.addoption("--baseline-dir", default="", help="where the baselines lie")
-    group.addoption("--out", default="alignment-report", help="the report's folder")
+    short = any("alignment" in word for word in sys.argv)
+
+    def add(name: str, **settings: Any) -> None:
+        names = [f"--align-{name}", *([f"--{name}"] if short else [])]
+        group.addoption(*names, dest=f"align_{name.replace('-', '_')}", **settings)
+
+    add("device", default="", help="cpu, cuda, sdaa or emulated; sdaa where it is, else emulated")
+    add("profile", default="", help="numerics profile of the emulated device")
+    add("fault", action="append", default=[], help="a fault to put in")
+    add("case", action="append", default=[], help="a case's name or config; all small ones without it")
+    add("iterations", type=int, default=0, help="how many; the case's own without it")
+    add("baseline-dir", default="", help="where the baselines lie")
+    add("out", default="alignment-report", help="the report's folder")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,20 +66,27 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write one index over the cases, once: each of them has written its own report."""
     if not _selected(session.config) or "PYTEST_XDIST_WORKER" in os.environ:
         return
-    out = Path(session.config.getoption("--out"))
+    out = Path(session.config.getoption("align_out"))
     written = [path for case in _cases(session.config) if (path := out / Path(case).stem / "result.json").exists()]
     if written:
         _align("report", *map(str, written), "--out", str(out))
 
 
 def _selected(config: pytest.Config) -> bool:
+    """Whether the run asks for the marker by name, and an item that has it alone would be taken."""
     expression = str(config.option.markexpr or "")
-    return "alignment" in expression and "not alignment" not in expression
+    if not re.search(r"\balignment\b", expression):
+        return False
+    words = re.sub(r"[A-Za-z_]\w*", lambda word: _TRUTH.get(word[0], "False"), expression)
+    try:
+        return bool(eval(words, {"__builtins__": {}}))  # noqa: S307  # only not, and, or, True, False are left
+    except SyntaxError:
+        return False  # pytest itself says so
 
 
 def _cases(config: pytest.Config) -> list[str]:
     """The cases that were named, else all small ones."""
-    named: list[str] = config.getoption("--case")
+    named: list[str] = config.getoption("align_case")
     if named:
         return named
     listed = _align("cases", "--names", "--small")
@@ -99,7 +120,7 @@ class CaseItem(pytest.Item):
         Raises:
             CaseNotAligned: the verdict is not PASS, or there is none.
         """
-        out = Path(self.config.getoption("--out"))
+        out = Path(self.config.getoption("align_out"))
         result = out / Path(self.case).stem / "result.json"
         result.unlink(missing_ok=True)
         verified = _align("verify", self.case, "--out", str(out), *self._words())
@@ -114,10 +135,11 @@ class CaseItem(pytest.Item):
     def _words(self) -> list[str]:
         """The options of `align verify` that were given."""
         option = self.config.getoption
-        words = [f"--fault={fault}" for fault in option("--fault")]
-        for name in ("--device", "--profile", "--baseline-dir"):
-            words += [f"{name}={option(name)}"] if option(name) else []
-        return words + ([f"--iterations={option('--iterations')}"] if option("--iterations") else [])
+        words = [f"--fault={fault}" for fault in option("align_fault")]
+        for name in ("device", "profile", "baseline-dir", "iterations"):
+            value = option(f"align_{name.replace('-', '_')}")
+            words += [f"--{name}={value}"] if value else []
+        return words
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The verdict's sentence alone; a traceback where the program itself failed."""

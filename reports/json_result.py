@@ -2,7 +2,7 @@
 
 Numbers that JSON can't hold are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Floats are written by ``repr`` and
 come back to the bit. ``emulated`` and ``device`` repeat what the candidate's provenance says, so that a reader need not
-dig; ``emulated`` is null where the run ended before it said what it ran on, and a file in which they contradict the
+dig; ``emulated`` is null where nothing was to be run, and a file in which they contradict the
 provenance is refused.
 """
 
@@ -52,6 +52,7 @@ def encode(record: Record) -> str:
         },
         "loss": _envelope(verdict.envelopes.get("loss")),
         "output": record.output,
+        "asked_device": record.asked_device,
     }
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     # A lone surrogate has no UTF-8. Its backslash escape is JSON's own, so it comes back as it was.
@@ -89,6 +90,7 @@ def _record(read: Fields) -> Record:
         seconds=read.number("seconds"),
         command=read.text("command"),
         output=read.text("output"),
+        asked_device=read.text("asked_device"),
     )
 
 

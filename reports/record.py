@@ -48,6 +48,7 @@ class Record:
         seconds: wall-clock time of the run and the judging.
         command: what reproduces it.
         output: the tail of the run's output.
+        asked_device: the device that the run was asked for; empty where nothing was to be run.
     """
 
     verdict: Verdict
@@ -59,16 +60,19 @@ class Record:
     seconds: float = 0.0
     command: str = ""
     output: str = ""
+    asked_device: str = ""
 
     @property
     def device(self) -> str:
-        """The candidate's device as a label; empty where the run ended before it said."""
-        return self.candidate.device.label if self.candidate is not None else ""
+        """The candidate's device as a label; where the run ended before it said, the one that was asked for."""
+        return self.candidate.device.label if self.candidate is not None else self.asked_device
 
     @property
     def emulated(self) -> bool | None:
-        """Whether the candidate was emulated; None where the run ended before it said."""
-        return self.candidate.device.emulated if self.candidate is not None else None
+        """Whether the candidate was, or was to be, emulated; None where nobody knows."""
+        if self.candidate is not None:
+            return self.candidate.device.emulated
+        return self.asked_device == "emulated" if self.asked_device else None
 
 
 def record_of(result: Result) -> Record:
@@ -85,6 +89,7 @@ def record_of(result: Result) -> Record:
         seconds=result.seconds,
         command=result.command,
         output=result.output,
+        asked_device=result.asked_device,
     )
 
 

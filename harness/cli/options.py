@@ -11,9 +11,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.devices.choice import CHOICES
 from harness.values.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.running.watchdog import Patience
 
 __all__ = [
     "add_device_options",
@@ -21,6 +25,7 @@ __all__ = [
     "add_options",
     "add_patience_options",
     "baseline_folder",
+    "patience_of",
     "reproduction",
     "run_folder",
 ]
@@ -72,6 +77,14 @@ def add_patience_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=_seconds, default=86_400.0, metavar="S", help="a run is killed after S seconds in all"
     )
+
+
+def patience_of(arguments: argparse.Namespace) -> Patience:
+    """How long a run may take; its start, where kernels are compiled, at least ten minutes."""
+    from harness.running.watchdog import Patience
+
+    stall = arguments.stall_timeout
+    return Patience(start=max(600.0, stall), stall=stall, limit=arguments.timeout)
 
 
 @contextlib.contextmanager

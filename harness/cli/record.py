@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.options import add_options, add_patience_options, baseline_folder, reproduction, run_folder
+from harness.cli.options import (
+    add_options,
+    add_patience_options,
+    baseline_folder,
+    patience_of,
+    reproduction,
+    run_folder,
+)
 from harness.cli.terminal import open_console, run_progress
 from harness.judge import FALSE_ALARM_RATE
 from harness.rules.bounded import percent
@@ -61,7 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _record(case: Case, arguments: argparse.Namespace) -> None:
     from harness.running.order import Order
     from harness.running.record import compare_baselines, load_previous, record, require_reason
-    from harness.running.watchdog import Patience
     from harness.store.baselines import save_baseline
 
     root = baseline_folder(arguments.baseline_dir, write=True)
@@ -90,7 +96,7 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
                 repeats=repeats,
                 tiers=tiers,
                 folder=folder,
-                patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+                patience=patience_of(arguments),
                 on_iteration=advance,
             )
     console = open_console()

@@ -11,6 +11,7 @@ from harness.cli.options import (
     add_launch_options,
     add_options,
     add_patience_options,
+    patience_of,
     reproduction,
 )
 from harness.cli.terminal import banner, run_progress
@@ -27,7 +28,6 @@ def add_parser(commands: Any) -> None:
         "config says; logs, checkpoints and the loss trace go to the work folder.",
     )
     parser.add_argument("--config", required=True, metavar="CONFIG", help="a case's name, or the path of a config")
-    parser.add_argument("--resume", action="store_true", help="go on from the work folder's last checkpoint")
     add_device_options(parser)
     add_options(parser)
     add_launch_options(parser)
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.devices.choice import choose_device
     from harness.running.cases import find_case, load_config
     from harness.running.order import Order
-    from harness.running.watchdog import STREAM, Patience, execute
+    from harness.running.watchdog import STREAM, execute
 
     choice = choose_device(arguments.device)
     if choice.emulated:
@@ -58,7 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
         training=True,
-        resume=arguments.resume,
         command=reproduction(),
     )
     planned = arguments.iterations or (load_config(case.config, arguments.cfg_options).get("train_cfg") or {}).get(
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         trained = execute(
             order,
             folder,
-            patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+            patience=patience_of(arguments),
             on_iteration=advance,
         )
     if trained.error is not None:

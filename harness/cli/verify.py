@@ -12,6 +12,7 @@ from harness.cli.options import (
     add_options,
     add_patience_options,
     baseline_folder,
+    patience_of,
     reproduction,
     run_folder,
 )
@@ -82,7 +83,6 @@ def worst(statuses: list[Status]) -> Status:
 def _verify(case: Case, device: str, arguments: argparse.Namespace) -> Result:
     from harness.running.order import Order
     from harness.running.verify import verify
-    from harness.running.watchdog import Patience
 
     order = Order(
         config=str(case.config),
@@ -105,6 +105,6 @@ def _verify(case: Case, device: str, arguments: argparse.Namespace) -> Result:
             folder=folder,
             reference=arguments.reference,
             tier=arguments.tier,
-            patience=Patience(stall=arguments.stall_timeout, limit=arguments.timeout),
+            patience=patience_of(arguments),
             on_iteration=advance,
         )

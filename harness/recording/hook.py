@@ -38,7 +38,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     """Streams each iteration's loss, components, norms, batch digest and cost to disk.
 
     Before each iteration the host's generator is seeded from the run's seed and the iteration's number, and dropout
-    draws its masks there: equal on every device, also when a run is resumed.
+    draws its masks there: equal on every device.
 
     Args:
         stream: where to write; None on all but one process of several.

@@ -17,7 +17,7 @@ __all__ = ["StartHook"]
 class StartHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     """Starts every run of a case from the same weights, whatever the model's own initialization drew.
 
-    A run that loads or resumes a checkpoint keeps the checkpoint's weights.
+    A run that loads a checkpoint keeps the checkpoint's weights.
 
     Args:
         seed: of the draw.

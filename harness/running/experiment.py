@@ -152,12 +152,12 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
     """Make the config run for the iterations asked for, here; without what isn't watched."""
     config.work_dir = str(folder)
     config.launcher = order.launcher
-    config.resume = order.resume
     config.randomness = {"seed": case.seed}
-    config.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": iterations, "val_interval": iterations + 1}
-    for phase in ("val", "test"):
-        for part in ("cfg", "dataloader", "evaluator"):
-            config[f"{phase}_{part}"] = None
+    config.train_cfg = {**_loop(config, order), "type": "IterBasedTrainLoop", "max_iters": iterations}
+    if not order.training:
+        for phase in ("val", "test"):
+            for part in ("cfg", "dataloader", "evaluator"):
+                config[f"{phase}_{part}"] = None
     if order.amp:
         config.optim_wrapper["type"] = "AmpOptimWrapper"
     if order.launcher != "none" and device.kind != "cuda":  # mmengine would name a device that is the rank's number
@@ -167,6 +167,12 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
         config.default_hooks = {"logger": None, "checkpoint": None, "timer": None}
         config.log_level = "WARNING"
         config.visualizer = None
+
+
+def _loop(config: Config, order: Order) -> dict[str, Any]:
+    """The settings of the user's loop, where the training is the user's and the loop counts iterations."""
+    loop = dict(config.get("train_cfg") or {})
+    return loop if order.training and loop.get("type") == "IterBasedTrainLoop" else {}
 
 
 def _build(config: Config) -> Runner:

@@ -31,7 +31,6 @@ class Order:
         launcher: ``none`` or ``pytorch``.
         processes: how many, with a launcher.
         training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
-        resume: whether to go on from the work folder's last checkpoint.
         command: what reproduces it.
         trusted: whether it is a reference's run: the device's own shortcuts in precision are switched off.
 
@@ -52,7 +51,6 @@ class Order:
     launcher: str = "none"
     processes: int = 1
     training: bool = False
-    resume: bool = False
     command: str = ""
     trusted: bool = False
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -41,6 +42,14 @@ def test_wrong_usage_is_exit_code_two(align, words):
         (["verify", "tiny.py", "--cfg-options", "alignment.iteration=1"], "iterations"),
         (["record", "tiny.py", "--repeats", "3", "--baseline-dir", "elsewhere"], "at least 5"),
         (["report", "nothing_here"], "nothing_here"),
+        (["verify", "tiny.py", "--cfg-options", "alignment=3"], "alignment"),
+        (["verify", "tiny.py", "--cfg-options", "alignment.tiers=5"], "alignment.tiers"),
+        (["verify", "tiny.py", "--cfg-options", "randomness=5"], "randomness"),
+        (["verify", "tiny.py", "--cfg-options", "alignment.iterations=2.5"], "whole number"),
+        (["verify", "tiny.py", "--device", "cpu", "--profile", "tf32"], "--device emulated"),
+        (["verify", "tiny.py", "--device", "cpu", "--nproc-per-node", "2"], "--launcher pytorch"),
+        (["verify", "tiny.py", "--device", "cpu", "--work-dir", "/dev/null/x"], "/dev/null"),
+        (["record", "tiny.py", "--tiers", "fp32,fp32", "--baseline-dir", "elsewhere"], "each once"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_what_can(align, words, said):
@@ -137,14 +146,13 @@ def test_train_runs_in_two_processes(align, user_folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
 def test_the_pytest_plugin_takes_the_same_path(run, baselines, user_folder, parallel):
-    import sys
-
     (user_folder / "test_own.py").write_text("def test_own():\n    pass\n")
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--baseline-dir", baselines, *parallel]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel]
     code, out, _ = run(*words)
     assert code == 0, out
     assert "1 passed" in out
-    chosen = ["-m", "alignment", "--case", "tiny.py", "--device", "emulated", "--out", "by-pytest"]
+    options = ["--baseline-dir", baselines]
+    chosen = ["-m", "alignment", *options, "--case", "tiny.py", "--device", "emulated", "--out", "by-pytest"]
     code, out, err = run(*words, *chosen)
     assert code == 0, out + err
     assert "1 passed" in out
@@ -154,3 +162,27 @@ def test_the_pytest_plugin_takes_the_same_path(run, baselines, user_folder, para
     assert "FAIL: envelope: " in out
     assert "at iteration 0, where healthy runs stay within" in out
     assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    "expression", ["not alignment", "not (alignment)", "slow", "slow and alignment", "misalignment"]
+)
+def test_a_run_that_does_not_select_the_marker_is_left_alone(run, expression):
+    code, out, err = run(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "-m", expression
+    )
+    assert code in (0, 5), out + err
+    assert "alignment[" not in out
+
+
+def test_other_suites_may_have_a_device_option_too(run, user_folder):
+    folder = user_folder / "other_suite"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--device')\n    parser.addoption('--out')\n"
+    )
+    (folder / "test_it.py").write_text(
+        "def test_it(request):\n    assert request.config.getoption('--device') == 'x'\n"
+    )
+    code, out, err = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder, "--device", "x")
+    assert code == 0, out + err
