@@ -49,7 +49,7 @@ def make_kernel(plan: Plan, stream: RandomStream, memory: MemoryCounter) -> Kern
     plain = not (plan.has_tensor_lists or plan.writes_out or plan.draws or plan.makes or plan.name in _MIXES_DEVICES)
     if plain and plan.is_inplace:
         return _make_inplace(plan)
-    if plain and plan.returned == (None,):
+    if plain and not any(owner is not None for owner in plan.returned):
         return _make_functional(plan, memory)
     return _make_general(plan, stream, memory)
 
@@ -64,18 +64,23 @@ def _make_view(plan: Plan) -> Kernel:
 
 
 def _make_functional(plan: Plan, memory: MemoryCounter) -> Kernel:
-    """Tensors and scalars in, one new value out."""
+    """Tensors and scalars in, new values out."""
 
     def functional(*args: Any, **kwargs: Any) -> Any:
         host = [_to_host(plan, a) if isinstance(a, _Tensor) else a for a in args]
         if kwargs:
             kwargs = {k: _to_host(plan, a) if isinstance(a, _Tensor) else a for k, a in kwargs.items()}
         out = plan.run(*host, **kwargs)
-        if not isinstance(out, _Tensor):
-            return out
-        for given, argument in zip(host, args, strict=True):
+        if isinstance(out, _Tensor):
+            return made(out, host, args)
+        if isinstance(out, tuple):
+            return tuple([made(o, host, args) if isinstance(o, _Tensor) else o for o in out])
+        return out
+
+    def made(out: _Tensor, host: list[Any], args: tuple[Any, ...]) -> _Tensor:
+        for index, given in enumerate(host):
             if given is out:
-                return argument
+                return args[index]  # type: ignore[no-any-return]
         return memory.count(device_tensor(out))
 
     return functional
