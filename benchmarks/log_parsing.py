@@ -86,7 +86,7 @@ def write_log(path: Path, kind: str, records: int) -> None:
             else:
                 file.write(
                     f"2025/07/01 {clock} - mmengine - INFO - Iter(train) [{i + 1:>7}/{records}]  lr: {9e-3:.4e}  "
-                    f"eta: 1:23:45  time: {time:.4f}  data_time: 0.0053  memory: 10445  loss: {loss:.4f}  "
+                    f"eta: 1:23:45  time: {time:.4f}  data_time: 0.0053  memory: {9000 + i % 3000}  loss: {loss:.4f}  "
                     f"decode.loss_ce: {loss * 0.7:.4f}  decode.acc_seg: {ips:.4f}  aux.loss_ce: {loss * 0.3:.4f}\n"
                 )
 

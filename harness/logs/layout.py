@@ -1,12 +1,13 @@
 """Where a log's lines hold their numbers: learned from one line, read off all that are built like it.
 
 Training logs print millions of lines from one format string. Between two colons of such a line only the width of
-numbers varies, so a number lies at a fixed distance behind a colon of fixed rank, and the eight bytes before it are
-always the same. Lines that are built otherwise are told apart by these and left to the slow reading.
+numbers varies, so a number lies at a fixed distance behind a colon of fixed rank, and the text just before it is always
+the same. Lines that are built otherwise are told apart by these and left to the slow reading.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from harness.values.trace import FloatArray, IntArray
 __all__ = ["Layout", "Reading", "learn_layout", "read_by_layout"]
 
 _GUARD = 8  # bytes: one word
+_SHORTEST_GUARD = 2  # bytes
+_ALL = np.uint64(2**64 - 1)
 _BLOCK = 1 << 18  # bytes: what fits a processor's cache is looked through three times as fast
 _COLON, _NEWLINE = ord(":"), ord("\n")
 _SPACES = np.uint64(0x2020202020202020)
@@ -27,11 +30,15 @@ _HIGHEST_BITS = np.uint64(0x8080808080808080)
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a line holds one number: ``offset`` bytes behind its colon number ``colon``, and ``guard`` before it."""
+    """Where a line holds one number: ``offset`` bytes behind its colon number ``colon``, and ``guard`` before it.
+
+    Of the eight bytes before the number those count that ``mask`` has set: what follows any earlier number in them.
+    """
 
     colon: int
     offset: int
     guard: np.uint64
+    mask: np.uint64
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,9 @@ def _locate(words: WordArray, lines: _Lines, place: _Place) -> tuple[IntArray, M
     A guard holds no newline, so that where it fits, and the number is in the line, all of it is.
     """
     at = lines.colon(place.colon) + place.offset
-    here = (words[at - _GUARD] == place.guard) & (at < lines.ends)
+    before = words[at - _GUARD]
+    before = before if place.mask == _ALL else before & place.mask
+    here = (before == place.guard) & (at < lines.ends)
     text = words[at]
     if len(text) and text[0] == text[-1] and np.all(text == text[0]):  # such as the rank's place
         return at + _count_spaces(text[:1]), here
@@ -164,5 +173,9 @@ def _place(line: bytes, start: int) -> _Place | None:
     colon = line.rfind(b":", 0, begin)
     if begin < _GUARD or colon < 0:
         return None
-    guard = np.frombuffer(line[begin - _GUARD : begin], "<u8")[0]
-    return _Place(line.count(b":", 0, colon), begin - colon, guard)
+    literal = len(re.split(rb"\d", line[begin - _GUARD : begin])[-1])
+    if literal < _SHORTEST_GUARD:
+        return None
+    mask = _ALL << np.uint64(8 * (_GUARD - literal))
+    guard = np.frombuffer(line[begin - _GUARD : begin], "<u8")[0] & mask
+    return _Place(line.count(b":", 0, colon), begin - colon, guard, mask)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.logs import read_log
+from harness.logs import text as reading
 from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import LogError
@@ -48,6 +49,22 @@ def test_a_hundred_and_fifty_like_lines_are_read_as_one_by_one(formats, tmp_path
     values = [round(4 - i / 60 + math.sin(i) / 9, 6) for i in range(300)]
     content = formats[name](range(300), values)
     same(read_log(write(tmp_path / "a.log", content)), range(300), values)
+
+
+def test_the_bulk_is_read_in_bulk(lines, tmp_path, monkeypatch):
+    """However the other numbers of a line vary, only the first records are read line by line."""
+    text = ""
+    for i in range(500):
+        line = lines.mmengine_iter(i, 1.5 + i / 1000)
+        text += line.replace("10445", str(10445 + 7 * i)).replace("0.8793", f"{i / 7:.4f}") + "\n"
+    path = write(tmp_path / "run.log", text.encode())
+    read = []
+    one_by_one = reading.read_line
+    monkeypatch.setattr(reading, "read_line", lambda line, dialect: read.append(line) or one_by_one(line, dialect))
+    for metric in ("loss", None):
+        read.clear()
+        same(read_log(path, metric=metric), range(500), [1.5 + i / 1000 for i in range(500)])
+        assert len(read) < 10
 
 
 @given(
