@@ -17,16 +17,19 @@ pytestmark = pytest.mark.slow
 FINE = {"same", "typed error", "no answer on the CPU", "no one answer on the CPU"}
 
 
-def outcomes(seed: str, draws: int) -> tuple[list[dict[str, object]], list[tuple[str, str]]]:
+def outcomes(seed: str, draws: int, cwd: Path) -> tuple[list[dict[str, object]], list[tuple[str, str]]]:
     """What came of each draw, and the operations at which the process died, with the device that they ran on."""
     records, deaths, first = [], [], 0
     while True:
         done = subprocess.run(
             [sys.executable, str(HERE / "fuzz_operations.py"), str(first), str(draws), seed],
             env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"},
+            cwd=cwd,  # an operation may take a drawn name for a file's
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=300,
             check=False,
         )
         said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
@@ -40,8 +43,8 @@ def outcomes(seed: str, draws: int) -> tuple[list[dict[str, object]], list[tuple
 
 
 @pytest.mark.parametrize("seed", ["a", "b"])
-def test_the_device_answers_as_the_cpu_does(seed: str) -> None:
-    records, deaths = outcomes(seed, draws=2)
+def test_the_device_answers_as_the_cpu_does(seed: str, tmp_path: Path) -> None:
+    records, deaths = outcomes(seed, 2, tmp_path)
     assert [op for op, device in deaths if device == "sdaa"] == []
     counts: dict[str, int] = {}
     for record in records:
