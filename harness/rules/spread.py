@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from harness.values.trace import FloatArray
 
@@ -71,7 +71,7 @@ class Spread:
         Returns:
             (…) bound, in the units of ``sigma``.
         """
-        quantile = stats.t.isf(false_alarm_rate / (2 * max(looks, 1)), self.freedom)
+        quantile = -stdtrit(self.freedom, false_alarm_rate / (2 * max(looks, 1)))  # of Student's t, by symmetry
         return self.sigma * np.asarray(quantile, dtype=np.float64) * math.sqrt(1 + 1 / self.repeats)
 
     def as_relative(self, deviation: FloatArray) -> FloatArray:
