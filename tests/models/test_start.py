@@ -1,5 +1,7 @@
 """Start weights: the same bytes everywhere, a function of seed, name and shape alone."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -39,8 +41,6 @@ def test_the_bytes_of_a_whole_model_are_pinned():
 
 
 def test_the_draws_are_splitmix64():
-    import hashlib
-
     key = int.from_bytes(hashlib.sha256(b"7:a.weight").digest()[:8], "little")
     words = [_splitmix64((key + (i + 1) * 0x9E3779B97F4A7C15) & ((1 << 64) - 1)) for i in range(40_000)]
     expected = [half - 2**23 for word in words for half in (word >> 40, (word >> 8) & 0xFFFFFF)]
@@ -84,6 +84,13 @@ def test_hrnets_basic_blocks_end_with_their_second_norm_and_its_stem_is_no_block
     weights = _drawn(build_model("ocrnet_small"), last_norm=0.0).state_dict()
     assert set(weights["backbone.stage2.0.branches.0.0.bn2.weight"].tolist()) == {0.0}
     assert set(weights["backbone.bn2.weight"].tolist()) == {1.0}
+
+
+def test_hrnets_exchange_between_branches_ends_with_the_last_norm_of_each_path():
+    weights = _drawn(build_model("ocrnet_small"), last_norm=0.0).state_dict()
+    up, down = "backbone.stage4.0.fuse_layers.0.3", "backbone.stage4.0.fuse_layers.3.0"
+    assert set(weights[f"{up}.1.weight"].tolist()) == {0.0}
+    assert [set(weights[f"{down}.{i}.1.weight"].tolist()) for i in range(3)] == [{1.0}, {1.0}, {0.0}]
 
 
 def test_attention_is_there_from_the_first_iteration():
