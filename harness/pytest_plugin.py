@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from harness.isolation import isolated_python
 
 __all__ = ["CaseItem", "CaseNotAligned"]
 
+
+_SHORT = "ALIGN_PYTEST_SHORT_OPTIONS"
 
 _TRUTH = {"alignment": "True", "not": "not", "and": "and", "or": "or", "True": "True", "False": "False"}
 
@@ -34,7 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     The short names are the project's own only in a run that selects the marker: other suites have a ``--device`` too.
     """
     group = parser.getgroup("alignment", "alignment of a ported model's training with the reference's")
-    short = any("alignment" in word for word in sys.argv)
+    expressions = [following for word, following in pairwise(sys.argv) if word == "-m"]
+    short = _SHORT in os.environ or any(map(_selects, expressions))
+    if short:
+        os.environ[_SHORT] = (
+            "1"  # the processes of a parallel run parse the same options, and have no words of their own
+        )
 
     def add(name: str, **settings: Any) -> None:
         names = [f"--align-{name}", *([f"--{name}"] if short else [])]
@@ -73,8 +81,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _selected(config: pytest.Config) -> bool:
-    """Whether the run asks for the marker by name, and an item that has it alone would be taken."""
-    expression = str(config.option.markexpr or "")
+    return _selects(str(config.option.markexpr or ""))
+
+
+def _selects(expression: str) -> bool:
+    """Whether an expression names the marker, and an item that has it alone would be taken."""
     if not re.search(r"\balignment\b", expression):
         return False
     words = re.sub(r"[A-Za-z_]\w*", lambda word: _TRUTH.get(word[0], "False"), expression)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, and show each row as it is there."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which weighs the memory, talks otherwise
     from models.efficiency import measure
     from reports.efficiency import Saving, draw_efficiency
 

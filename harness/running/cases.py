@@ -98,8 +98,9 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
     """
     try:
         config = Config.fromfile(path, import_custom_modules=import_modules, format_python_code=False)
+        parsed = parse_options(options)
         _reject_unknown_options(options, config)
-        config.merge_from_dict(parse_options(options))
+        config.merge_from_dict(parsed)
     except UsageError:
         raise
     except Exception as failure:  # noqa: BLE001  # a config is a program: anything can come out of it

@@ -48,7 +48,7 @@ def test_wrong_usage_is_exit_code_two(align, words):
         (["verify", "tiny.py", "--cfg-options", "alignment.iterations=2.5"], "whole number"),
         (["verify", "tiny.py", "--device", "cpu", "--profile", "tf32"], "--device emulated"),
         (["verify", "tiny.py", "--device", "cpu", "--nproc-per-node", "2"], "--launcher pytorch"),
-        (["verify", "tiny.py", "--device", "cpu", "--work-dir", "/dev/null/x"], "/dev/null"),
+        (["train", "--config", "tiny.py", "--device", "cpu", "--work-dir", "/dev/null/x"], "/dev/null"),
         (["record", "tiny.py", "--tiers", "fp32,fp32", "--baseline-dir", "elsewhere"], "each once"),
     ],
 )
