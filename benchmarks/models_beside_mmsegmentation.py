@@ -1,7 +1,10 @@
-"""Whole models beside mmsegmentation's own: time of a training iteration and peak memory, pair by pair in one run.
+"""Models and attention blocks beside mmsegmentation's own: time and peak memory, pair by pair in one run.
 
     pip install mmsegmentation==1.2.2 ftfy regex
     python benchmarks/models_beside_mmsegmentation.py [MODEL …] [--size 128 128] [--pairs 7]
+    python benchmarks/models_beside_mmsegmentation.py --blocks [MODEL …] [--size 97 97] [--pairs 7]
+
+A model's time is that of a training iteration; a block's, of a forward and a backward pass on a map of 512 channels.
 
 With mmcv-lite, which lacks compiled operations, mmcv's Python ones are imported over a stub that raises when called.
 Both sides start from the same weights: ours load into theirs with strict=True.
@@ -33,18 +36,28 @@ CONFIGS = {
 }
 
 
+BLOCKS = {
+    "ann": ("decode_head.context", 1),
+    "ccnet": ("decode_head.cca", 2),
+    "emanet": ("decode_head.ema_module", 1),
+}
+"""Model → the attention block that both sides call by the same name, and how often it is passed."""
+
+
 def main() -> None:
     """Measure the models asked for and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", help=f"of {', '.join(CONFIGS)}; none: all")
-    parser.add_argument("--size", nargs=2, type=int, default=(128, 128), metavar=("H", "W"))
+    parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"))
+    parser.add_argument("--blocks", action="store_true", help=f"attention blocks of {', '.join(BLOCKS)}, at 97×97")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print("model    time, ours / theirs (lowest … highest)   peak MB, ours / theirs")
-    for name in arguments.models or CONFIGS:
-        passes = _passes(name, tuple(arguments.size))
+    size = tuple(arguments.size or ((97, 97) if arguments.blocks else (128, 128)))
+    for name in arguments.models or (BLOCKS if arguments.blocks else CONFIGS):
+        passes = _block_passes(name, size) if arguments.blocks else _passes(name, size)
         peaks = [_peak(run) / 1e6 for run in passes]
         ratios = []
         for _ in range(arguments.pairs):
@@ -71,6 +84,26 @@ def _passes(name: str, size: tuple[int, int]) -> list[Callable[[], None]]:
         _iteration(ours, lambda: ours.losses(images, labels)),  # type: ignore[operator]  # ours has it
         _iteration(theirs, lambda: theirs.loss(images, samples)),  # type: ignore[operator]  # theirs has it
     ]
+
+
+def _block_passes(name: str, size: tuple[int, int]) -> list[Callable[[], None]]:
+    """A forward and a backward pass of each side's attention block, with the same weights."""
+    path, recurrence = BLOCKS[name]
+    ours, theirs = (model.get_submodule(path).train() for model in (build_model(CONFIGS[name]), _theirs(name)))
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 512, *size, generator=torch.Generator().manual_seed(0))
+    return [_block_pass(block, x, recurrence) for block in (ours, theirs)]
+
+
+def _block_pass(block: nn.Module, x: Tensor, recurrence: int) -> Callable[[], None]:
+    def run() -> None:
+        block.zero_grad()
+        out = x.detach().requires_grad_()
+        for _ in range(recurrence):
+            out = block(out)
+        out.sum().backward()
+
+    return run
 
 
 def _theirs(name: str) -> nn.Module:
