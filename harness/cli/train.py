@@ -39,8 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Train."""
     from harness.devices.choice import choose_device
     from harness.running.cases import find_case, load_config
+    from harness.running.folder import STREAM
     from harness.running.order import Order
-    from harness.running.watchdog import STREAM, execute
+    from harness.running.watchdog import execute
 
     choice = choose_device(arguments.device)
     if choice.emulated:

@@ -19,8 +19,8 @@ from harness.emulation import HealthyNoise, set_iteration
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.cases import RUNNER_FIELDS, flatten
+from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
-from harness.running.worker import PROVENANCE, STREAM
 from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.case import Case

@@ -14,18 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.isolation import isolated_python
+from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
 from harness.running.order import Order
-from harness.running.worker import ERROR, ORDER, PROVENANCE, STREAM
 from harness.store.provenance import read_provenance
 from harness.store.stream import follow_stream, read_stream
 from harness.values.errors import AlignmentError, RunError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
-__all__ = ["OUTPUT", "STREAM", "Patience", "Run", "execute"]
-
-OUTPUT = "output.log"
-
+__all__ = ["Patience", "Run", "execute"]
 
 _SHARED_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait sleep: spinning, two runs on the same cores take ten times as long as one after the other."""

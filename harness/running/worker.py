@@ -12,17 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.devices.choice import choose_device
+from harness.running.folder import ERROR, ORDER
 from harness.running.order import Order
 from harness.store.atomic import write_text
 from harness.values.errors import AlignmentError
 
-__all__ = ["ERROR", "ORDER", "PROVENANCE", "STREAM", "launch", "main"]
-
-ORDER = "order.json"
-PROVENANCE = "provenance.json"
-STREAM = "trace.jsonl"
-ERROR = "error.json"
-"""The files of a run, in its folder."""
+__all__ = ["launch", "main"]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from harness.running.watchdog import STREAM, Patience, execute
+from harness.running.folder import STREAM
+from harness.running.watchdog import Patience, execute
 from harness.store.stream import read_stream
 from harness.values.errors import RunError
 
