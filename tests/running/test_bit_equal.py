@@ -1,0 +1,27 @@
+"""Without numerics the emulated device is the CPU: every recorded signal and the final state, to the bit."""
+
+import dataclasses
+
+import pytest
+
+from harness.running.cases import find_case
+from harness.running.order import Order
+from harness.running.watchdog import execute
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["ann_small", "ccnet_small", "emanet_small", "ocrnet_small"])
+def test_thirty_iterations_are_equal_to_the_bit(name, tmp_path):
+    order = Order(config=str(find_case(name).config), device="cpu")
+    emulated = dataclasses.replace(order, device="emulated", profile="exact")
+    ours, theirs = execute(order, tmp_path / "cpu"), execute(emulated, tmp_path / "emulated")
+    assert ours.error is None, ours.output
+    assert theirs.error is None, theirs.output
+    assert len(ours.trace) == len(theirs.trace) == 30
+    assert ours.provenance.weights == theirs.provenance.weights
+    assert ours.trace.batches == theirs.trace.batches
+    for signal in set(ours.trace.signals) - {"seconds", "memory"}:
+        assert ours.trace.signals[signal].tolist() == theirs.trace.signals[signal].tolist(), signal
+    assert ours.trace.state.names == theirs.trace.state.names
+    assert ours.trace.state.values.tolist() == theirs.trace.state.values.tolist()
