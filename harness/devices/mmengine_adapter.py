@@ -21,7 +21,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 
 from harness.values.errors import DeviceError
 
-__all__ = ["AmpOptimWrapper", "join_process_group", "teach_mmengine"]
+__all__ = ["AmpOptimWrapper", "join_process_group", "leave_process_group", "teach_mmengine"]
 
 _BACKENDS = {"cpu": "gloo", "cuda": "nccl", "sdaa": "cpu:gloo,sdaa:tccl"}
 _AMP_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -50,6 +50,12 @@ def join_process_group(kind: str, timeout_seconds: float = 1800) -> None:
         dist.init_process_group(_BACKENDS[kind], timeout=timedelta(seconds=timeout_seconds))
     except (RuntimeError, ValueError, AttributeError) as failure:
         raise DeviceError(f"no process group on {kind}", observed=str(failure), allowed=_BACKENDS[kind]) from failure
+
+
+def leave_process_group() -> None:
+    """Leave the group together: a process that ends first takes down those that still listen to it."""
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 class AmpOptimWrapper(OptimWrapper):  # type: ignore[misc]  # mmengine is not typed

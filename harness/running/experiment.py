@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import models
-from harness.devices.mmengine_adapter import join_process_group, teach_mmengine
+from harness.devices.mmengine_adapter import join_process_group, leave_process_group, teach_mmengine
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
 from harness.emulation import HealthyNoise, set_iteration
 from harness.recording.hook import RecordingHook
@@ -82,6 +82,8 @@ def run_experiment(
         for fault in faults:
             fault.attach(runner)
         runner.train()
+    if order.launcher != "none":
+        leave_process_group()
 
 
 def _provenance(
