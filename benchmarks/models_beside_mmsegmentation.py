@@ -101,7 +101,8 @@ def _block_pass(block: nn.Module, x: Tensor, recurrence: int) -> Callable[[], No
         out = x.detach().requires_grad_()
         for _ in range(recurrence):
             out = block(out)
-        out.sum().backward()
+        if out.requires_grad:  # what EMA rebuilds from its bases has no gradient
+            out.sum().backward()
 
     return run
 
