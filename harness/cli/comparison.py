@@ -9,17 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.terminal import STATUS_STYLES
 from harness.values.result import Result
-from harness.values.verdict import Agreement, Finding, Outcome, Status
+from harness.values.verdict import Agreement, Finding, Outcome
 
 __all__ = ["print_comparison"]
 
-_STATUS_STYLES = {
-    Status.PASS: "bold green",
-    Status.FAIL: "bold red",
-    Status.ERROR: "bold magenta",
-    Status.INCONCLUSIVE: "bold yellow",
-}
 _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.INFO: "dim"}
 
 
@@ -32,7 +27,7 @@ def print_comparison(result: Result, page: Path | None) -> None:
     """
     console = Console(highlight=False)
     verdict = result.verdict
-    status = (verdict.status.value, _STATUS_STYLES[verdict.status])
+    status = (verdict.status.value, STATUS_STYLES[verdict.status])
     _print_rows(console, [[Text.assemble(status, f" {verdict.case}: {verdict.reason}")]])
     _print_rows(console, [_finding_row(finding) for finding in verdict.findings])
     _print_rows(console, [_agreement_row(row) for row in verdict.agreements if _is_said(row)])

@@ -17,9 +17,9 @@ from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
 
-__all__ = ["banner", "open_console", "print_error", "print_results", "run_progress"]
+__all__ = ["STATUS_STYLES", "banner", "open_console", "print_error", "print_results", "run_progress"]
 
-_STYLES = {
+STATUS_STYLES = {
     Status.PASS: "bold green",
     Status.FAIL: "bold red",
     Status.ERROR: "bold magenta",
@@ -80,7 +80,7 @@ def print_results(results: Sequence[Result], page: str) -> None:
         verdict = result.verdict
         device = result.candidate.device.label if result.candidate else "—"
         legacy = verdict.legacy.verdict if verdict.legacy else "—"
-        style = _STYLES[verdict.status]
+        style = STATUS_STYLES[verdict.status]
         table.add_row(
             result.case,
             device,
@@ -91,7 +91,7 @@ def print_results(results: Sequence[Result], page: str) -> None:
         )
     console.print(table)
     for result in results:
-        style = _STYLES[result.verdict.status]
+        style = STATUS_STYLES[result.verdict.status]
         console.print(Text(result.verdict.status.value, style=style) + Text(f" {result.case}: {result.verdict.reason}"))
         if result.output and result.verdict.status is Status.ERROR:
             print(result.output, file=sys.stderr)

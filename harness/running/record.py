@@ -84,7 +84,6 @@ def record(
     tiers: tuple[str, ...],
     folder: Path,
     patience: Patience | None = None,
-    on_run: Callable[[str, int], None] | None = None,
     on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Baseline:
     """Make the runs of a baseline.
@@ -98,7 +97,6 @@ def record(
         tiers: precision tiers, tightest first.
         folder: where the runs leave their files.
         patience: how long each may take.
-        on_run: called with tier and number before each run.
         on_iteration: called with each line that a run streams.
 
     Returns:
@@ -116,8 +114,6 @@ def record(
     kept: dict[str, list[Trace]] = {}
     first: tuple[Trace, Provenance] | None = None
     for tier, number, run_order in plan_runs(case, order, repeats, tiers):
-        if on_run is not None:
-            on_run(tier, number)
         run = execute(run_order, folder / f"{tier}-{number}", patience=patience, on_iteration=on_iteration)
         if run.error is not None:
             run.error.hint = None  # the file that it names is gone when the message is read
