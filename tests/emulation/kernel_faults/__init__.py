@@ -1,0 +1,9 @@
+"""What each fault in kernels does to its operation: a file for each kind of operation that faults strike."""
+
+from __future__ import annotations
+
+from kernel_faults import attention, convolution, losses, memory, normalization, precision, shapes
+from kernel_faults.relation import Relation
+
+AREAS = (attention, convolution, losses, memory, normalization, precision, shapes)
+RELATIONS: dict[str, list[Relation]] = {name: area.RELATIONS[name] for area in AREAS for name in area.RELATIONS}
