@@ -7,43 +7,171 @@ tier that the case demands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from typing import final
 
 from harness.rules.bounded import percent
 from harness.rules.comparability import compare_provenance, judge_comparability
-from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR, judge_legacy
 from harness.rules.schedule import judge_schedule
-from harness.rules.state import judge_state
+from harness.rules.tier import TierJudgement, TierRules
 from harness.values.baseline import Baseline
-from harness.values.errors import BaselineError
+from harness.values.errors import BaselineError, UsageError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
-from harness.values.verdict import Envelope, Finding, LegacyResult, Outcome, Status, Verdict
+from harness.values.verdict import Agreement, Finding, LegacyResult, Outcome, Status, Verdict
 
-__all__ = ["BLINDEST", "FALSE_ALARM_RATE", "judge"]
+__all__ = ["BLINDEST", "FALSE_ALARM_RATE", "Gate", "judge", "require_rate"]
 
 FALSE_ALARM_RATE = 1e-3
-"""Chance that a healthy run is called a failure, over all rules, signals and iterations of one case."""
+"""Chance that a healthy port is called a failure, over all cases, rules, signals and iterations of a gate."""
 
 BLINDEST = LARGEST_MEAN_RELATIVE_ERROR
 """A baseline that can't see, at its best iteration, a loss off by what even the legacy rule allows, decides nothing."""
 
-_STATISTICAL_RULES = 2
 
+@final
+class Gate:
+    """A baseline's gate for candidates of one length: every bound is computed once, and asked of many runs.
 
-@dataclass(frozen=True, eq=False)
-class _TierJudgement:
-    tier: str
-    findings: tuple[Finding, ...]
-    envelopes: Mapping[str, Envelope]
+    Args:
+        baseline: healthy runs of the reference, by tier.
+        planned: iterations T of the runs to judge.
+        tier: the precision tier that is demanded; the loosest of the baseline's where empty.
+        false_alarm_rate: chance that a healthy run is called a failure, in (0, 1).
 
-    @property
-    def holds(self) -> bool:
-        return all(finding.status is Outcome.PASS for finding in self.findings)
+    Raises:
+        BaselineError: the baseline holds no runs of the demanded tier.
+        UsageError: the rate is no chance, or the baseline holds fewer iterations.
+    """
+
+    def __init__(
+        self, baseline: Baseline, planned: int, tier: str = "", false_alarm_rate: float = FALSE_ALARM_RATE
+    ) -> None:
+        require_rate(false_alarm_rate)
+        tiers = sorted(baseline.tiers, key=TIERS.index)
+        self.demanded = tier or tiers[-1]
+        if self.demanded not in tiers:
+            raise BaselineError(
+                "the baseline holds no runs of the demanded precision tier",
+                where=baseline.where,
+                observed=", ".join(tiers),
+                allowed=self.demanded,
+                hint=f"align record {baseline.case} --tiers {self.demanded}",
+            )
+        if not 1 <= planned <= baseline.iterations:
+            raise UsageError(
+                "the baseline doesn't hold as many iterations",
+                where=baseline.where,
+                observed=planned,
+                allowed=f"1 … {baseline.iterations}",
+                hint=f"align record {baseline.case} --iterations {planned}",
+            )
+        self.baseline = baseline
+        self.planned = planned
+        self.false_alarm_rate = false_alarm_rate
+        self._asked = tiers[: tiers.index(self.demanded) + 1]
+        self._reference = baseline.tiers[self.demanded][0]
+
+    def judge(self, candidate: Trace, provenance: Provenance) -> Verdict:
+        """The verdict on a candidate's run.
+
+        Args:
+            candidate: the run to judge.
+            provenance: where it comes from.
+
+        Returns:
+            ERROR where the run is cut short; INCONCLUSIVE where the two sides are not the same experiment, or where the
+            reference scatters too far to decide; else PASS or FAIL.
+        """
+        agreements = self._compare(candidate, provenance)
+        if not candidate.complete:
+            reason = f"the run is cut short: {len(candidate)} of {candidate.planned} iterations"
+            return self._verdict(candidate, Status.ERROR, reason, [], agreements)
+        comparability = judge_comparability(agreements)
+        if comparability[0].status is not Outcome.PASS:
+            return self._verdict(
+                candidate, Status.INCONCLUSIVE, _not_comparable(comparability), comparability, agreements
+            )
+        exact = self._judge_exactly(comparability, candidate)
+        judged = [rules.judge(candidate) for rules in self._tiers]
+        exact_holds = all(finding.status is Outcome.PASS for finding in exact)
+        aligned = next((one for one in judged if one.holds), None) if exact_holds else None
+        shown = aligned or judged[-1]
+        findings = _violations_first([*exact, *shown.findings])
+        status, reason = _decide(aligned, judged, findings)
+        return self._verdict(candidate, status, reason, findings, agreements, shown, aligned)
+
+    def decided(self, partial: Trace, provenance: Provenance) -> Verdict | None:
+        """The verdict on a run that goes on, where nothing that follows can change it.
+
+        That is a FAIL: of a run that is comparable as far as it goes, an exact rule is violated, or a bound of every
+        tier up to the demanded one. The bounds are those of the whole run, so what is violated here is violated there,
+        and to stop here changes neither the verdict nor the rate of false alarms. A PASS needs every iteration. What a
+        whole run may still become is ERROR or INCONCLUSIVE, where it crashes or leaves the reference's batches later;
+        neither would open the gate.
+
+        Args:
+            partial: the first t ≥ 0 iterations of the run.
+            provenance: where it comes from.
+
+        Returns:
+            The verdict, or None where it is open.
+        """
+        agreements = self._compare(partial, provenance, running=True)
+        comparability = judge_comparability(agreements)
+        if comparability[0].status is not Outcome.PASS:
+            return None
+        exact = self._judge_exactly(comparability, partial)
+        judged = [rules.judge(partial) for rules in self._tiers]
+        violated = any(finding.status is Outcome.FAIL for finding in exact)
+        if not violated and not all(one.fails for one in judged):
+            return None
+        findings = _violations_first([*exact, *judged[-1].findings])
+        status, reason = _decide(None, judged, findings)
+        return self._verdict(partial, status, reason, findings, agreements, judged[-1])
+
+    @cached_property
+    def _tiers(self) -> list[TierRules]:
+        """The rules of each tier up to the demanded one, tightest first."""
+        tiers = self.baseline.tiers
+        return [TierRules(name, tiers[name], self.planned, self.false_alarm_rate) for name in self._asked]
+
+    def _compare(self, candidate: Trace, provenance: Provenance, *, running: bool = False) -> tuple[Agreement, ...]:
+        return compare_provenance(
+            self.baseline.provenance,
+            provenance,
+            self._reference,
+            candidate,
+            planned=self.planned if running or candidate.complete else None,
+        )
+
+    def _judge_exactly(self, comparability: list[Finding], candidate: Trace) -> list[Finding]:
+        return comparability + judge_finiteness(candidate) + judge_schedule(self._reference, candidate)
+
+    def _verdict(
+        self,
+        candidate: Trace,
+        status: Status,
+        reason: str,
+        findings: list[Finding],
+        agreements: tuple[Agreement, ...],
+        shown: TierJudgement | None = None,
+        aligned: TierJudgement | None = None,
+    ) -> Verdict:
+        return Verdict(
+            case=self.baseline.case,
+            status=status,
+            reason=reason,
+            findings=tuple(findings),
+            agreements=agreements,
+            legacy=_legacy(self._reference, candidate),
+            aligned_tier=aligned.tier if aligned and status is Status.PASS else "",
+            demanded_tier=self.demanded,
+            envelopes=shown.envelopes if shown else {},
+        )
 
 
 def judge(
@@ -54,7 +182,7 @@ def judge(
     tier: str = "",
     false_alarm_rate: float = FALSE_ALARM_RATE,
 ) -> Verdict:
-    """The verdict on a candidate's run.
+    """The verdict on one run, of as many iterations as it has.
 
     Args:
         baseline: healthy runs of the reference, by tier.
@@ -64,60 +192,33 @@ def judge(
         false_alarm_rate: chance that a healthy run is called a failure, in (0, 1).
 
     Returns:
-        ERROR where the run is cut short; INCONCLUSIVE where the two sides are not the same experiment, or where the
-        reference scatters too far to decide; else PASS or FAIL.
+        See ``Gate.judge``.
 
     Raises:
         BaselineError: the baseline holds no runs of the demanded tier.
+        UsageError: the rate is no chance.
     """
-    tiers = sorted(baseline.tiers, key=TIERS.index)
-    demanded = tier or tiers[-1]
-    if demanded not in tiers:
-        raise BaselineError(
-            "the baseline holds no runs of the demanded precision tier",
-            where=baseline.where,
-            observed=", ".join(tiers),
-            allowed=demanded,
-            hint=f"align record {baseline.case} --tiers {demanded}",
-        )
-    reference = baseline.tiers[demanded][0]
-    agreements = compare_provenance(baseline.provenance, provenance, reference, candidate)
-    legacy = _legacy(reference, candidate)
-    if not candidate.complete:
-        reason = f"the run is cut short: {len(candidate)} of {candidate.planned} iterations"
-        return Verdict(baseline.case, Status.ERROR, reason, (), agreements, legacy, "", demanded)
-    comparability = judge_comparability(agreements)
-    if comparability[0].status is not Outcome.PASS:
-        reason = _not_comparable(comparability)
-        return Verdict(
-            baseline.case, Status.INCONCLUSIVE, reason, tuple(comparability), agreements, legacy, "", demanded
-        )
-    exact = comparability + judge_finiteness(candidate) + judge_schedule(reference, candidate)
-    judged = [
-        _judge_tier(name, baseline.tiers[name], candidate, false_alarm_rate)
-        for name in tiers[: tiers.index(demanded) + 1]
-    ]
-    exact_holds = all(finding.status is Outcome.PASS for finding in exact)
-    aligned = next((tier_judged for tier_judged in judged if tier_judged.holds), None) if exact_holds else None
-    shown = aligned or judged[-1]
-    findings = _violations_first([*exact, *shown.findings])
-    status, reason = _decide(aligned, judged, findings)
-    return Verdict(
-        case=baseline.case,
-        status=status,
-        reason=reason,
-        findings=tuple(findings),
-        agreements=agreements,
-        legacy=legacy,
-        aligned_tier=aligned.tier if aligned and status is Status.PASS else "",
-        demanded_tier=demanded,
-        envelopes=shown.envelopes,
-    )
+    planned = min(max(len(candidate), 1), baseline.iterations)
+    return Gate(baseline, planned, tier, false_alarm_rate).judge(candidate, provenance)
 
 
-def _decide(
-    aligned: _TierJudgement | None, judged: list[_TierJudgement], findings: list[Finding]
-) -> tuple[Status, str]:
+def require_rate(false_alarm_rate: float) -> float:
+    """The rate, where it is a chance.
+
+    Raises:
+        UsageError: it isn't.
+    """
+    if not 0 < false_alarm_rate < 1:
+        raise UsageError(
+            "a false-alarm rate is a chance",
+            where="--false-alarm-rate",
+            observed=false_alarm_rate,
+            allowed="more than 0 and less than 1, for example 1e-3",
+        )
+    return false_alarm_rate
+
+
+def _decide(aligned: TierJudgement | None, judged: list[TierJudgement], findings: list[Finding]) -> tuple[Status, str]:
     """The verdict and its sentence. A reference that scatters so far that it would hide anything decides nothing."""
     if aligned is None:
         undecided = next((finding for finding in findings if finding.status is not Outcome.PASS), findings[0])
@@ -128,13 +229,6 @@ def _decide(
         scatter = percent(float(loss.allowed.min()))
         return Status.INCONCLUSIVE, f"the reference's own runs part by {scatter} at best: they would hide any fault"
     return Status.PASS, _aligned(aligned, judged)
-
-
-def _judge_tier(tier: str, healthy: Sequence[Trace], candidate: Trace, false_alarm_rate: float) -> _TierJudgement:
-    share = false_alarm_rate / _STATISTICAL_RULES
-    findings, envelopes = judge_envelope(healthy, candidate, tier=tier, false_alarm_rate=share)
-    findings += judge_state(healthy, candidate, tier=tier, false_alarm_rate=share)
-    return _TierJudgement(tier, tuple(findings), envelopes)
 
 
 def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:
@@ -159,7 +253,7 @@ def _not_comparable(findings: list[Finding]) -> str:
     return f"not the same experiment: {findings[0].message}{more}"
 
 
-def _aligned(shown: _TierJudgement, judged: list[_TierJudgement]) -> str:
+def _aligned(shown: TierJudgement, judged: list[TierJudgement]) -> str:
     tighter = [tier_judged.tier for tier_judged in judged[: judged.index(shown)]]
     but = f", not at {' or '.join(tighter)}" if tighter else ""
     loss = shown.envelopes["loss"]

@@ -1,61 +1,123 @@
-"""The finding that follows from a deviation and its bound, whatever the signal."""
+"""Bounds of signals that are compared with healthy runs at each iteration: computed once, asked of many candidates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
+import numpy.typing as npt
 
 from harness.rules.spread import Spread
 from harness.values.trace import FloatArray, IntArray
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["find_violation", "percent"]
+__all__ = ["Bounds", "percent"]
 
 
-def find_violation(
-    rule: str,
-    signal: str,
-    tier: str,
-    *,
-    spread: Spread,
-    candidate: FloatArray,
-    allowed: FloatArray,
-    iterations: IntArray,
-) -> Finding:
-    """The first violation of a bound; without one, where the candidate came closest to it.
+class Bounds:
+    """How far n signals may be from their center at T iterations, whatever the signals.
 
-    A value that is not finite violates every bound.
+    A candidate of fewer iterations is held to the first of them: the bounds are those of T looks however many of them
+    it has had, so that what is violated once stays violated, and the false-alarm rate is that of the whole run.
 
     Args:
-        rule: the rule's name, for the finding.
-        signal: the signal's name, for the finding.
+        rule: the rule's name, for the findings.
         tier: whose ensemble the spread was measured on.
-        spread: (T,) of the healthy runs.
-        candidate: (T,) values.
-        allowed: (T,) largest |deviation|, in the units of ``spread.sigma``.
+        signals: n names, for the findings.
         iterations: (T,) iteration numbers.
-
-    Returns:
-        A finding that fails or passes; inconclusive where there is no iteration to look at.
+        spread: (n, T) of the healthy runs.
+        looks: how many values the rule compares with a bound, in all.
+        false_alarm_rate: chance that a healthy run violates any of them, in (0, 1).
     """
-    if not len(iterations):
-        return Finding(rule, Outcome.INCONCLUSIVE, signal, f"{signal}: no iteration to judge", tier=tier)
-    deviation = spread.deviation(candidate)
-    violated = ~(np.abs(deviation) <= allowed)
-    at = int(np.argmax(violated)) if violated.any() else int(np.argmax(np.abs(deviation) / allowed))
-    above, below = spread.as_relative(allowed), -spread.as_relative(-allowed)
-    observed = float(spread.as_relative(deviation)[at])
-    bound = float(above[at] if observed > 0 else below[at])
-    return Finding(
-        rule,
-        Outcome.FAIL if violated.any() else Outcome.PASS,
-        signal,
-        _sentence(signal, int(iterations[at]), observed, bound, violated=bool(violated.any())),
-        iteration=int(iterations[at]),
-        observed=observed,
-        allowed=bound,
-        smallest_detectable=float(below.min()),
-        tier=tier,
-    )
+
+    def __init__(
+        self,
+        rule: str,
+        tier: str,
+        *,
+        signals: Sequence[str],
+        iterations: IntArray,
+        spread: Spread,
+        looks: int,
+        false_alarm_rate: float,
+    ) -> None:
+        self.rule = rule
+        self.tier = tier
+        self.signals = tuple(signals)
+        self.iterations = iterations
+        self.spread = spread
+        self.allowed = spread.allowed(looks, false_alarm_rate)
+
+    @cached_property
+    def above(self) -> FloatArray:
+        """(n, T) largest relative deviation upwards, as people read it."""
+        return self.spread.as_relative(self.allowed)
+
+    @cached_property
+    def below(self) -> FloatArray:
+        """(n, T) largest relative deviation downwards, as people read it, positive."""
+        return -self.spread.as_relative(-self.allowed)
+
+    def smallest(self, signals: slice | np.ndarray = slice(None)) -> float:
+        """The smallest relative deviation of some of the signals that is called, at the best iteration."""
+        return float(self.below[signals].min())
+
+    def deviation(self, values: FloatArray) -> FloatArray:
+        """Signed deviations of a candidate, in the units of ``allowed``.
+
+        Args:
+            values: (n, t) of its first t ≤ T iterations.
+
+        Returns:
+            (n, t).
+        """
+        return self.spread.head(values.shape[-1]).deviation(values)
+
+    def violations(self, deviation: FloatArray) -> npt.NDArray[np.bool_]:
+        """(n, t) where a candidate's deviation is out of bounds: a value that is not finite violates every bound."""
+        within: npt.NDArray[np.bool_] = np.abs(deviation) <= self.allowed[:, : deviation.shape[-1]]
+        return ~within
+
+    def find(self, deviation: FloatArray, signals: Sequence[int] | None = None) -> list[Finding]:
+        """For each signal its first violation; without one, where the candidate came closest to its bound.
+
+        Args:
+            deviation: (n, t) of the candidate.
+            signals: which to look at; all without it.
+
+        Returns:
+            Findings that fail or pass; inconclusive where there is no iteration to look at.
+        """
+        chosen = range(len(self.signals)) if signals is None else signals
+        return [self._find(number, deviation[number]) for number in chosen]
+
+    def _find(self, number: int, deviation: FloatArray) -> Finding:
+        signal, seen = self.signals[number], len(deviation)
+        if not seen:
+            return Finding(self.rule, Outcome.INCONCLUSIVE, signal, f"{signal}: no iteration to judge", tier=self.tier)
+        size, allowed = np.abs(deviation), self.allowed[number, :seen]
+        violated = ~(size <= allowed)
+        failed = bool(violated.any())
+        at = int(np.argmax(violated)) if failed else int(np.argmax(size / allowed))
+        observed = float(self.spread.relative_at((number, at), deviation[at]))
+        bound = float((self.above if observed > 0 else self.below)[number, at])
+        return Finding(
+            self.rule,
+            Outcome.FAIL if failed else Outcome.PASS,
+            signal,
+            _sentence(signal, int(self.iterations[at]), observed, bound, violated=failed),
+            iteration=int(self.iterations[at]),
+            observed=observed,
+            allowed=bound,
+            smallest_detectable=self._smallest[number],
+            tier=self.tier,
+        )
+
+    @cached_property
+    def _smallest(self) -> list[float]:
+        smallest: list[float] = self.below.min(axis=1).tolist()
+        return smallest
 
 
 def percent(ratio: float) -> str:

@@ -17,7 +17,12 @@ _ABSENT = "—"
 
 
 def compare_provenance(
-    reference: Provenance, candidate: Provenance, reference_trace: Trace, candidate_trace: Trace
+    reference: Provenance,
+    candidate: Provenance,
+    reference_trace: Trace,
+    candidate_trace: Trace,
+    *,
+    planned: int | None = None,
 ) -> tuple[Agreement, ...]:
     """The comparability table, what must agree first and what disagrees on top of it.
 
@@ -26,6 +31,8 @@ def compare_provenance(
         candidate: where the candidate's run comes from.
         reference_trace: one of the reference's runs, for its batches.
         candidate_trace: the candidate's run.
+        planned: how many iterations a run is to have that may still go on: then what it has so far must agree. Without
+            it the run must have ended.
     """
     batches = _batches(reference_trace, candidate_trace)
     data_root = _row("data root", reference.data_root or _ABSENT, candidate.data_root or _ABSENT)
@@ -35,7 +42,7 @@ def compare_provenance(
         _row("seed", reference.seed, candidate.seed),
         _row("global batch", reference.global_batch, candidate.global_batch),
         _row("precision", reference.precision, candidate.precision),
-        _iterations(reference_trace, candidate_trace),
+        _iterations(reference_trace, candidate_trace, planned),
         _digests("initial weights", reference.weights, candidate.weights),
         *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
         batches,
@@ -84,10 +91,11 @@ def _settings(reference: Mapping[str, str], candidate: Mapping[str, str]) -> lis
     return rows
 
 
-def _iterations(reference: Trace, candidate: Trace) -> Agreement:
+def _iterations(reference: Trace, candidate: Trace, planned: int | None) -> Agreement:
     """A candidate may be watched for fewer iterations than the baseline holds, never for more."""
     observed = f"{len(candidate)} of {candidate.planned}" if not candidate.complete else str(len(candidate))
-    agrees = candidate.complete and 0 < len(candidate) <= len(reference)
+    as_planned = candidate.complete if planned is None else candidate.planned == planned <= len(reference)
+    agrees = as_planned and 0 < len(candidate) <= len(reference)
     agrees = agrees and bool((candidate.iterations == reference.iterations[: len(candidate)]).all())
     return Agreement("iterations", str(len(reference)), observed, True, agrees)
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.rules.bounded import find_violation
-from harness.rules.spread import Spread, measure_spread, smooth_over_iterations
-from harness.values.trace import Trace
+from harness.rules.bounded import Bounds
+from harness.rules.spread import Spread, measure_spread, smooth_over_iterations, stack_spreads
+from harness.values.trace import FloatArray, Trace
 from harness.values.verdict import Envelope, Finding
 
-__all__ = ["RULE", "judge_envelope", "watched_signals"]
+__all__ = ["RULE", "EnvelopeRule", "judge_envelope", "signal_spread", "signal_values", "watched_signals"]
 
 RULE = "envelope"
 
@@ -25,49 +25,77 @@ def watched_signals(trace: Trace) -> tuple[str, ...]:
     return ("loss", *components, *(["grad_norm"] if "grad_norm" in trace.signals else []))
 
 
+class EnvelopeRule:
+    """The envelopes of healthy runs, computed once.
+
+    Args:
+        healthy: k runs of the reference, each of ``planned`` iterations or more.
+        planned: iterations T of the candidates to come.
+        tier: whose ensemble ``healthy`` is, for the findings.
+        false_alarm_rate: chance that a healthy run fails this rule, over all signals and iterations together.
+    """
+
+    def __init__(self, healthy: Sequence[Trace], planned: int, *, tier: str, false_alarm_rate: float) -> None:
+        signals = watched_signals(healthy[0])
+        self._bounds = Bounds(
+            RULE,
+            tier,
+            signals=signals,
+            iterations=healthy[0].iterations[:planned],
+            spread=stack_spreads([signal_spread(healthy, signal, planned) for signal in signals]),
+            looks=planned * len(signals),
+            false_alarm_rate=false_alarm_rate,
+        )
+
+    def judge(self, candidate: Trace) -> tuple[list[Finding], dict[str, Envelope]]:
+        """A finding and an envelope for each watched signal of the reference.
+
+        Args:
+            candidate: the run to judge, or the first t ≤ T iterations of it.
+
+        Returns:
+            The findings, and the envelopes by signal. A signal that the candidate did not record is judged as NaN.
+        """
+        bounds, seen = self._bounds, len(candidate)
+        values = signal_values(candidate, bounds.signals)
+        deviation = bounds.deviation(values)
+        relative = bounds.spread.head(seen).as_relative(deviation)
+        envelopes = {
+            signal: Envelope(
+                signal=signal,
+                tier=bounds.tier,
+                iterations=candidate.iterations,
+                center=bounds.spread.center[number, :seen],
+                allowed=bounds.above[number, :seen],
+                candidate=values[number],
+                deviation=relative[number],
+            )
+            for number, signal in enumerate(bounds.signals)
+        }
+        return bounds.find(deviation), envelopes
+
+
 def judge_envelope(
     healthy: Sequence[Trace], candidate: Trace, *, tier: str, false_alarm_rate: float
 ) -> tuple[list[Finding], dict[str, Envelope]]:
-    """A finding and an envelope for each watched signal of the reference.
+    """What ``EnvelopeRule`` says of one candidate of as many iterations as it has.
 
     Args:
         healthy: k runs of the reference, each with the candidate's iterations or more.
         candidate: the run to judge, T iterations.
         tier: whose ensemble ``healthy`` is, for the findings.
         false_alarm_rate: chance that a healthy run fails this rule, over all signals and iterations together.
-
-    Returns:
-        The findings, and the envelopes by signal. A signal that the candidate did not record is judged as NaN.
     """
-    signals = watched_signals(healthy[0])
-    looks = len(candidate) * len(signals)
-    findings, envelopes = [], {}
-    for signal in signals:
-        spread = _spread_of(healthy, signal, len(candidate))
-        values = candidate.signals.get(signal, np.full(len(candidate), np.nan))
-        allowed = spread.allowed(looks, false_alarm_rate)
-        findings.append(
-            find_violation(
-                RULE,
-                signal,
-                tier,
-                spread=spread,
-                candidate=values,
-                allowed=allowed,
-                iterations=candidate.iterations,
-            )
-        )
-        envelopes[signal] = Envelope(
-            signal=signal,
-            tier=tier,
-            iterations=candidate.iterations,
-            center=spread.center,
-            allowed=spread.as_relative(allowed),
-            candidate=values,
-            deviation=spread.as_relative(spread.deviation(values)),
-        )
-    return findings, envelopes
+    return EnvelopeRule(healthy, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
-def _spread_of(healthy: Sequence[Trace], signal: str, iterations: int) -> Spread:
+def signal_spread(healthy: Sequence[Trace], signal: str, iterations: int) -> Spread:
+    """(T,) spread of a signal over the first T iterations of healthy runs, smoothed over iterations."""
     return smooth_over_iterations(measure_spread(np.stack([run.signals[signal][:iterations] for run in healthy])))
+
+
+def signal_values(candidate: Trace, signals: Sequence[str]) -> FloatArray:
+    """(n, T) values of a candidate's signals, NaN where it did not record one."""
+    missing = np.full(len(candidate), np.nan)
+    values: FloatArray = np.stack([candidate.signals.get(signal, missing) for signal in signals])
+    return values

@@ -11,6 +11,7 @@ that are not positive are compared on their own scale instead.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.special import stdtrit
 
 from harness.values.trace import FloatArray
 
-__all__ = ["FLOAT32_RESOLUTION", "Spread", "measure_spread", "smooth_over_iterations"]
+__all__ = ["FLOAT32_RESOLUTION", "Spread", "measure_spread", "smooth_over_iterations", "stack_spreads"]
 
 FLOAT32_RESOLUTION = 2.0**-22
 """Two spacings of float32, relative: a loss or a norm is a sum of many float32 terms, and known no better than to a few
@@ -79,6 +80,30 @@ class Spread:
         with np.errstate(over="ignore"):
             return np.where(self.logarithmic, np.expm1(deviation), deviation)
 
+    def relative_at(self, at: tuple[int, ...], deviation: float) -> float:
+        """One deviation as people read it."""
+        return float(np.expm1(deviation)) if self.logarithmic[at] else float(deviation)
+
+    def head(self, looks: int) -> Spread:
+        """The first ``looks`` of the last axis."""
+        if looks == self.center.shape[-1]:
+            return self
+        return self._map(lambda values: values[..., :looks])
+
+    def transposed(self) -> Spread:
+        """Of shape (P, S) where this is of (S, P)."""
+        return self._map(np.transpose)
+
+    def _map(self, change: Callable[[np.ndarray], np.ndarray]) -> Spread:
+        return Spread(
+            center=change(self.center),
+            sigma=change(self.sigma),
+            repeats=self.repeats,
+            logarithmic=change(self.logarithmic),
+            scale=change(self.scale),
+            freedom=change(np.broadcast_to(self.freedom, self.sigma.shape)),
+        )
+
 
 def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) -> Spread:
     """The spread of healthy runs.
@@ -127,3 +152,26 @@ def smooth_over_iterations(spread: Spread) -> Spread:
     pooled = (total[high + 1] - total[low]) / (high - low + 1)
     sigma = np.maximum(np.sqrt(pooled), FLOAT32_RESOLUTION)
     return replace(spread, sigma=sigma)
+
+
+def stack_spreads(spreads: Sequence[Spread]) -> Spread:
+    """Spreads of one shape as one spread with a leading axis, each with the scale of its own signal.
+
+    Args:
+        spreads: n ≥ 1 spreads of (…) and of the same k.
+
+    Returns:
+        The spread, of shape (n, …).
+    """
+
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([np.broadcast_to(getattr(spread, name), spread.sigma.shape) for spread in spreads])
+
+    return Spread(
+        center=stacked("center"),
+        sigma=stacked("sigma"),
+        repeats=spreads[0].repeats,
+        logarithmic=stacked("logarithmic"),
+        scale=stacked("scale"),
+        freedom=stacked("freedom"),
+    )

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.rules.bounded import find_violation, percent
+from harness.rules.bounded import Bounds, percent
+from harness.rules.envelope import signal_spread, signal_values
 from harness.rules.moderation import moderate
-from harness.rules.spread import FLOAT32_RESOLUTION, Spread, measure_spread, smooth_over_iterations
-from harness.values.trace import FloatArray, StateTable, Trace
+from harness.rules.spread import FLOAT32_RESOLUTION, Spread, measure_spread, stack_spreads
+from harness.values.trace import FloatArray, IntArray, StateTable, Trace
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["RULE", "TOTALS", "judge_state"]
+__all__ = ["RULE", "TOTALS", "StateRule", "judge_state"]
 
 RULE = "state"
 TOTALS = ("update_norm", "param_norm", "bn_mean_norm", "bn_var_norm")
@@ -27,74 +28,94 @@ _WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 _KINDS = {"param": "parameter", "mean": "running mean", "var": "running variance"}
 
 
+class StateRule:
+    """The bounds of the training state's norms, computed once.
+
+    Args:
+        healthy: k runs of the reference, each of ``planned`` iterations or more.
+        planned: iterations T of the candidates to come.
+        tier: whose ensemble ``healthy`` is, for the findings.
+        false_alarm_rate: chance that a healthy run fails this rule, over all tensors and iterations together.
+    """
+
+    def __init__(self, healthy: Sequence[Trace], planned: int, *, tier: str, false_alarm_rate: float) -> None:
+        totals = [name for name in TOTALS if name in healthy[0].signals]
+        tables = [run.state.head(planned) for run in healthy]
+        looks = planned * len(totals) + tables[0].values.size
+        self._reference = tables[0]
+        self._totals = self._tensors = None
+        if totals:
+            self._totals = Bounds(
+                RULE,
+                tier,
+                signals=totals,
+                iterations=healthy[0].iterations[:planned],
+                spread=stack_spreads([signal_spread(healthy, name, planned) for name in totals]),
+                looks=looks,
+                false_alarm_rate=false_alarm_rate,
+            )
+        if tables[0].names:
+            self._tensors = Bounds(
+                RULE,
+                tier,
+                signals=tables[0].names,
+                iterations=tables[0].iterations,
+                spread=_tensor_spread(tables).transposed(),
+                looks=looks,
+                false_alarm_rate=false_alarm_rate,
+            )
+        kinds = np.array([name.partition("/")[0] for name in tables[0].names])
+        self._columns = {kind: np.flatnonzero(kinds == kind) for kind in dict.fromkeys(kinds.tolist())}
+
+    def judge(self, candidate: Trace) -> list[Finding]:
+        """Findings on the totals and on each kind of tensor.
+
+        Args:
+            candidate: the run to judge, or the first t ≤ T iterations of it.
+
+        Returns:
+            A finding for each total; of the tensors, a finding for each that violates its bound, and one for each kind
+            that doesn't. A signal or tensor that the candidate did not record is judged as NaN.
+        """
+        findings = []
+        if self._totals is not None:
+            findings += self._totals.find(self._totals.deviation(signal_values(candidate, self._totals.signals)))
+        if self._tensors is not None:
+            findings += self._judge_tensors(self._tensors, candidate)
+        return findings
+
+    def _judge_tensors(self, bounds: Bounds, candidate: Trace) -> list[Finding]:
+        """Held to the rows that are due: of a run that goes on, those of the iterations that it has."""
+        due = self._reference.iterations <= candidate.iterations[-1] if len(candidate) else np.zeros(0, np.bool_)
+        deviation = bounds.deviation(_aligned(candidate.state, self._reference)[: int(due.sum())].T)
+        violated = bounds.violations(deviation).any(axis=1)
+        findings = []
+        for kind, columns in self._columns.items():
+            failing = columns[violated[columns]].tolist()
+            findings += (
+                bounds.find(deviation, failing) if failing else [_all_well(kind, columns, bounds, len(deviation.T))]
+            )
+        return findings
+
+
 def judge_state(healthy: Sequence[Trace], candidate: Trace, *, tier: str, false_alarm_rate: float) -> list[Finding]:
-    """Findings on the totals and on each kind of tensor.
+    """What ``StateRule`` says of one candidate of as many iterations as it has.
 
     Args:
         healthy: k runs of the reference, each with the candidate's iterations or more.
         candidate: the run to judge, T iterations.
         tier: whose ensemble ``healthy`` is, for the findings.
         false_alarm_rate: chance that a healthy run fails this rule, over all tensors and iterations together.
-
-    Returns:
-        A finding for each total; of the tensors, a finding for each that violates its bound, and one for each kind that
-        doesn't. A signal or tensor that the candidate did not record is judged as NaN.
     """
-    totals = [name for name in TOTALS if name in healthy[0].signals]
-    tables = [run.state.head(candidate.planned) for run in healthy]
-    looks = len(candidate) * len(totals) + tables[0].values.size
-    findings = [_judge_total(name, healthy, candidate, tier, looks, false_alarm_rate) for name in totals]
-    return findings + _judge_tensors(tables, candidate.state, tier, looks, false_alarm_rate)
+    return StateRule(healthy, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
-def _judge_total(
-    name: str, healthy: Sequence[Trace], candidate: Trace, tier: str, looks: int, false_alarm_rate: float
-) -> Finding:
-    spread = smooth_over_iterations(measure_spread(np.stack([run.signals[name][: len(candidate)] for run in healthy])))
-    return find_violation(
-        RULE,
-        name,
-        tier,
-        spread=spread,
-        candidate=candidate.signals.get(name, np.full(len(candidate), np.nan)),
-        allowed=spread.allowed(looks, false_alarm_rate),
-        iterations=candidate.iterations,
-    )
-
-
-def _judge_tensors(
-    tables: Sequence[StateTable], candidate: StateTable, tier: str, looks: int, false_alarm_rate: float
-) -> list[Finding]:
-    reference = tables[0]
-    if not reference.names:
-        return []
-    healthy = np.stack([_aligned(table, reference) for table in tables])
-    spread = measure_spread(healthy, resolution=_resolution(healthy, reference.names))
-    spread = moderate(spread, [_role(name) for name in reference.names])
-    allowed = spread.allowed(looks, false_alarm_rate)
-    values = _aligned(candidate, reference)
-    violated = ~(np.abs(spread.deviation(values)) <= allowed)
-    kinds = np.array([name.partition("/")[0] for name in reference.names])
-    relative_bound = -spread.as_relative(-allowed)
-    findings = []
-    for kind in dict.fromkeys(kinds.tolist()):
-        columns = np.flatnonzero(kinds == kind)
-        failing = columns[violated[:, columns].any(axis=0)]
-        findings += [
-            find_violation(
-                RULE,
-                reference.names[column],
-                tier,
-                spread=_column(spread, column),
-                candidate=values[:, column],
-                allowed=allowed[:, column],
-                iterations=reference.iterations,
-            )
-            for column in failing
-        ]
-        if not len(failing):
-            findings.append(_all_well(kind, relative_bound[:, columns], tier))
-    return findings
+def _tensor_spread(tables: Sequence[StateTable]) -> Spread:
+    """(S, P) spread of the tensors' norms, moderated among tensors of one role."""
+    names = tables[0].names
+    healthy = np.stack([_aligned(table, tables[0]) for table in tables])
+    spread = measure_spread(healthy, resolution=_resolution(healthy, names))
+    return moderate(spread, [_role(name) for name in names])
 
 
 def _resolution(healthy: FloatArray, names: Sequence[str]) -> FloatArray:
@@ -114,6 +135,8 @@ def _resolution(healthy: FloatArray, names: Sequence[str]) -> FloatArray:
 
 def _aligned(candidate: StateTable, reference: StateTable) -> FloatArray:
     """(S, P): the candidate's values under the reference's iterations and names, NaN where it has none."""
+    if candidate.names == reference.names and np.array_equal(candidate.iterations, reference.iterations):
+        return candidate.values
     values = np.full(reference.values.shape, np.nan)
     rows, columns = (
         {int(iteration): row for row, iteration in enumerate(candidate.iterations)},
@@ -134,27 +157,18 @@ def _role(name: str) -> str:
     return f"{kind}/{'.'.join(path.split('.')[-2:]).translate(_WITHOUT_DIGITS)}"
 
 
-def _column(spread: Spread, column: int) -> Spread:
-    def cut(values: FloatArray) -> FloatArray:
-        return values[:, column]
-
-    return Spread(
-        cut(spread.center),
-        cut(spread.sigma),
-        spread.repeats,
-        spread.logarithmic[:, column],
-        cut(spread.scale),
-        cut(np.broadcast_to(spread.freedom, spread.sigma.shape)),
-    )
-
-
-def _all_well(kind: str, bounds: FloatArray, tier: str) -> Finding:
-    """No tensor of a kind violates its bounds (S, P): well, unless there was none to look at."""
+def _all_well(kind: str, columns: IntArray, rows: int, bounds: Bounds) -> Finding:
+    """No tensor of a kind violates its bounds: well, unless there was no iteration to look at."""
     what = _KINDS.get(kind, kind)
-    if not bounds.size:
-        return Finding(RULE, Outcome.INCONCLUSIVE, f"{kind}/*", f"no {what} to judge", tier=tier)
-    smallest = float(bounds.min())
-    message = (
-        f"the norms of {bounds.shape[1]} {what} tensors stay within their bounds; the tightest is {percent(smallest)}"
+    if not rows:
+        return Finding(RULE, Outcome.INCONCLUSIVE, f"{kind}/*", f"no {what} to judge", tier=bounds.tier)
+    smallest = bounds.smallest(columns)
+    held = f"the norms of {len(columns)} {what} tensors stay within their bounds"
+    return Finding(
+        RULE,
+        Outcome.PASS,
+        f"{kind}/*",
+        f"{held}; the tightest is {percent(smallest)}",
+        smallest_detectable=smallest,
+        tier=bounds.tier,
     )
-    return Finding(RULE, Outcome.PASS, f"{kind}/*", message, smallest_detectable=smallest, tier=tier)
