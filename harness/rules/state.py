@@ -86,15 +86,15 @@ class StateRule:
 
     def _judge_tensors(self, bounds: Bounds, candidate: Trace) -> list[Finding]:
         """Held to the rows that are due: of a run that goes on, those of the iterations that it has."""
-        due = self._reference.iterations <= candidate.iterations[-1] if len(candidate) else np.zeros(0, np.bool_)
-        deviation = bounds.deviation(_aligned(candidate.state, self._reference)[: int(due.sum())].T)
+        seen = int(candidate.iterations[-1]) + 1 if len(candidate) else 0
+        due = np.searchsorted(self._reference.iterations, seen)
+        deviation = bounds.deviation(_aligned(candidate.state, self._reference)[:due].T)
         violated = bounds.violations(deviation).any(axis=1)
+        rows = deviation.shape[1]
         findings = []
         for kind, columns in self._columns.items():
             failing = columns[violated[columns]].tolist()
-            findings += (
-                bounds.find(deviation, failing) if failing else [_all_well(kind, columns, bounds, len(deviation.T))]
-            )
+            findings += bounds.find(deviation, failing) if failing else [_all_well(kind, columns, rows, bounds)]
         return findings
 
 
