@@ -13,10 +13,10 @@ import argparse
 
 import numpy as np
 
-from harness.pairs.dependence import Data, measure_dependence
 from harness.pairs.deviation import measure_deviation
 from harness.pairs.judge import judge_pair
 from harness.pairs.log import Log, Series
+from harness.rules.dependence import Data, measure_dependence
 from harness.values.trace import FloatArray
 
 _LENGTHS = (25, 50, 100, 200)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from harness.pairs.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
+from harness.rules.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
 
 __all__ = ["Deviation", "measure_deviation", "relative_deviation"]

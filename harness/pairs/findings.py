@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from harness.pairs.dependence import MINIMUM_ITERATIONS, Data, Dependence, measure_dependence
 from harness.pairs.deviation import Deviation, relative_deviation
 from harness.pairs.joining import Pair, common_iterations, join
 from harness.pairs.log import Log, Series
 from harness.rules.bounded import percent
+from harness.rules.dependence import MINIMUM_ITERATIONS, Data, Dependence, measure_dependence
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR
 from harness.values.verdict import Finding, Outcome
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.pairs.dependence import Data, Dependence, measure_dependence
 from harness.pairs.deviation import measure_deviation, relative_deviation
 from harness.pairs.findings import (
     find_bias,
@@ -32,6 +31,7 @@ from harness.pairs.printing import agree_as_printed, identical
 from harness.pairs.repeats import judge_repeats
 from harness.pairs.settings import compare_settings
 from harness.rules.bounded import percent
+from harness.rules.dependence import Data, Dependence, measure_dependence
 from harness.rules.legacy import judge_legacy
 from harness.values.baseline import MINIMUM_REPEATS
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict

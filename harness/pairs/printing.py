@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.pairs.dependence import MINIMUM_ITERATIONS
 from harness.pairs.joining import Pair
 from harness.pairs.log import Log
+from harness.rules.dependence import MINIMUM_ITERATIONS
 from harness.values.trace import FloatArray
 
 __all__ = ["agree_as_printed", "identical", "printed_unit"]

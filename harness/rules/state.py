@@ -89,7 +89,7 @@ class StateRule:
         seen = int(candidate.iterations[-1]) + 1 if len(candidate) else 0
         due = np.searchsorted(self._reference.iterations, seen)
         deviation = bounds.deviation(_aligned(candidate.state, self._reference)[:due].T)
-        violated = bounds.violations(deviation).any(axis=1)
+        violated = np.asarray(bounds.violations(deviation).any(axis=1))
         rows = deviation.shape[1]
         findings = []
         for kind, columns in self._columns.items():

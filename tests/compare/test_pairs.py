@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from harness.pairs.dependence import Data, measure_dependence
 from harness.pairs.deviation import measure_deviation
 from harness.pairs.joining import Series, cut_slice, join
 from harness.pairs.judge import judge_pair
 from harness.pairs.log import Log
 from harness.pairs.printing import printed_unit
+from harness.rules.dependence import Data, measure_dependence
 from harness.values.errors import LogError, UsageError
 from harness.values.verdict import Outcome, Status
 

@@ -15,7 +15,7 @@ from enum import Enum
 
 import numpy as np
 
-from harness.pairs.bootstrap import block_length, draw_blocks, interval
+from harness.rules.bootstrap import block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
 
 __all__ = ["MINIMUM_ITERATIONS", "Data", "Dependence", "measure_dependence"]
