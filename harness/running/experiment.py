@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,7 +40,13 @@ _WITHOUT_EFFECT = frozenset(
 
 
 def run_experiment(
-    order: Order, case: Case, config: Config, device: Device, faults: tuple[Any, ...], folder: Path
+    order: Order,
+    case: Case,
+    config: Config,
+    device: Device,
+    faults: tuple[Any, ...],
+    folder: Path,
+    hooks: Sequence[Any] = (),
 ) -> None:
     """Train a case as ordered, streaming its trace and its provenance to a folder.
 
@@ -51,6 +57,7 @@ def run_experiment(
         device: the opened device.
         faults: the faults that were put in; those of the optimizer, schedule and data are attached here.
         folder: where ``trace.jsonl`` and ``provenance.json`` go.
+        hooks: further hooks of mmengine's, registered at their own priority.
 
     Raises:
         CaseError: the config can't be built.
@@ -79,6 +86,8 @@ def run_experiment(
         runner.register_hook(
             RecordingHook(stream, iterations, case.seed, _noise(order), set_iteration), priority="VERY_HIGH"
         )
+        for hook in hooks:
+            runner.register_hook(hook, priority=hook.priority)
         for fault in faults:
             fault.attach(runner)
         runner.train()

@@ -17,7 +17,7 @@ from harness.running.order import Order
 from harness.store.atomic import write_text
 from harness.values.errors import AlignmentError
 
-__all__ = ["launch", "main"]
+__all__ = ["die_with_parent", "launch", "main"]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         0, or 2 where the run can't be made for a reason that ``error.json`` then tells.
     """
     folder = Path(arguments[0])
-    _die_with_parent()
+    die_with_parent()
     try:
         _run(Order.read(folder / ORDER), folder)
     except AlignmentError as error:
@@ -48,14 +48,14 @@ def launch(arguments: Sequence[str]) -> int:
     Args:
         arguments: the words of ``torchrun``.
     """
-    _die_with_parent()
+    die_with_parent()
     from torch.distributed.run import main as torchrun
 
     torchrun(list(arguments))
     return 0
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Linux ends this process when the one that watches it is killed; elsewhere it would run on."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
