@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.judge import FALSE_ALARM_RATE
-from harness.rules.envelope import judge_envelope
-from harness.rules.state import judge_state
+from harness.rules.budget import FALSE_ALARM_RATE
+from harness.rules.ranking import violations_first
+from harness.rules.tier import TierRules
 from harness.running.cases import small_cases
 from harness.store.baselines import load_baseline
 from harness.values.trace import Trace
@@ -39,9 +39,9 @@ def main() -> None:
 def violations(tier: str, runs: tuple[Trace, ...], number: int) -> list[Finding]:
     """What the other runs find wrong with one, at the gate's own false-alarm rate."""
     others = [run for at, run in enumerate(runs) if at != number]
-    findings, _ = judge_envelope(others, runs[number], tier=tier, false_alarm_rate=FALSE_ALARM_RATE / 2)
-    findings += judge_state(others, runs[number], tier=tier, false_alarm_rate=FALSE_ALARM_RATE / 2)
-    return [finding for finding in findings if finding.status is not Outcome.PASS]
+    judged = TierRules(tier, others, len(runs[number]), FALSE_ALARM_RATE).judge(runs[number])
+    findings = violations_first(judged.findings)
+    return [finding for finding in findings if finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE}]
 
 
 if __name__ == "__main__":

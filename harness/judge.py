@@ -11,11 +11,14 @@ from functools import cached_property
 from typing import final
 
 from harness.rules.bounded import percent
+from harness.rules.budget import FALSE_ALARM_RATE, require_rate
 from harness.rules.comparability import compare_provenance, judge_comparability
 from harness.rules.finiteness import judge_finiteness
+from harness.rules.foreign import find_foreign_data
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR, judge_legacy
+from harness.rules.ranking import violations_first
 from harness.rules.schedule import judge_schedule
-from harness.rules.tier import TierJudgement, TierRules
+from harness.rules.tier import TierJudgement, TierRules, find_tier
 from harness.values.baseline import Baseline
 from harness.values.errors import BaselineError, UsageError
 from harness.values.precision import TIERS
@@ -23,10 +26,7 @@ from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 from harness.values.verdict import Agreement, Finding, LegacyResult, Outcome, Status, Verdict
 
-__all__ = ["BLINDEST", "FALSE_ALARM_RATE", "Gate", "judge", "require_rate"]
-
-FALSE_ALARM_RATE = 1e-3
-"""Chance that a healthy port is called a failure, over all cases, rules, signals and iterations of a gate."""
+__all__ = ["BLINDEST", "Gate", "judge"]
 
 BLINDEST = LARGEST_MEAN_RELATIVE_ERROR
 """A baseline that can't see, at its best iteration, a loss off by what even the legacy rule allows, decides nothing."""
@@ -40,7 +40,7 @@ class Gate:
         baseline: healthy runs of the reference, by tier.
         planned: iterations T of the runs to judge.
         tier: the precision tier that is demanded; the loosest of the baseline's where empty.
-        false_alarm_rate: chance that a healthy run is called a failure, in (0, 1).
+        false_alarm_rate: chance that a healthy run is called a failure, in (0, 1): the case's share of its gate's.
 
     Raises:
         BaselineError: the baseline holds no runs of the demanded tier.
@@ -92,15 +92,15 @@ class Gate:
             return self._verdict(candidate, Status.ERROR, reason, [], agreements)
         comparability = judge_comparability(agreements)
         if comparability[0].status is not Outcome.PASS:
-            return self._verdict(
-                candidate, Status.INCONCLUSIVE, _not_comparable(comparability), comparability, agreements
-            )
+            foreign = find_foreign_data(self._reference, candidate)
+            reason = _not_comparable(comparability, foreign)
+            return self._verdict(candidate, Status.INCONCLUSIVE, reason, [*comparability, *foreign], agreements)
         exact = self._judge_exactly(comparability, candidate)
         judged = [rules.judge(candidate) for rules in self._tiers]
         exact_holds = all(finding.status is Outcome.PASS for finding in exact)
         aligned = next((one for one in judged if one.holds), None) if exact_holds else None
         shown = aligned or judged[-1]
-        findings = _violations_first([*exact, *shown.findings])
+        findings = violations_first([*exact, find_tier(judged), *shown.findings])
         status, reason = _decide(aligned, judged, findings)
         return self._verdict(candidate, status, reason, findings, agreements, shown, aligned)
 
@@ -127,9 +127,11 @@ class Gate:
         exact = self._judge_exactly(comparability, partial)
         judged = [rules.judge(partial) for rules in self._tiers]
         violated = any(finding.status is Outcome.FAIL for finding in exact)
-        if not violated and not all(one.fails for one in judged):
+        outside = all(one.fails for one in judged)
+        if not violated and not outside:
             return None
-        findings = _violations_first([*exact, *judged[-1].findings])
+        tier = [find_tier(judged)] if outside else []  # where it isn't, the iterations to come have a say
+        findings = violations_first([*exact, *tier, *judged[-1].findings])
         status, reason = _decide(None, judged, findings)
         return self._verdict(partial, status, reason, findings, agreements, judged[-1])
 
@@ -202,26 +204,10 @@ def judge(
     return Gate(baseline, planned, tier, false_alarm_rate).judge(candidate, provenance)
 
 
-def require_rate(false_alarm_rate: float) -> float:
-    """The rate, where it is a chance.
-
-    Raises:
-        UsageError: it isn't.
-    """
-    if not 0 < false_alarm_rate < 1:
-        raise UsageError(
-            "a false-alarm rate is a chance",
-            where="--false-alarm-rate",
-            observed=false_alarm_rate,
-            allowed="more than 0 and less than 1, for example 1e-3",
-        )
-    return false_alarm_rate
-
-
 def _decide(aligned: TierJudgement | None, judged: list[TierJudgement], findings: list[Finding]) -> tuple[Status, str]:
     """The verdict and its sentence. A reference that scatters so far that it would hide anything decides nothing."""
     if aligned is None:
-        undecided = next((finding for finding in findings if finding.status is not Outcome.PASS), findings[0])
+        undecided = next(finding for finding in findings if finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE})
         failed = undecided.status is Outcome.FAIL
         return Status.FAIL if failed else Status.INCONCLUSIVE, f"{undecided.rule}: {undecided.message}"
     loss = aligned.envelopes["loss"]
@@ -237,20 +223,9 @@ def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:
     return judge_legacy(reference.loss[:common], candidate.loss[:common]) if common else None
 
 
-def _violations_first(findings: list[Finding]) -> list[Finding]:
-    """Failures in the order of their iterations, the worst of an iteration first; then the rest as they came."""
-
-    def rank(finding: Finding) -> tuple[bool, int, float]:
-        failed = finding.status is Outcome.FAIL
-        excess = abs(finding.observed or 0.0) / finding.allowed if failed and finding.allowed else 0.0
-        return not failed, (finding.iteration or 0) if failed else 0, -excess
-
-    return sorted(findings, key=rank)
-
-
-def _not_comparable(findings: list[Finding]) -> str:
-    more = f" ({len(findings) - 1} more differ)" if len(findings) > 1 else ""
-    return f"not the same experiment: {findings[0].message}{more}"
+def _not_comparable(comparability: list[Finding], foreign: list[Finding]) -> str:
+    more = f" ({len(comparability) - 1} more differ)" if len(comparability) > 1 else ""
+    return "; ".join([f"not the same experiment: {comparability[0].message}{more}", *(one.message for one in foreign)])
 
 
 def _aligned(shown: TierJudgement, judged: list[TierJudgement]) -> str:

@@ -18,8 +18,9 @@ from harness.cli.options import (
     run_folder,
 )
 from harness.cli.terminal import open_console, run_progress
-from harness.judge import FALSE_ALARM_RATE
 from harness.rules.bounded import percent
+from harness.rules.budget import FALSE_ALARM_RATE
+from harness.rules.tier import STATISTICAL_RULES
 from harness.rules.visibility import measure_visibility
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
 def _print_visibility(console: Console, baseline: Baseline) -> None:
     """The floor of each tier, and the smallest deviation that would be called."""
     for tier, healthy in baseline.tiers.items():
-        seen = measure_visibility(healthy, _SHOWN_ITERATIONS, false_alarm_rate=FALSE_ALARM_RATE / 2)
+        seen = measure_visibility(healthy, _SHOWN_ITERATIONS, false_alarm_rate=FALSE_ALARM_RATE / STATISTICAL_RULES)
         iterations = sorted({entry.iteration for entry in seen})
         title = f"{baseline.case}, {tier}: spread of {len(healthy)} healthy runs, and the smallest deviation seen"
         table = Table(title=title, box=None, pad_edge=False, title_justify="left")

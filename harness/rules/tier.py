@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.rules.envelope import EnvelopeRule
+from harness.rules.equivalence import EquivalenceRule
+from harness.rules.first_step import FirstStepRule
+from harness.rules.ranking import violations_first
 from harness.rules.state import StateRule
 from harness.values.trace import Trace
 from harness.values.verdict import Envelope, Finding, Outcome
 
-__all__ = ["STATISTICAL_RULES", "TierJudgement", "TierRules"]
+__all__ = ["RULE", "STATISTICAL_RULES", "TierJudgement", "TierRules", "find_tier"]
 
-STATISTICAL_RULES = 2
-"""How many rules share a case's false-alarm rate: envelope and state."""
+RULE = "precision tier"
+
+STATISTICAL_RULES = 4
+"""How many rules share a case's false-alarm rate: first step, envelope, equivalence and state."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +63,56 @@ class TierRules:
     def __init__(self, tier: str, healthy: Sequence[Trace], planned: int, false_alarm_rate: float) -> None:
         share = false_alarm_rate / STATISTICAL_RULES
         self.tier = tier
+        self._first_step = FirstStepRule(healthy, tier=tier, false_alarm_rate=share)
         self._envelope = EnvelopeRule(healthy, planned, tier=tier, false_alarm_rate=share)
+        self._equivalence = EquivalenceRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._state = StateRule(healthy, planned, tier=tier, false_alarm_rate=share)
 
     def judge(self, candidate: Trace) -> TierJudgement:
         """What they say of a candidate.
 
         Args:
-            candidate: the run to judge, or the first t ≤ T iterations of it.
+            candidate: the run to judge, or the first t ≤ T iterations of it: then without equivalence, which is asked
+                of whole runs.
         """
-        findings, envelopes = self._envelope.judge(candidate)
-        return TierJudgement(self.tier, (*findings, *self._state.judge(candidate)), envelopes)
+        found, envelopes = self._envelope.judge(candidate)
+        findings = (
+            *self._first_step.judge(candidate),
+            *found,
+            *self._equivalence.judge(candidate),
+            *self._state.judge(candidate),
+        )
+        return TierJudgement(self.tier, findings, envelopes)
+
+
+def find_tier(judged: Sequence[TierJudgement]) -> Finding:
+    """The tightest tier whose healthy runs a candidate can't be told from, and why it isn't a tighter one.
+
+    Args:
+        judged: of each tier, tightest first; the last is the one that is demanded.
+    """
+    demanded = judged[-1]
+    aligned = next((one for one in judged if one.holds), None)
+    tighter = list(judged[: judged.index(aligned)] if aligned else judged)
+    if aligned is None:
+        status = Outcome.FAIL if demanded.fails else Outcome.INCONCLUSIVE
+        said = f"aligned at none of {', '.join(one.tier for one in judged)}, and {demanded.tier} is demanded"
+    else:
+        status = Outcome.PASS
+        but = f", not at {' or '.join(one.tier for one in tighter)}" if tighter else ""
+        said = f"aligned at {aligned.tier}{but}"
+    why = "".join(f"; {one.tier}: {_reason(one)}" for one in tighter)
+    shown = aligned or demanded
+    return Finding(RULE, status, "*", said + why, smallest_detectable=_smallest(shown), tier=shown.tier)
+
+
+def _reason(judgement: TierJudgement) -> str:
+    """The first violation; else what could not be shown."""
+    ranked = violations_first(judgement.findings)
+    return next(finding for finding in ranked if finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE}).message
+
+
+def _smallest(judgement: TierJudgement) -> float:
+    """The smallest relative deviation of the loss that any of the rules calls."""
+    seen = [finding.smallest_detectable for finding in judgement.findings if finding.signal == "loss"]
+    return min((smallest for smallest in seen if smallest is not None), default=float("nan"))
