@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from harness.isolation import isolated_python
+from harness.rules.budget import FALSE_ALARM_RATE, share_of
+from harness.values.errors import UsageError
 
 __all__ = ["CaseItem", "CaseNotAligned"]
 
@@ -53,6 +55,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("fault", action="append", default=[], help="a fault to put in")
     add("case", action="append", default=[], help="a case's name or config; all small ones without it")
     add("iterations", type=int, default=0, help="how many; the case's own without it")
+    add("false-alarm-rate", type=float, default=FALSE_ALARM_RATE, help="of all the cases together; %(default)s")
+    add("no-early-stop", action="store_true", help="run to the end, also where the verdict can't change any more")
     add("baseline-dir", default="", help="where the baselines lie")
     add("out", default="alignment-report", help="the report's folder")
 
@@ -67,7 +71,11 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     """Add a test per case where the marker is selected."""
     if _selected(config):
         cases = _cases(config)
-        items.extend(CaseItem.from_parent(session, name=f"alignment[{Path(case).stem}]", case=case) for case in cases)
+        share = _share(config, len(cases))
+        items.extend(
+            CaseItem.from_parent(session, name=f"alignment[{Path(case).stem}]", case=case, false_alarm_rate=share)
+            for case in cases
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -106,6 +114,14 @@ def _cases(config: pytest.Config) -> list[str]:
     return listed.stdout.split()
 
 
+def _share(config: pytest.Config, cases: int) -> float:
+    """What each case gets of the false-alarm rate of all."""
+    try:
+        return share_of(config.getoption("align_false_alarm_rate"), cases)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _align(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  # our own words
         isolated_python("harness.cli:main", *arguments), capture_output=True, text=True, check=False
@@ -117,12 +133,14 @@ class CaseItem(pytest.Item):
 
     Args:
         case: a case's name, or the path of a config.
+        false_alarm_rate: the case's share of what all cases together may have.
         **kwargs: of pytest's Item.
     """
 
-    def __init__(self, *, case: str, **kwargs: Any) -> None:
+    def __init__(self, *, case: str, false_alarm_rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.case = case
+        self.false_alarm_rate = false_alarm_rate
         self.add_marker("alignment")
 
     def runtest(self) -> None:
@@ -147,6 +165,8 @@ class CaseItem(pytest.Item):
         """The options of `align verify` that were given."""
         option = self.config.getoption
         words = [f"--fault={fault}" for fault in option("align_fault")]
+        words += [f"--false-alarm-rate={self.false_alarm_rate!r}"]
+        words += ["--no-early-stop"] if option("align_no_early_stop") else []
         for name in ("device", "profile", "baseline-dir", "iterations"):
             value = option(f"align_{name.replace('-', '_')}")
             words += [f"--{name}={value}"] if value else []

@@ -33,7 +33,7 @@ def caption(curve: Curve) -> str:
         for sentence in (
             _closest(curve),
             _not_finite(curve),
-            "" if curve.complete else f"Cut short: {len(curve.iterations)} of {curve.planned} iterations.",
+            "" if curve.complete else f"Ended after {len(curve.iterations)} of {curve.planned} iterations.",
             _sight(curve),
             _thinning(curve),
         )

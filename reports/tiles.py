@@ -57,4 +57,4 @@ def _iterations(result: Result) -> Tile:
     note = f"of {planned}" if planned is not None else "number planned unknown"
     if result.trace is None:
         return Tile("Iterations", "0", note)
-    return Tile("Iterations", str(len(result.trace)), note + ("" if result.trace.complete else ", cut short"))
+    return Tile("Iterations", str(len(result.trace)), note + ("" if result.trace.complete else ", ended early"))

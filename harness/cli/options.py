@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.devices.choice import CHOICES
+from harness.rules.budget import FALSE_ALARM_RATE
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_device_options",
+    "add_judging_options",
     "add_launch_options",
     "add_options",
     "add_patience_options",
@@ -67,6 +69,23 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """Options that say in how many processes it is run."""
     parser.add_argument("--launcher", choices=("none", "pytorch"), default="none", help="how processes are started")
     parser.add_argument("--nproc-per-node", type=_count, default=1, metavar="N", help="processes, with a launcher")
+
+
+def add_judging_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how it is judged."""
+    parser.add_argument("--tier", default="", help="the precision tier to demand; the case's own without it")
+    parser.add_argument(
+        "--false-alarm-rate",
+        type=float,
+        default=FALSE_ALARM_RATE,
+        metavar="P",
+        help="chance that any of the cases fails a healthy port, divided over them; %(default)s without it",
+    )
+    parser.add_argument(
+        "--no-early-stop",
+        action="store_true",
+        help="run to the end, also where the verdict can't change any more",
+    )
 
 
 def add_patience_options(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import (
     add_device_options,
+    add_judging_options,
     add_launch_options,
     add_options,
     add_patience_options,
@@ -17,6 +18,7 @@ from harness.cli.options import (
     run_folder,
 )
 from harness.cli.terminal import banner, print_results, run_progress
+from harness.rules.budget import share_of
 from harness.values.verdict import Status
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--reference", default="", metavar="NAME", help="which of a case's baselines; see `align cases`"
     )
-    parser.add_argument("--tier", default="", help="the precision tier to demand; the case's own without it")
+    add_judging_options(parser)
     add_launch_options(parser)
     add_patience_options(parser)
     parser.set_defaults(func=run)
@@ -69,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = arguments.cfg_options
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]
-    results = [_verify(case, choice.name, arguments) for case in cases]
+    share = share_of(arguments.false_alarm_rate, len(cases))
+    results = [_verify(case, choice.name, share, arguments) for case in cases]
     page = reports.write(results, arguments.out)
     print_results(results, str(page))
     return worst([result.verdict.status for result in results]).exit_code
@@ -80,7 +83,7 @@ def worst(statuses: list[Status]) -> Status:
     return max(statuses, key=_SEVERITY.index)
 
 
-def _verify(case: Case, device: str, arguments: argparse.Namespace) -> Result:
+def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argparse.Namespace) -> Result:
     from harness.running.order import Order
     from harness.running.verify import verify
 
@@ -105,6 +108,8 @@ def _verify(case: Case, device: str, arguments: argparse.Namespace) -> Result:
             folder=folder,
             reference=arguments.reference,
             tier=arguments.tier,
+            false_alarm_rate=false_alarm_rate,
+            early_stop=not arguments.no_early_stop,
             patience=patience_of(arguments),
             on_iteration=advance,
         )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.judge import judge
+from harness.judge import Gate
+from harness.rules.budget import FALSE_ALARM_RATE
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
 from harness.store.baselines import load_baseline
 from harness.values.baseline import Baseline
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
+from harness.values.provenance import Provenance
 from harness.values.result import Result
+from harness.values.trace import Trace
 from harness.values.verdict import Status, Verdict
 
 __all__ = ["verify"]
@@ -28,6 +32,8 @@ def verify(
     folder: Path,
     reference: str = "",
     tier: str = "",
+    false_alarm_rate: float = FALSE_ALARM_RATE,
+    early_stop: bool = True,
     patience: Patience | None = None,
     on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Result:
@@ -40,6 +46,8 @@ def verify(
         folder: where the run leaves its files.
         reference: which baseline; the case's own choice where empty.
         tier: the precision tier to demand; the case's own where empty.
+        false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
+        early_stop: whether to end the run as soon as the verdict can't change.
         patience: how long the run may take.
         on_iteration: called with each line that the run streams.
     """
@@ -48,10 +56,13 @@ def verify(
     run: Run | None = None
     try:
         baseline = load_baseline(baselines, case.name, reference or case.reference)
-        _require_iterations(order.iterations or case.iterations, baseline)
+        planned = order.iterations or case.iterations
+        _require_iterations(planned, baseline)
         _require_tier(tier or case.tier, baseline)
-        run = execute(order, folder, patience=patience, on_iteration=on_iteration)
-        verdict = _judge(case, baseline, run, tier or case.tier)
+        gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
+        decides = _decided_by(gate) if early_stop else None
+        run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
+        verdict = _judge(case, gate, run)
     except AlignmentError as error:
         verdict = _error(case, error)
     return Result(
@@ -66,10 +77,18 @@ def verify(
     )
 
 
-def _judge(case: Case, baseline: Baseline, run: Run, tier: str) -> Verdict:
+def _decided_by(gate: Gate) -> Callable[[Trace, Provenance], bool]:
+    return lambda partial, provenance: gate.decided(partial, provenance) is not None
+
+
+def _judge(case: Case, gate: Gate, run: Run) -> Verdict:
     if run.error is not None or run.trace is None or run.provenance is None:
         return _error(case, run.error)
-    return judge(baseline, run.trace, run.provenance, tier=tier)
+    verdict = gate.decided(run.trace, run.provenance) if run.stopped else None
+    if verdict is None:
+        return gate.judge(run.trace, run.provenance)
+    stopped = f"stopped after {len(run.trace)} of {run.trace.planned} iterations, as no other can change the verdict"
+    return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")
 
 
 def _error(case: Case, error: AlignmentError | None) -> Verdict:

@@ -1,4 +1,4 @@
-"""A run in a child process, watched: killed when it makes no progress for a while, or lasts too long."""
+"""A run in a child process, watched: ended when it makes no progress, lasts too long, or has nothing left to decide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from harness.isolation import isolated_python
 from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
 from harness.running.order import Order
+from harness.running.partial import PartialRun
 from harness.store.provenance import read_provenance
 from harness.store.stream import follow_stream, read_stream
 from harness.values.errors import AlignmentError, RunError
@@ -53,6 +54,7 @@ class Run:
         error: why it ended before its end; None where it didn't.
         output: the tail of what it printed.
         seconds: wall-clock time.
+        stopped: whether it was ended because the trace decides the verdict: then it is no error to be short.
     """
 
     trace: Trace | None
@@ -60,6 +62,15 @@ class Run:
     error: AlignmentError | None
     output: str
     seconds: float
+    stopped: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Ending:
+    """Why a child is ended before its end: it hangs, or what it has streamed decides. Neither where it ended itself."""
+
+    hung: str = ""
+    decided: tuple[Trace, Provenance] | None = None
 
 
 def execute(
@@ -68,6 +79,7 @@ def execute(
     *,
     patience: Patience | None = None,
     on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+    decides: Callable[[Trace, Provenance], bool] | None = None,
 ) -> Run:
     """Run an order in a child process and wait for its end, or bring it about.
 
@@ -76,9 +88,11 @@ def execute(
         folder: where the run leaves its files; it must not hold a run.
         patience: how long it may take.
         on_iteration: called with each line that the run streams.
+        decides: asked of the run as far as it has got, before its last iteration; the run is ended where it says so.
 
     Returns:
-        What it left. A run that crashed, hung or was cut short has an ``error``; nothing is raised for it.
+        What it left. A run that crashed, hung or was cut short has an ``error``; nothing is raised for it. One that was
+        ``stopped`` has the trace that decided.
 
     Raises:
         RunError: the folder holds a run already.
@@ -101,10 +115,13 @@ def execute(
             env={**_SHARED_CORES, **os.environ, "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
         )
         try:
-            hung = _watch(child, folder, patience or Patience(), on_iteration)
+            ending = _watch(child, folder, patience or Patience(), on_iteration, decides)
         finally:
             _end(child)
-    return _collect(folder, child.returncode, hung, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if ending.decided is not None:
+        return Run(*ending.decided, None, _tail(folder / OUTPUT), seconds, stopped=True)
+    return _collect(folder, child.returncode, ending.hung, seconds)
 
 
 def _command(order: Order, folder: Path) -> list[str]:
@@ -120,10 +137,12 @@ def _watch(
     folder: Path,
     patience: Patience,
     on_iteration: Callable[[Mapping[str, Any]], None] | None,
-) -> str | None:
-    """Follow the stream until the child ends; why it is to be killed where it must be."""
+    decides: Callable[[Trace, Provenance], bool] | None,
+) -> _Ending:
+    """Follow the stream until the child ends, or is to be ended."""
     started = progressed = time.monotonic()
     offset, iterations = 0, 0
+    partial = PartialRun(folder)
     while True:
         ended = child.poll() is not None
         lines, offset = follow_stream(folder / STREAM, offset)
@@ -131,16 +150,34 @@ def _watch(
             iterations += "iteration" in line
             if on_iteration is not None:
                 on_iteration(line)
+        if ended:
+            return _Ending()
+        if lines and decides is not None and (decided := _decided(partial, lines, decides)):
+            return _Ending(decided=decided)
         now = time.monotonic()
         progressed = now if lines else progressed
-        if ended:
-            return None
-        allowed = patience.stall if iterations else patience.start
-        if now - progressed > allowed:
-            return f"no progress for {allowed:.0f} s after {iterations} iterations"
-        if now - started > patience.limit:
-            return f"not done after {patience.limit:.0f} s and {iterations} iterations"
+        if hung := _hung(patience, now - started, now - progressed, iterations):
+            return _Ending(hung)
         time.sleep(0.05)
+
+
+def _decided(
+    partial: PartialRun, lines: Sequence[Mapping[str, Any]], decides: Callable[[Trace, Provenance], bool]
+) -> tuple[Trace, Provenance] | None:
+    """What the run has left so far where that decides, and some of it is still to come."""
+    partial.add(lines)
+    read = partial.read()
+    return read if read and len(read[0]) < read[0].planned and decides(*read) else None
+
+
+def _hung(patience: Patience, seconds: float, idle: float, iterations: int) -> str:
+    """Why the child is to be killed; empty where it isn't."""
+    allowed = patience.stall if iterations else patience.start
+    if idle > allowed:
+        return f"no progress for {allowed:.0f} s after {iterations} iterations"
+    if seconds > patience.limit:
+        return f"not done after {patience.limit:.0f} s and {iterations} iterations"
+    return ""
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -150,7 +187,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _collect(folder: Path, returncode: int, hung: str | None, seconds: float) -> Run:
+def _collect(folder: Path, returncode: int, hung: str, seconds: float) -> Run:
     trace = provenance = None
     error = _told(folder / ERROR)
     try:

@@ -7,7 +7,7 @@ reach it, whatever else the file holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,7 @@ from harness.store.atomic import LARGEST_FILE
 from harness.values.errors import TraceError
 from harness.values.trace import StateTable, Trace
 
-__all__ = ["SCHEMA", "TraceStream", "follow_stream", "read_stream"]
+__all__ = ["SCHEMA", "TraceStream", "assemble_stream", "follow_stream", "read_stream"]
 
 SCHEMA = 1
 
@@ -74,7 +74,7 @@ def read_stream(path: Path, largest: int | None = LARGEST_FILE) -> Trace:
     Raises:
         TraceError: the file is missing, too large, or holds something else than whole lines and one torn last line.
     """
-    return _assemble(_lines(path, largest), path)
+    return assemble_stream(_lines(path, largest), path)
 
 
 def follow_stream(path: Path, offset: int) -> tuple[list[Mapping[str, Any]], int]:
@@ -108,7 +108,16 @@ def _lines(path: Path, largest: int | None) -> Iterator[Mapping[str, Any]]:
         yield parsed
 
 
-def _assemble(lines: Iterator[Mapping[str, Any]], where: Path) -> Trace:
+def assemble_stream(lines: Iterable[Mapping[str, Any]], where: Path) -> Trace:
+    """The trace that the lines of a stream hold, the header first.
+
+    Args:
+        lines: at least the header.
+        where: the stream's file, for messages.
+
+    Raises:
+        TraceError: a line is of another schema, or lacks a value.
+    """
     header, *rest = lines
     planned = header.get("planned")
     if header.get("schema") != SCHEMA or not isinstance(planned, int):

@@ -12,10 +12,10 @@ from harness.values.verdict import Status
 pytestmark = pytest.mark.slow
 
 
-def verified(tiny, order, baselines, folder, **changes):
+def verified(tiny, order, baselines, folder, early_stop=True, **changes):
     order = dataclasses.replace(order, **changes)
     case = find_case(order.config, order.options)
-    return verify(case, order, baselines=baselines, folder=folder)
+    return verify(case, order, baselines=baselines, folder=folder, early_stop=early_stop)
 
 
 def test_the_reference_itself_passes(tiny, order, baselines, tmp_path):
@@ -63,6 +63,26 @@ def test_each_fault_fails_on_the_emulated_device(tiny, order, baselines, tmp_pat
     assert result.verdict.status is Status.FAIL, result.verdict.reason
     assert result.emulated
     assert result.candidate.device.fault == fault
+
+
+def test_a_run_that_fails_is_stopped_and_the_whole_run_has_the_same_verdict(tiny, order, baselines, tmp_path):
+    faulty = {"device": "emulated", "faults": ("conv-wgrad-x1.05",)}
+    early = verified(tiny, order, baselines, tmp_path / "early", **faulty)
+    whole = verified(tiny, order, baselines, tmp_path / "whole", early_stop=False, **faulty)
+    seen = len(early.trace)
+    assert seen < 12
+    assert f"stopped after {seen} of 12 iterations" in early.verdict.reason
+    assert whole.trace.complete
+    assert early.verdict.status is whole.verdict.status is Status.FAIL
+    assert early.verdict.reason.startswith(whole.verdict.reason)
+    assert early.verdict.legacy is not None
+    assert early.candidate == dataclasses.replace(whole.candidate, started=early.candidate.started)
+
+
+def test_another_experiment_is_run_to_its_end(tiny, order, baselines, tmp_path):
+    result = verified(tiny, order, baselines, tmp_path, options=("optim_wrapper.optimizer.lr=0.5",))
+    assert result.verdict.status is Status.INCONCLUSIVE
+    assert result.trace.complete
 
 
 @pytest.mark.parametrize("profile", ["fp32", "exact"])

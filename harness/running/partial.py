@@ -1,0 +1,46 @@
+"""A run as far as it has got, put together from the lines that it streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.running.folder import PROVENANCE, STREAM
+from harness.store.provenance import read_provenance
+from harness.store.stream import assemble_stream
+from harness.values.errors import AlignmentError
+from harness.values.provenance import Provenance
+from harness.values.trace import Trace
+
+__all__ = ["PartialRun"]
+
+
+class PartialRun:
+    """The lines that a run has streamed so far.
+
+    Args:
+        folder: where the run leaves its files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lines: list[Mapping[str, Any]] = []
+        self._provenance: Provenance | None = None
+
+    def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Keep further lines of the stream, in their order."""
+        self._lines += lines
+
+    def read(self) -> tuple[Trace, Provenance] | None:
+        """The trace so far and where it comes from; None before the first iteration, and for what can't be read.
+
+        What can't be read now is refused with its reason when the run has ended.
+        """
+        if len(self._lines) < 2 or not (self._folder / PROVENANCE).exists():
+            return None
+        try:
+            self._provenance = self._provenance or read_provenance(self._folder / PROVENANCE)
+            return assemble_stream(self._lines, self._folder / STREAM), self._provenance
+        except AlignmentError:
+            return None
