@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
@@ -133,7 +134,8 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     def _before_step(self, *_: Any) -> None:
         """The gradients as the optimizer gets them: averaged over processes, unscaled, clipped."""
         if self._stream is not None:
-            self._gradients = self._norms.gradients(self._model)
+            with _disable_current_modes():  # what watches the step's operations need not watch ours
+                self._gradients = self._norms.gradients(self._model)
 
 
 def _distinct_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from harness.emulation import HealthyNoise, set_iteration
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.cases import RUNNER_FIELDS, flatten
-from harness.running.folder import PROVENANCE, STREAM
+from harness.running.folder import PROVENANCE, STREAM, shadow_file
 from harness.running.order import Order
+from harness.shadow.hook import ShadowHook
 from harness.store.provenance import write_provenance
+from harness.store.shadow import ShadowStream
 from harness.store.stream import TraceStream
 from harness.values.case import Case
 from harness.values.errors import CaseError
@@ -29,6 +31,8 @@ from harness.values.provenance import Device, Provenance
 from models.start import weights_digest
 
 __all__ = ["run_experiment"]
+
+_Around = Callable[[int], AbstractContextManager[Any]]
 
 _WITHOUT_EFFECT = frozenset(
     {
@@ -83,8 +87,13 @@ def run_experiment(
                 write_provenance(folder / PROVENANCE, provenance)
 
         runner.register_hook(StartHook(case.seed, case.start, describe), priority="VERY_HIGH")
+        around = [noise] if (noise := _noise(order)) else []
+        if order.shadow:
+            shadow = stack.enter_context(_shadowed(order, folder, runner.rank))
+            runner.register_hook(shadow, priority="VERY_HIGH")
+            around.append(shadow.shadowing)
         runner.register_hook(
-            RecordingHook(stream, iterations, case.seed, _noise(order), set_iteration), priority="VERY_HIGH"
+            RecordingHook(stream, iterations, case.seed, _together(around), set_iteration), priority="VERY_HIGH"
         )
         for hook in hooks:
             runner.register_hook(hook, priority=hook.priority)
@@ -229,8 +238,31 @@ def _widened(value: Any) -> Any:
     return value
 
 
-def _noise(order: Order) -> Callable[[int], AbstractContextManager[Any]] | None:
+def _noise(order: Order) -> _Around | None:
     """The healthy noise of a reference's repeat: other rounding, anew at each iteration."""
     if not order.noise_tier:
         return None
     return lambda iteration: HealthyNoise(tier=order.noise_tier, seed=order.noise_seed * 1_000_003 + iteration)
+
+
+@contextmanager
+def _shadowed(order: Order, folder: Path, rank: int) -> Iterator[ShadowHook]:
+    """The hook that shadows the order's iterations, and its stream."""
+    with ShadowStream(shadow_file(folder, rank), order.shadow_tier) as stream:
+        chosen = frozenset(order.shadow_ops)
+        yield ShadowHook(stream, order.shadow, order.shadow_tier, lambda name: not chosen or name in chosen)
+
+
+def _together(around: list[_Around]) -> _Around | None:
+    """What is entered around each iteration, as one; the last one sees each operation first."""
+    if not around:
+        return None
+
+    @contextmanager
+    def entered(iteration: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            for enter in around:
+                stack.enter_context(enter(iteration))
+            yield
+
+    return entered

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ERROR", "ORDER", "OUTPUT", "PROVENANCE", "STREAM"]
+from pathlib import Path
+
+__all__ = ["ERROR", "ORDER", "OUTPUT", "PROVENANCE", "STREAM", "shadow_file", "shadow_files"]
 
 ORDER = "order.json"
 """What was to be run: written by the watcher."""
@@ -18,3 +20,13 @@ ERROR = "error.json"
 
 OUTPUT = "output.log"
 """What it printed."""
+
+
+def shadow_file(folder: Path, rank: int) -> Path:
+    """The shadow checks of one process, each shadowed iteration as it ends."""
+    return folder / f"shadow.{rank}.jsonl"
+
+
+def shadow_files(folder: Path) -> list[Path]:
+    """The shadow checks of every process that left some."""
+    return sorted(folder.glob("shadow.*.jsonl"))

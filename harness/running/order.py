@@ -32,6 +32,9 @@ class Order:
         processes: how many, with a launcher.
         training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
         command: what reproduces it.
+        shadow: the iterations whose operations are computed again in float64 on the host; see ``harness.shadow``.
+        shadow_tier: the precision tier that they are judged at.
+        shadow_ops: the operations that are; all where empty.
         trusted: whether it is a reference's run: the device's own shortcuts in precision are switched off.
 
     Raises:
@@ -53,6 +56,9 @@ class Order:
     training: bool = False
     command: str = ""
     trusted: bool = False
+    shadow: tuple[int, ...] = ()
+    shadow_tier: str = "tf32"
+    shadow_ops: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.profile and self.device != "emulated":

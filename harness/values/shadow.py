@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Coverage", "Part", "ShadowCheck", "ShadowRecord"]
+__all__ = ["Coverage", "EffectivePrecision", "Part", "ShadowCheck", "ShadowEvidence", "ShadowRecord", "ShadowRow"]
 
 
 class Part(str, Enum):
@@ -40,8 +41,10 @@ class ShadowCheck:
         contiguous: whether every tensor that went in was contiguous.
         error: ‖c − r‖ / ‖r‖; infinite where r is zero and c is not, or where only one of the two is finite.
         projection: ⟨c, r⟩ / ⟨r, r⟩ − 1, 0 where r is zero.
-        scale: how large the result is where nothing cancels, over ‖r‖; at least 1, infinite where r is zero and the
-            inputs are not. Rounding is relative to it.
+        scale: by how much a rounding of the inputs moves the result, over the rounding and ‖r‖; 1 where nothing
+            cancels, infinite where r is zero. Measured where the error asks for it, else 1.
+        along: by how much a rounding of the inputs moves the projection, over the rounding; measured with ``scale``,
+            else 0.
         terms: how many terms each element of the result sums, 1 for an elementwise operation.
         spread: how many elements carry the result: (Σ r²)² / Σ r⁴, at least 1; what rounding averages out over.
         operand: mantissa bits of the operands' dtype: 23 for float32, 10 for float16, 7 for bfloat16.
@@ -59,6 +62,7 @@ class ShadowCheck:
     error: float
     projection: float
     scale: float = 1.0
+    along: float = 0.0
     terms: float = 1.0
     spread: float = 1.0
     operand: int = 23
@@ -95,9 +99,99 @@ class ShadowRecord:
         iterations: the iterations that were shadowed.
         checks: in the order of the calls.
         coverage: over all of them.
-        tier: precision tier that the device was told to compute at, ``""`` where it is the candidate's to show.
+        tier: precision tier that they were made at: what was suspicious enough to look at twice depends on it.
     """
 
     iterations: tuple[int, ...]
     checks: tuple[ShadowCheck, ...]
     coverage: Coverage
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRow:
+    """The worst of the checks of one tensor over the calls and iterations, beside what a healthy kernel may have.
+
+    Args:
+        iteration: where it was worst.
+        part: of the step.
+        module: dotted path, empty for none.
+        op: the operation.
+        tensor: which result.
+        error: relative error norm; infinite where not a number or not comparable.
+        allowed: the largest that a healthy kernel has.
+        projection: the factor, less 1, by which the result is too large.
+        allowed_projection: the largest of a healthy kernel.
+        calls: how many checks it is the worst of.
+    """
+
+    iteration: int
+    part: Part
+    module: str
+    op: str
+    tensor: str
+    error: float
+    allowed: float
+    projection: float
+    allowed_projection: float
+    calls: int = 1
+
+    @property
+    def violated(self) -> bool:
+        """Whether a healthy kernel doesn't have it. What isn't a number violates every bound."""
+        return not (self.error <= self.allowed and abs(self.projection) <= self.allowed_projection)
+
+    @property
+    def excess(self) -> float:
+        """How often the bound it is; above 1 where it is violated, infinite where it can't be compared."""
+        ratios = (_ratio(self.error, self.allowed), _ratio(abs(self.projection), self.allowed_projection))
+        return max(ratios)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectivePrecision:
+    """How many mantissa bits a family of operations shows on this device.
+
+    Args:
+        family: ``convolution forward``, ``matmul``, or an operation.
+        bits: explicit mantissa bits, by the median error of its calls; 23 is float32.
+        expected: what the tier expects.
+        calls: how many calls it is the median of.
+    """
+
+    family: str
+    bits: float
+    expected: int
+    calls: int
+
+
+@dataclass(frozen=True)
+class ShadowEvidence:
+    """What shadow ops say of a run, judged.
+
+    Args:
+        iterations: the iterations that were shadowed.
+        tier: the precision tier that they were judged at.
+        rows: a row a tensor, in the order of the step.
+        precisions: by family.
+        coverage: what was checked.
+    """
+
+    iterations: tuple[int, ...]
+    tier: str
+    rows: tuple[ShadowRow, ...]
+    precisions: tuple[EffectivePrecision, ...]
+    coverage: Coverage
+
+    @property
+    def violations(self) -> tuple[ShadowRow, ...]:
+        """The rows that a healthy kernel doesn't have, in the order of the step."""
+        return tuple(row for row in self.rows if row.violated)
+
+
+def _ratio(observed: float, allowed: float) -> float:
+    if math.isnan(observed) or math.isnan(allowed):
+        return math.inf
+    if observed == 0.0 or allowed == math.inf:
+        return 0.0
+    return observed / allowed if allowed else math.inf

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.values.shadow import ShadowEvidence
 from harness.values.trace import FloatArray, IntArray
 
 __all__ = ["Agreement", "Envelope", "Finding", "LegacyResult", "Outcome", "Status", "Verdict"]
@@ -134,6 +135,7 @@ class Verdict:
         aligned_tier: the tightest precision tier at which the candidate is aligned; empty for none.
         demanded_tier: the tier that the case demands.
         envelopes: signal → envelope at the tier that the verdict was reached on.
+        shadow: what shadow ops say; None where none ran.
     """
 
     case: str
@@ -145,6 +147,7 @@ class Verdict:
     aligned_tier: str = ""
     demanded_tier: str = ""
     envelopes: Mapping[str, Envelope] = field(default_factory=dict)
+    shadow: ShadowEvidence | None = None
 
     @property
     def violations(self) -> tuple[Finding, ...]:

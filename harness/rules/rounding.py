@@ -1,0 +1,112 @@
+"""How much an operation may round at a precision tier, before any constant: the error model of the shadow rule.
+
+A result's error is taken relative to its norm, as the root of the sum of three squares (Higham, *Accuracy and Stability
+of Numerical Algorithms*, 2nd ed. 2002, §3.1 and §2.8, rounding errors as independent random variables):
+
+    operands      √2 · u_operand, for products of two operands that the tier rounds,
+    accumulator   u_float32 · √terms, for sums in any order (a blocked sum is better, a sequential one that bad),
+    result        u_result, for the dtype that it is written in, or the tier's where that is coarser,
+
+with u = 2^−(bits + 1) for a mantissa of so many explicit bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["FAMILIES", "SHADOW_TIERS", "family_of", "kept_bits", "mantissa_bits", "rounding", "unit_roundoff"]
+
+FLOAT32_BITS = 23
+
+_BITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7, "complex64": 23}
+
+FAMILIES: Mapping[str, str] = {
+    "convolution": "convolution forward",
+    "cudnn_convolution": "convolution forward",
+    "mkldnn_convolution": "convolution forward",
+    "convolution_overrideable": "convolution forward",
+    "convolution_backward": "convolution backward",
+    "convolution_backward_overrideable": "convolution backward",
+    "mm": "matmul",
+    "bmm": "matmul",
+    "mv": "matmul",
+    "dot": "matmul",
+    "addmm": "matmul",
+    "baddbmm": "matmul",
+    "addmv": "matmul",
+    "_scaled_dot_product_flash_attention_for_cpu": "attention",
+    "_scaled_dot_product_flash_attention_for_cpu_backward": "attention",
+    "_scaled_dot_product_fused_attention_overrideable": "attention",
+    "_scaled_dot_product_fused_attention_overrideable_backward": "attention",
+}
+"""Operation → family, for the families that a precision tier is about; any other is a family of its own."""
+
+
+@dataclass(frozen=True)
+class _Tier:
+    """Mantissa bits that the families of a tier keep.
+
+    Args:
+        operands: of each operand.
+        results: of each result.
+        families: which families.
+    """
+
+    operands: int
+    results: int
+    families: frozenset[str]
+
+
+_ALL = frozenset(FAMILIES.values())
+
+SHADOW_TIERS: Mapping[str, _Tier] = {
+    "fp32": _Tier(23, 23, _ALL),
+    "tf32": _Tier(10, 23, _ALL),
+    "fp16": _Tier(10, 10, _ALL),
+    "bf16": _Tier(7, 7, _ALL),
+    "sdaa": _Tier(10, 10, frozenset({"convolution forward", "convolution backward"})),
+}
+"""Precision tiers that operations can be judged at: those of baselines, and SDAA's default, convolution in half."""
+
+
+def unit_roundoff(bits: float) -> float:
+    """Half the distance of two neighbours at 1, for a mantissa of so many explicit bits."""
+    return float(2.0 ** -(bits + 1))
+
+
+def family_of(op: str) -> str:
+    """The family that an operation is judged and shown with."""
+    return FAMILIES.get(op, op.rstrip("_").removeprefix("_foreach_").removesuffix("_forward"))
+
+
+def kept_bits(op: str, tier: str) -> int:
+    """Explicit mantissa bits that a tier keeps of an operation's operands."""
+    kept = SHADOW_TIERS[tier]
+    return kept.operands if family_of(op) in kept.families else FLOAT32_BITS
+
+
+def mantissa_bits(dtype: str) -> int:
+    """Explicit mantissa bits of a dtype by its name, float32's for what isn't floating."""
+    return _BITS.get(dtype, FLOAT32_BITS)
+
+
+def rounding(op: str, dtype: str, operand: int, terms: float, tier: str) -> float:
+    """The relative error that a healthy kernel has, before any constant.
+
+    Args:
+        op: the operation.
+        dtype: of its result, by name.
+        operand: mantissa bits of its operands' dtype.
+        terms: how many terms each element of the result sums, at least 1.
+        tier: one of ``SHADOW_TIERS``.
+    """
+    kept = SHADOW_TIERS[tier]
+    result = mantissa_bits(dtype)
+    squares = terms * unit_roundoff(FLOAT32_BITS if result <= FLOAT32_BITS else result) ** 2
+    if family_of(op) in kept.families:
+        result = min(result, kept.results)
+        if kept.operands < operand:
+            squares += 2 * unit_roundoff(kept.operands) ** 2
+    return math.sqrt(squares + unit_roundoff(result) ** 2)

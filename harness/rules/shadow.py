@@ -1,0 +1,201 @@
+"""Shadow ops: every operation of the candidate's step stays as close to float64 as its precision tier lets it.
+
+Nothing piles up, since each operation is held against float64 from its own inputs: a bound follows from the operation's
+own rounding (``rounding``), and a violation names the operation and the module. Two measures are bounded: the norm of
+the error, and the projection on the float64 result, in which the rounding of so many elements averages out, so that a
+factor of 1.001 shows where the error's norm hides it.
+
+The constants are how often the modelled rounding healthy kernels were seen to have at most, over runs that nothing else
+uses, and a margin of two; ``benchmarks/shadow_calibration.py`` measures them anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from harness.rules.bounded import percent
+from harness.rules.rounding import family_of, kept_bits, mantissa_bits, rounding, unit_roundoff
+from harness.values.shadow import EffectivePrecision, Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
+from harness.values.verdict import Finding, Outcome
+
+__all__ = ["RULE", "Allowance", "allow", "judge_shadow", "weigh_shadow"]
+
+RULE = "shadow"
+
+ERROR_MARGIN = 4.0
+"""Largest healthy error norm over the modelled rounding (1.6 in the calibration), times two, rounded up."""
+
+PROJECTION_MARGIN = 8.0
+"""Largest healthy projection over the modelled one (3.4 in the calibration), times two, rounded up."""
+
+RANDOM_MARGIN = 6.0
+"""Standard deviations that the mean of a random draw may be from its expectation: 2e-9 by chance."""
+
+_EXACT = frozenset({Part.TRANSFER})
+_WORST_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a healthy kernel may have.
+
+    Args:
+        error: relative error norm.
+        projection: |projection|.
+    """
+
+    error: float
+    projection: float
+
+
+def allow(check: ShadowCheck, tier: str) -> Allowance:
+    """What a healthy kernel may have of one check at a tier, a key of ``SHADOW_TIERS``."""
+    if check.part is Part.RANDOM:
+        return Allowance(RANDOM_MARGIN / math.sqrt(check.spread) if check.tensor == "distribution" else 0.0, math.inf)
+    if (check.part in _EXACT and check.op != "feed") or not check.dtype.startswith(("float", "bfloat", "complex")):
+        return Allowance(0.0, math.inf)
+    base = rounding(check.op, check.dtype, check.operand, check.terms, tier)
+    averaged = base * max(check.scale / math.sqrt(check.spread), check.along)
+    last_bit = unit_roundoff(min(23, mantissa_bits(check.dtype)))
+    return Allowance(
+        error=ERROR_MARGIN * base * check.scale,
+        projection=PROJECTION_MARGIN * averaged + ERROR_MARGIN * min(last_bit, base),
+    )
+
+
+def weigh_shadow(record: ShadowRecord, tier: str) -> ShadowEvidence:
+    """The record's checks, each tensor's worst beside what a healthy kernel may have, and the precision they show.
+
+    Args:
+        record: of a run.
+        tier: a key of ``SHADOW_TIERS``.
+    """
+    groups: dict[tuple[Part, str, str, str], list[ShadowRow]] = defaultdict(list)
+    for check in record.checks:
+        allowed = allow(check, tier)
+        groups[check.part, check.module, check.op, check.tensor].append(
+            ShadowRow(
+                iteration=check.iteration,
+                part=check.part,
+                module=check.module,
+                op=check.op,
+                tensor=check.tensor,
+                error=check.error,
+                allowed=allowed.error,
+                projection=check.projection,
+                allowed_projection=allowed.projection,
+            )
+        )
+    rows = tuple(_worst(rows) for rows in groups.values())
+    return ShadowEvidence(record.iterations, tier, rows, _precisions(record.checks, tier), record.coverage)
+
+
+def judge_shadow(evidence: ShadowEvidence) -> list[Finding]:
+    """A finding for each operation and tensor that is violated, else one that says what would have been seen.
+
+    Args:
+        evidence: from ``weigh_shadow``.
+
+    Returns:
+        Failures by iteration, the worst first within one. Inconclusive where nothing was checked.
+    """
+    if not evidence.iterations or not evidence.rows:
+        return [Finding(RULE, Outcome.INCONCLUSIVE, "*", "no iteration was shadowed", tier=evidence.tier)]
+    violated: dict[tuple[Part, str, str], list[ShadowRow]] = defaultdict(list)
+    for row in evidence.violations:
+        violated[row.part, row.op, row.tensor].append(row)
+    findings = [_violation(rows, evidence.tier) for rows in violated.values()]
+    findings.sort(key=lambda finding: (finding.iteration, -abs((finding.observed or 0.0) / (finding.allowed or 1.0))))
+    return findings or [_all_well(evidence)]
+
+
+def _worst(rows: Sequence[ShadowRow]) -> ShadowRow:
+    worst = max(rows, key=lambda row: row.excess)
+    return ShadowRow(
+        worst.iteration, worst.part, worst.module, worst.op, worst.tensor,
+        worst.error, worst.allowed, worst.projection, worst.allowed_projection, len(rows),
+    )  # fmt: skip
+
+
+def _violation(rows: Sequence[ShadowRow], tier: str) -> Finding:
+    """One finding of an operation's tensor, on the module where it is worst."""
+    first = min(row.iteration for row in rows)
+    worst = max((row for row in rows if row.iteration == first), key=lambda row: row.excess)
+    by_projection = not abs(worst.projection) <= worst.allowed_projection
+    others = len(rows) - 1
+    more = f"; so do {others} further modules" if others > 1 else "; so does 1 further module" if others else ""
+    return Finding(
+        RULE,
+        Outcome.FAIL,
+        ".".join(filter(None, (worst.module, worst.op, worst.tensor.replace(" ", "_")))),
+        f"{_where(worst)}: {_what(worst, by_projection=by_projection)} at iteration {worst.iteration}, "
+        f"from the same inputs{more}",
+        iteration=worst.iteration,
+        observed=worst.projection if by_projection else worst.error,
+        allowed=worst.allowed_projection if by_projection else worst.allowed,
+        tier=tier,
+    )
+
+
+def _where(row: ShadowRow) -> str:
+    return ", ".join(filter(None, (row.module, row.op, row.tensor)))
+
+
+def _what(row: ShadowRow, *, by_projection: bool) -> str:
+    if row.part is Part.RANDOM:
+        return (
+            "the generator's stream can't be repeated" if row.tensor == "stream" else "drawn from another distribution"
+        )
+    if by_projection and math.isfinite(row.projection):
+        side = "large" if row.projection > 0 else "small"
+        return f"{percent(abs(row.projection))} too {side} (allowed {percent(row.allowed_projection)})"
+    if not math.isfinite(row.error):
+        return "not comparable with the host's result, by its shape or by values that aren't finite"
+    if row.allowed == 0.0:
+        return f"{percent(row.error)} of the elements differ, where none may"
+    return f"off by {percent(row.error)} in norm (allowed {percent(row.allowed)})"
+
+
+def _all_well(evidence: ShadowEvidence) -> Finding:
+    rows = [row for row in evidence.rows if row.part in {Part.FORWARD, Part.BACKWARD, Part.BUFFERS, Part.OPTIMIZER}]
+    bounds = sorted(row.allowed_projection for row in rows if 0 < row.allowed_projection < math.inf)
+    smallest = bounds[len(bounds) // 2] if bounds else None
+    share = percent(evidence.coverage.rate)
+    seen = f"; a factor off by {percent(smallest)} would have been seen in half of them" if smallest else ""
+    message = (
+        f"{len(evidence.rows)} tensors of {len(evidence.iterations)} steps stay as close to float64 as {evidence.tier} "
+        f"lets them, {share} of the calls checked{seen}"
+    )
+    return Finding(RULE, Outcome.PASS, "*", message, smallest_detectable=smallest, tier=evidence.tier)
+
+
+def _precisions(checks: Iterable[ShadowCheck], tier: str) -> tuple[EffectivePrecision, ...]:
+    """Explicit mantissa bits of each family, by the median error of its calls, of those where nothing cancels."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    expected: dict[str, int] = {}
+    for check in checks:
+        known = check.part in {Part.FORWARD, Part.BACKWARD} and check.dtype.startswith(("float", "bfloat"))
+        if known and 0 < check.error < math.inf and check.scale <= _CANCELLING:
+            family = family_of(check.op)
+            errors[family].append(check.error)
+            expected[family] = min(check.operand, kept_bits(check.op, tier))
+    return tuple(
+        EffectivePrecision(family, _bits(median(found)), expected[family], len(found))
+        for family, found in sorted(errors.items())
+    )
+
+
+_CANCELLING = 2.0
+
+_TYPICAL = math.sqrt(2 * (1 / 8) / math.log(2))
+"""Root mean square error of a product of two rounded operands, over the unit roundoff: a rounding is uniform in ±u and
+a mantissa m has the density 1 / (m ln 2), so that E[(u / m)²] / 3 = u² / (8 ln 2) for each."""
+
+
+def _bits(error: float) -> float:
+    """The explicit mantissa bits that operands have whose product is off by so much."""
+    return min(float(mantissa_bits("float32")), -math.log2(error / _TYPICAL) - 1)

@@ -1,0 +1,73 @@
+"""How far an operation carries a rounding of its inputs: measured by rounding them at random.
+
+A backward stable kernel computes the exact result of slightly changed inputs (Higham, *Accuracy and Stability of
+Numerical Algorithms*, 2nd ed. 2002, §1.5). Where a result cancels, as the gradient of a bias that batch normalization
+takes away does, a change of the last bit of the inputs moves all of it, and a relative error of 1 is healthy. So the
+change is made: every element of every floating input is scaled by 1 ± u at random, the float64 operation runs again,
+and what the result moved by, over u, is the scale that a rounding is relative to (stochastic arithmetic: Parker, *Monte
+Carlo Arithmetic*, 1997).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from harness.shadow.host import map_tensors
+
+__all__ = ["measure_scale", "perturbed"]
+
+_STEP = 2.0**-20
+"""Small enough for the operation to be linear in it, 2³³ times float64's own rounding."""
+
+_DRAWS = {1: 16, 16: 4}
+"""Elements in a result, at most → how often the inputs are changed; a large result averages by itself."""
+
+
+def measure_scale(
+    run: Callable[[Sequence[Any], Mapping[str, Any]], Sequence[torch.Tensor]],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    results: Sequence[torch.Tensor],
+    seed: int,
+) -> list[tuple[float, float]]:
+    """By how much a rounding u of the inputs moves each result, over u.
+
+    Args:
+        run: computes the results, in float64, from arguments that it may change.
+        args: the positional arguments, in float64, as the call met them.
+        kwargs: the keyword arguments, likewise.
+        results: what the call makes of them.
+        seed: of the draws.
+
+    Returns:
+        For each result: ‖δr‖ / u and ⟨δr, r⟩ / (u ⟨r, r⟩), root mean square over the draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    smallest = min((result.numel() for result in results), default=1)
+    draws = next((count for elements, count in _DRAWS.items() if smallest <= elements), 1)
+    moved = [[0.0, 0.0] for _ in results]
+    for _ in range(draws):
+        changed_args = [perturbed(value, generator) for value in args]
+        changed_kwargs = {name: perturbed(value, generator) for name, value in kwargs.items()}
+        for total, before, after in zip(moved, results, run(changed_args, changed_kwargs), strict=True):
+            change, r = (after - before).reshape(-1).nan_to_num(0, 0, 0), before.reshape(-1).nan_to_num(0, 0, 0)
+            energy = float(r.dot(r))
+            total[0] += float(change.dot(change))
+            total[1] += (float(change.dot(r)) / energy) ** 2 if energy else 0.0
+    return [(math.sqrt(norm / draws) / _STEP, math.sqrt(along / draws) / _STEP) for norm, along in moved]
+
+
+def perturbed(value: Any, generator: torch.Generator) -> Any:
+    """A float64 argument with each element scaled by 1 ± u, anything else as a copy."""
+
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_floating_point():
+            return tensor.clone()
+        signs = torch.empty(tensor.shape, dtype=torch.float64).bernoulli_(0.5, generator=generator)
+        return tensor * signs.mul_(2 * _STEP).add_(1 - _STEP)
+
+    return map_tensors(value, change)

@@ -1,0 +1,104 @@
+"""The host's counterpart of a device's operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from harness.shadow.kinds import Operation
+
+__all__ = ["compute_on_host"]
+
+_aten = torch.ops.aten
+
+
+def compute_on_host(op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
+    """What the host makes of a call, and why it can't where it can't.
+
+    Args:
+        op: the operation that the device ran.
+        operation: what its schema says.
+        args: positional arguments on the host; those that the operation writes are written.
+        kwargs: keyword arguments on the host.
+
+    Returns:
+        The result and an empty reason, or None and the reason.
+    """
+    counterpart: Callable[..., Any] = _COUNTERPARTS.get(operation.name, op)
+    try:
+        return counterpart(*args, **kwargs), ""
+    except NotImplementedError:
+        return None, "the host has no such operation"
+    except (RuntimeError, TypeError, ValueError, IndexError) as failure:
+        return None, f"the host refuses it in float64: {str(failure).splitlines()[0][:120]}"
+
+
+def _cudnn_batch_norm(
+    x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, momentum: float, eps: float
+) -> Any:
+    return (*_aten.native_batch_norm(x, weight, bias, mean, variance, training, momentum, eps), None)
+
+
+def _cudnn_batch_norm_backward(
+    x: Any, gradient: Any, weight: Any, mean: Any, variance: Any, saved: Any, deviation: Any, eps: float, _: Any
+) -> Any:
+    return _aten.native_batch_norm_backward(
+        gradient, x, weight, mean, variance, saved, deviation, True, eps, [True, True, True]
+    )
+
+
+def _cudnn_convolution(x: Any, weight: Any, padding: Any, stride: Any, dilation: Any, groups: int, *_: Any) -> Any:
+    return _aten.convolution(x, weight, None, stride, padding, dilation, False, [0, 0], groups)
+
+
+def _batch_norm_with_update(
+    x: Any, weight: Any, bias: Any, mean: Any, variance: Any, momentum: float, eps: float
+) -> Any:
+    return (*_aten.native_batch_norm(x, weight, bias, mean, variance, True, momentum, eps), None)
+
+
+def _unscale(gradients: Sequence[torch.Tensor], found: torch.Tensor, inverse: torch.Tensor) -> None:
+    """`_amp_foreach_non_finite_check_and_unscale_`, which the host has in float32 only."""
+    for gradient in gradients:
+        if not bool(torch.isfinite(gradient).all()):
+            found.fill_(1.0)
+        gradient.mul_(inverse)
+
+
+def _update_scale(
+    scale: torch.Tensor,
+    tracker: torch.Tensor,
+    found: torch.Tensor,
+    growth: float,
+    backoff: float,
+    interval: int,
+) -> torch.Tensor:
+    """`_amp_update_scale_`, which the host has in float32 only."""
+    if float(found):
+        scale.mul_(backoff)
+        tracker.zero_()
+    elif int(tracker) + 1 == interval:
+        if bool(torch.isfinite((scale * growth).float()).all()):
+            scale.mul_(growth)
+        tracker.zero_()
+    else:
+        tracker.add_(1)
+    return scale
+
+
+def _view_as_copy(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    return x.reshape(tuple(size))
+
+
+_COUNTERPARTS: dict[str, Callable[..., Any]] = {
+    "cudnn_batch_norm": _cudnn_batch_norm,
+    "cudnn_batch_norm_backward": _cudnn_batch_norm_backward,
+    "_batch_norm_with_update": _batch_norm_with_update,
+    "cudnn_convolution": _cudnn_convolution,
+    "_amp_foreach_non_finite_check_and_unscale_": _unscale,
+    "_amp_update_scale_": _update_scale,
+    "view": _view_as_copy,
+    "_unsafe_view": _view_as_copy,
+}

@@ -1,0 +1,154 @@
+"""The hook that shadows chosen iterations of a run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from torch.utils._python_dispatch import _disable_current_modes
+
+from harness.recording.processes import HostGroup
+from harness.shadow.feeding import InputsWatched
+from harness.shadow.gathering import GradientsWatched
+from harness.shadow.mode import ShadowOps
+from harness.shadow.schedule import scheduled_rates
+from harness.shadow.stepping import StepProgram
+from harness.shadow.totals import check_loss_scale, check_total
+from harness.shadow.whereabouts import Whereabouts
+from harness.store.shadow import ShadowStream
+from harness.values.shadow import Part, ShadowCheck
+
+__all__ = ["ShadowHook"]
+
+
+class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
+    """Shadows chosen iterations: operations by a dispatch mode, and by program what operations can't show.
+
+    Register it before the recording hook, whose ``around`` enters ``shadowing``: then the recording's own operations
+    stay outside.
+
+    Args:
+        stream: where the checks go.
+        iterations: which to shadow.
+        tier: precision tier, a key of ``SHADOW_TIERS``.
+        wanted: whether to check an operation, by its name.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(
+        self, stream: ShadowStream, iterations: Sequence[int], tier: str, wanted: Callable[[str], bool]
+    ) -> None:
+        self._stream = stream
+        self._iterations = frozenset(iterations)
+        self._tier = tier
+        self._wanted = wanted
+        self._programs: list[ShadowCheck] = []
+        self._skipped: dict[str, str] = {}
+
+    def before_train(self, runner: Any) -> None:
+        """Find out what the config asks of optimizer and schedule."""
+        self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._where = Whereabouts(self._model)
+        self._group = HostGroup.join()
+        self._configured = runner.build_optim_wrapper(copy.deepcopy(runner.cfg.optim_wrapper))
+        self._rates = scheduled_rates(runner, max(self._iterations, default=0) + 1)
+        self._groups = _groups(self._configured.optimizer, runner.optim_wrapper.optimizer)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Sample what the step is going to change."""
+        self._now = runner.iter
+        if runner.iter not in self._iterations:
+            return
+        self._programs, self._skipped, self._stack = [], {}, ExitStack()
+        wrapper, rates = runner.optim_wrapper, self._rates[runner.iter] if self._rates is not None else None
+        self._inputs = InputsWatched(self._model, data_batch, runner.iter)
+        self._gradients = GradientsWatched(
+            dict(self._model.named_parameters()), runner.iter, self._group.group if self._group else None
+        )
+        self._programs += _check_rates(wrapper.optimizer, rates, runner.iter)
+        self._programs += check_loss_scale(wrapper, self._configured, runner.iter)
+        names = {id(parameter): name for name, parameter in self._model.named_parameters()}
+        self._step = StepProgram(wrapper, names, runner.iter, self._groups, rates)
+        if self._step.reason:
+            self._skipped[type(wrapper.optimizer).__name__] = self._step.reason
+        else:
+            self._step.before()
+        self._stack.enter_context(self._listening(wrapper))
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Compare what the step made with what it should have made."""
+        if runner.iter not in self._iterations:
+            return
+        self._stack.close()
+        with _disable_current_modes():
+            self._programs += self._inputs.check()
+            self._programs += check_total(outputs or {}, runner.iter)
+            if not self._step.reason:
+                self._programs += self._step.after()
+
+    @contextmanager
+    def shadowing(self, iteration: int) -> Iterator[None]:
+        """What the recording hook enters around an iteration; the checks are written when it is left."""
+        if iteration not in self._iterations:
+            yield
+            return
+        mode = ShadowOps(self._where, iteration, self._tier, self._wanted)
+        with self._where.following(), mode:
+            yield
+        checks = [*mode.checks, *self._programs]
+        self._stream.append(iteration, checks, mode.calls, mode.checked, {**mode.skipped, **self._skipped})
+
+    @contextmanager
+    def _listening(self, wrapper: Any) -> Iterator[None]:
+        """Be told when the backward has ended, and which operations are the optimizer's."""
+        backward, optimizing = wrapper.backward, ExitStack()
+
+        def watched(*args: Any, **kwargs: Any) -> None:
+            backward(*args, **kwargs)
+            with _disable_current_modes():
+                self._programs += self._gradients.check()
+                if not self._step.reason:
+                    self._step.after_backward()
+
+        wrapper.backward = watched
+        begin = wrapper.optimizer.register_step_pre_hook(
+            lambda *_: optimizing.enter_context(self._where.optimizing()) and None
+        )
+        end = wrapper.optimizer.register_step_post_hook(lambda *_: optimizing.close())
+        try:
+            yield
+        finally:
+            del wrapper.backward
+            begin.remove()
+            end.remove()
+            optimizing.close()
+
+
+def _groups(configured: torch.optim.Optimizer, training: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """The settings that the config gives each group; the live ones where the groups don't match."""
+    source = configured if len(configured.param_groups) == len(training.param_groups) else training
+    return [{name: value for name, value in group.items() if name != "params"} for group in source.param_groups]
+
+
+def _check_rates(optimizer: torch.optim.Optimizer, rates: list[float] | None, iteration: int) -> Iterator[ShadowCheck]:
+    """The rate that each group trains at beside the one that the config's schedule gives."""
+    seen = set()
+    for number, rate in enumerate(rates or []):
+        group = float(optimizer.param_groups[number]["lr"])
+        if (group, rate) in seen:
+            continue
+        seen.add((group, rate))
+        projection = group / rate - 1 if rate else 0.0
+        error = abs(projection) if rate else (float("inf") if group else 0.0)
+        yield ShadowCheck(
+            iteration, Part.OPTIMIZER, "", "schedule", f"learning rate of group {number}", -1, "float64", (), True,
+            error, projection, operand=52,
+        )  # fmt: skip

@@ -1,0 +1,64 @@
+"""The host's copy of a call's inputs: in float64 to compute with, or as they are to compare bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+__all__ = ["as_is", "in_double", "map_tensors", "tensors_of"]
+
+_WIDER = {
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.float32: torch.float64,
+    torch.complex64: torch.complex128,
+    torch.complex32: torch.complex128,
+}
+
+_Tensor = torch.Tensor
+
+
+def in_double(value: Any) -> Any:
+    """A call's argument with every floating tensor copied to the host in float64; a dtype asked for is widened too."""
+    if isinstance(value, torch.dtype):
+        return _WIDER.get(value, value)
+    return map_tensors(value, _widened)
+
+
+def as_is(value: Any) -> Any:
+    """A call's argument with every tensor copied to the host, strides kept."""
+    return map_tensors(value, _copied)
+
+
+def map_tensors(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
+    """An argument with every tensor in it changed, however it is nested; devices become the host."""
+    if isinstance(value, _Tensor):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)([map_tensors(element, change) for element in value])
+    return torch.device("cpu") if isinstance(value, torch.device) else value
+
+
+def tensors_of(value: Any) -> Iterator[_Tensor]:
+    """The tensors in a call's argument or result, in order."""
+    if isinstance(value, _Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for element in value:
+            yield from tensors_of(element)
+
+
+def _widened(tensor: _Tensor) -> _Tensor:
+    host = tensor.detach().cpu()
+    wide = _WIDER.get(host.dtype)
+    if wide is not None:
+        return host.to(wide)
+    return host.clone() if host is tensor or tensor.is_cpu else host
+
+
+def _copied(tensor: _Tensor) -> _Tensor:
+    """An overlapping or strided tensor keeps its layout, so that the host meets what the device met."""
+    host = tensor.detach().cpu()
+    return host.clone() if tensor.is_cpu else host

@@ -1,0 +1,111 @@
+"""Random operations: checked by distribution, and by stream: the same state of the generator draws the same again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from harness.shadow.kinds import Operation
+from harness.shadow.measure import Distance
+from harness.shadow.results import Result
+
+__all__ = ["Draw"]
+
+
+class Draw:
+    """One call of a random operation.
+
+    The call is made twice from the same state of the device's generator, the second time on copies; then the stream
+    goes on where the first call left it.
+
+    Args:
+        op: the operation.
+        operation: what its schema says.
+        args: positional arguments.
+        kwargs: keyword arguments.
+    """
+
+    def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._op, self._operation, self._args, self._kwargs = op, operation, args, kwargs
+        self._device = _device_of(args, kwargs)
+        self._own = kwargs.get("generator") is not None
+        self._copies = [value.detach().clone() if isinstance(value, torch.Tensor) else value for value in args]
+        self._state = None if self._own else _get_state(self._device)
+
+    def run(self) -> Any:
+        """The call itself, as it would have been."""
+        return self._op(*self._args, **self._kwargs)
+
+    def check(self, returned: Any) -> tuple[str, list[tuple[Result, Distance]]]:
+        """Why it can't be checked, or what was found of the drawn tensor."""
+        drawn = returned[0] if isinstance(returned, (list, tuple)) else returned
+        if not isinstance(drawn, torch.Tensor):
+            return "it draws no tensor", []
+        found = []
+        if self._state is not None:
+            after = _get_state(self._device)
+            _set_state(self._device, self._state)
+            again = self._op(*self._copies, **self._kwargs)
+            again = again[0] if isinstance(again, (list, tuple)) else again
+            _set_state(self._device, after)
+            same = torch.equal(drawn.detach().cpu(), again.detach().cpu())
+            found.append((_named("stream", drawn), Distance(0.0 if same else math.inf, 0.0, 0.0, 1.0)))
+        deviation = _deviation(self._operation.name, drawn.detach().cpu(), self._args, self._kwargs)
+        if deviation is None:
+            return ("", found) if found else ("its distribution isn't known here", [])
+        found.append((_named("distribution", drawn), Distance(deviation, 0.0, 1.0, float(max(1, drawn.numel())))))
+        return "", found
+
+
+def _deviation(name: str, drawn: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
+    """|mean − expected mean| over the expected standard deviation of one element; None where that isn't known."""
+    if not drawn.numel():
+        return 0.0
+    values = drawn.double()
+    if name in {"bernoulli_", "bernoulli"}:
+        p = args[1] if len(args) > 1 and isinstance(args[1], float) else kwargs.get("p", 0.5)
+        return _standardized(values, float(p), math.sqrt(p * (1 - p))) if isinstance(p, float) else None
+    if name in {"uniform_", "rand", "rand_like"}:
+        low, high = (float(args[1]), float(args[2])) if name == "uniform_" and len(args) > 2 else (0.0, 1.0)
+        return _standardized(values, (low + high) / 2, (high - low) / math.sqrt(12))
+    if name in {"normal_", "randn", "randn_like"}:
+        mean, deviation = (float(args[1]), float(args[2])) if name == "normal_" and len(args) > 2 else (0.0, 1.0)
+        return _standardized(values, mean, deviation)
+    if name == "native_dropout":
+        p = float(args[1])
+        kept = (drawn != 0) | (args[0].detach().cpu() == 0)
+        return _standardized(kept.double(), 1 - p, math.sqrt(p * (1 - p)))
+    return None
+
+
+def _standardized(values: torch.Tensor, mean: float, deviation: float) -> float:
+    difference = abs(float(values.mean()) - mean)
+    if deviation == 0.0:
+        return math.inf if difference else 0.0
+    return difference / deviation
+
+
+def _named(name: str, drawn: torch.Tensor) -> Result:
+    return Result(name, 0, drawn, drawn)
+
+
+def _device_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:
+    tensors = [value for value in args if isinstance(value, torch.Tensor)]
+    return tensors[0].device if tensors else torch.device(kwargs.get("device") or "cpu")
+
+
+def _get_state(device: torch.device) -> torch.Tensor:
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    state: torch.Tensor = getattr(torch, device.type).get_rng_state()
+    return state
+
+
+def _set_state(device: torch.device, state: torch.Tensor) -> None:
+    if device.type == "cpu":
+        torch.set_rng_state(state)
+    else:
+        getattr(torch, device.type).set_rng_state(state)

@@ -1,0 +1,96 @@
+"""The results of a call, each with a name: what it returned, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.shadow.host import tensors_of
+from harness.shadow.kinds import Operation
+
+__all__ = ["Result", "results_of"]
+
+_GRADIENTS = ("input gradient", "weight gradient", "bias gradient")
+_NORM = ("output", "saved mean", "saved inverse deviation")
+_RETURNED: Mapping[str, tuple[str, ...]] = {
+    "convolution_backward": _GRADIENTS,
+    "native_batch_norm": _NORM,
+    "cudnn_batch_norm": _NORM,
+    "_native_batch_norm_legit": _NORM,
+    "native_layer_norm": _NORM,
+    "native_group_norm": _NORM,
+    "native_batch_norm_backward": _GRADIENTS,
+    "cudnn_batch_norm_backward": _GRADIENTS,
+    "native_layer_norm_backward": _GRADIENTS,
+    "native_group_norm_backward": _GRADIENTS,
+    "max_pool2d_with_indices": ("output", "indices"),
+    "nll_loss2d_forward": ("output", "total weight"),
+    "nll_loss_forward": ("output", "total weight"),
+    "topk": ("output", "indices"),
+}
+_BUFFERS = frozenset({"running mean", "running var"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One tensor of a call.
+
+    Args:
+        name: for a person.
+        place: which of the returned tensors, or −1 for a changed argument.
+        candidate: the candidate's.
+        reference: the host's.
+        is_buffer: whether it is a statistic that the model keeps.
+        original: the argument itself where the call changed one: a parameter can be told by it.
+    """
+
+    name: str
+    place: int
+    candidate: torch.Tensor
+    reference: torch.Tensor
+    is_buffer: bool = False
+    original: torch.Tensor | None = None
+
+
+def results_of(
+    operation: Operation,
+    returned: tuple[Any, Any],
+    args: tuple[Sequence[Any], Sequence[Any]],
+    kwargs: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> Iterator[Result]:
+    """Every tensor that a call returned or changed.
+
+    Args:
+        operation: the call's.
+        returned: what the candidate's call and the host's call returned.
+        args: positional arguments of both calls, after them.
+        kwargs: keyword arguments of both calls, after them.
+    """
+    seen: set[int] = set()
+    for name in operation.written:
+        mine, theirs = _argument(operation, name, args[0], kwargs[0]), _argument(operation, name, args[1], kwargs[1])
+        changed = list(zip(tensors_of(mine), tensors_of(theirs), strict=True))
+        for number, (candidate, reference) in enumerate(changed):
+            seen.add(id(candidate))
+            label = "output" if name in {"self", "out"} else name.replace("_", " ")
+            label = label if len(changed) == 1 else f"{label} {number}"
+            yield Result(label, -1, candidate, reference, label in _BUFFERS, candidate)
+    names = _RETURNED.get(operation.name, ("output",))
+    mine, theirs = _as_list(returned[0]), _as_list(returned[1])
+    for place, (candidate, reference) in enumerate(zip(mine, theirs, strict=True)):
+        if isinstance(candidate, torch.Tensor) and isinstance(reference, torch.Tensor) and id(candidate) not in seen:
+            yield Result(names[place] if place < len(names) else f"output {place}", place, candidate, reference)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _argument(operation: Operation, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if name in kwargs:
+        return kwargs[name]
+    place = operation.arguments.index(name)
+    return args[place] if place < len(args) else None

@@ -1,0 +1,26 @@
+"""A sample of a tensor: enough of it to tell what an elementwise update made of it."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["LARGEST_SAMPLE", "sample", "thinned"]
+
+LARGEST_SAMPLE = 16_384
+"""Elements. The optimizer treats every element alike: a copy of all of them would double the memory of the model."""
+
+
+def sample(tensor: torch.Tensor) -> torch.Tensor:
+    """At most ``LARGEST_SAMPLE`` elements of a tensor, evenly spread, on the host in float64, (n,).
+
+    The step is odd, so that it doesn't walk along one column of a matrix whose sides are powers of two.
+    """
+    return thinned(tensor.detach()).reshape(-1).cpu().double().clone()
+
+
+def thinned(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself where it is small, else a view of, or a copy of, so few of its elements, (n,)."""
+    if tensor.numel() <= LARGEST_SAMPLE:
+        return tensor
+    step = -(-tensor.numel() // LARGEST_SAMPLE)
+    return tensor.reshape(-1)[:: step | 1]

@@ -1,0 +1,173 @@
+"""The step of the optimizer by program: what it made of each parameter, beside float64's update.
+
+Operations can't show this: an optimizer that skips the decay of one layer runs healthy kernels. So the gradients are
+sampled as the backward left them, the parameters and the optimizer's state as the step found them, and the groups as
+they were configured; what should come of them is computed in float64, and compared with what came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from harness.shadow.measure import Distance, measure
+from harness.shadow.sample import sample
+from harness.shadow.update import UPDATES
+from harness.values.shadow import Part, ShadowCheck
+
+__all__ = ["StepProgram"]
+
+
+@dataclass
+class _Before:
+    """A parameter as the step finds it, sampled: (n,) each."""
+
+    name: str
+    parameter: torch.nn.Parameter
+    group: int
+    value: torch.Tensor
+    state: dict[str, torch.Tensor]
+    gradient: torch.Tensor | None = None
+
+
+@dataclass
+class StepProgram:
+    """One shadowed step of an optimizer.
+
+    Call the three in order: ``before`` the iteration, ``after_backward``, ``after`` the step.
+
+    Args:
+        wrapper: mmengine's, around the optimizer.
+        names: parameter's id → its dotted name.
+        iteration: number of the step.
+        groups: the settings that the parameter groups were built with.
+        rates: the learning rate that each group is due at this iteration; the group's own where None.
+    """
+
+    wrapper: Any
+    names: Mapping[int, str]
+    iteration: int
+    groups: list[dict[str, Any]]
+    rates: list[float] | None
+    _kept: list[_Before] = field(default_factory=list)
+    _factor: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the step can't be checked; empty where it can."""
+        name = type(self.wrapper.optimizer).__name__
+        if name not in UPDATES:
+            return f"no float64 update is known of {name}"
+        return "gradients are accumulated over iterations" if self.wrapper._accumulative_counts != 1 else ""
+
+    def before(self) -> None:
+        """Sample parameters and state as the iteration finds them."""
+        optimizer = self.wrapper.optimizer
+        for number, group in enumerate(optimizer.param_groups):
+            for parameter in group["params"]:
+                state = {
+                    name: sample(value)
+                    for name, value in optimizer.state.get(parameter, {}).items()
+                    if isinstance(value, torch.Tensor)
+                }
+                name = self.names.get(id(parameter), f"group {number}")
+                self._kept.append(_Before(name, parameter, number, sample(parameter), state))
+
+    def after_backward(self) -> None:
+        """Sample the gradients as the backward left them, and find what loss scale and clipping make of them."""
+        inverse = 1.0 / _loss_scale(self.wrapper)
+        squares, finite = 0.0, True
+        for kept in self._kept:
+            gradient = kept.parameter.grad
+            if gradient is None:
+                continue
+            kept.gradient = sample(gradient) * inverse
+            norm = float(torch.linalg.vector_norm(gradient.detach(), dtype=torch.float64 if gradient.is_cpu else None))
+            finite &= math.isfinite(norm)
+            squares += (norm * inverse) ** 2
+        self._factor = _clipping(self.wrapper, math.sqrt(squares)) if finite else None
+
+    def after(self) -> Iterator[ShadowCheck]:
+        """What the step made of each parameter and of its state, beside float64's update."""
+        optimizer = self.wrapper.optimizer
+        update = UPDATES[type(optimizer).__name__]
+        for kept in self._kept:
+            if kept.gradient is None:
+                continue
+            group = dict(self.groups[kept.group])
+            group["lr"] = self.rates[kept.group] if self.rates is not None else optimizer.param_groups[kept.group]["lr"]
+            if self._factor is None and _scaler(self.wrapper) is not None:  # the scaler skips the step
+                value, state = kept.value, kept.state
+            else:
+                gradient = _clipped(self.wrapper, kept.gradient, self._factor if self._factor is not None else 1.0)
+                value, state = update(kept.value, gradient, kept.state, group)
+            yield self._check(kept, "update", *_of_update(kept.value, sample(kept.parameter), value))
+            found = optimizer.state.get(kept.parameter, {})
+            for name, expected in state.items():
+                if name == "step":
+                    continue
+                made = found.get(name)
+                if made is None:
+                    distance = Distance(math.inf, 0.0, float(expected.norm()), 1.0)
+                else:
+                    distance = measure(sample(made), expected)
+                yield self._check(kept, name.replace("_", " "), distance, 1.0)
+
+    def _check(self, kept: _Before, what: str, distance: Distance, scale: float) -> ShadowCheck:
+        module, _, leaf = kept.name.rpartition(".")
+        return ShadowCheck(
+            iteration=self.iteration,
+            part=Part.OPTIMIZER,
+            module=module,
+            op=type(self.wrapper.optimizer).__name__,
+            tensor=f"{leaf} {what}",
+            call=-1,
+            dtype=str(kept.parameter.dtype).removeprefix("torch."),
+            shape=tuple(kept.parameter.shape),
+            contiguous=kept.parameter.is_contiguous(),
+            error=distance.error,
+            projection=distance.projection,
+            scale=scale,
+            spread=distance.spread,
+        )
+
+
+def _of_update(before: torch.Tensor, after: torch.Tensor, expected: torch.Tensor) -> tuple[Distance, float]:
+    """The distance of the update made from the update due, and how much larger the parameter is, which it rounds with.
+
+    Where no update is due the parameter itself is compared.
+    """
+    due = expected - before
+    size = float(due.norm())
+    if not size:
+        return measure(after, expected), 1.0
+    return measure(after - before, due), math.sqrt(float(expected.norm()) ** 2 + size**2) / size
+
+
+def _scaler(wrapper: Any) -> Any:
+    scaler = getattr(wrapper, "loss_scaler", None)
+    return scaler if scaler is not None and scaler.is_enabled() else None
+
+
+def _loss_scale(wrapper: Any) -> float:
+    scaler = _scaler(wrapper)
+    return float(scaler.get_scale()) if scaler is not None else 1.0
+
+
+def _clipping(wrapper: Any, norm: float) -> float:
+    """What clipping by norm multiplies the gradients with."""
+    settings = wrapper.clip_grad_kwargs or {}
+    if settings and wrapper.clip_func is torch.nn.utils.clip_grad_norm_ and "max_norm" in settings:
+        return min(1.0, float(settings["max_norm"]) / (norm + 1e-6))
+    return 1.0
+
+
+def _clipped(wrapper: Any, gradient: torch.Tensor, factor: float) -> torch.Tensor:
+    settings = wrapper.clip_grad_kwargs or {}
+    if settings and wrapper.clip_func is torch.nn.utils.clip_grad_value_:
+        return gradient.clamp(-settings["clip_value"], settings["clip_value"])
+    return gradient * factor
