@@ -1,4 +1,8 @@
-"""`torch.accelerator`: what it asks a C++ allocator and C++ streams for, answered by the emulated device."""
+"""`torch.accelerator`: what it asks C++ guards, streams and allocators for, answered by the emulated card.
+
+Its functions check their arguments and then call `torch._C._accelerator_…`; those are what is replaced, so that the
+checks stay PyTorch's own. This process has no other accelerator.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,55 @@ from typing import Any
 
 import torch
 
-from harness.emulation.memory import MemoryCounter
+from harness.emulation.card import Card
+from harness.emulation.streams import stream_of
 
 __all__ = ["register"]
 
+_DTYPES = (
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
+    torch.float32, torch.float64, torch.complex64, torch.complex128,
+)  # fmt: skip
 
-def register(memory: MemoryCounter) -> None:
-    """Replace the functions that would run into PyTorch's internal asserts; this process has no other accelerator."""
 
-    def stats(device: Any = None) -> dict[str, int]:
-        allocated, peak = memory.allocated(), memory.peak()
-        return {"allocated_bytes.all.current": allocated, "allocated_bytes.all.peak": peak}
+def register(card: Card) -> None:
+    """Replace the functions that would answer for device 0 alone, or run into PyTorch's internal asserts."""
+
+    def exchange(index: int) -> int:
+        before = card.current.index
+        card.current = card.chip(index, "torch.accelerator.device_index")
+        return before
+
+    def choose(index: int) -> None:
+        card.current = card.chip(index, "torch.accelerator.set_device_index")
+
+    def check(index: int) -> None:
+        card.chip(index, "torch.accelerator")
+
+    def capability(index: int) -> dict[str, Any]:
+        check(index)
+        return {"supported_dtypes": set(_DTYPES)}
+
+    def choose_with(chosen: torch.Stream) -> None:
+        choose(chosen.device_index)
 
     answers: dict[str, Callable[..., Any]] = {
-        "synchronize": lambda device=None: None,
-        "empty_cache": lambda: None,
-        "empty_host_cache": lambda: None,
-        "memory_stats": stats,
-        "memory_allocated": lambda device=None: memory.allocated(),
-        "memory_reserved": lambda device=None: memory.allocated(),
-        "max_memory_allocated": lambda device=None: memory.peak(),
-        "max_memory_reserved": lambda device=None: memory.peak(),
-        "reset_peak_memory_stats": lambda device=None: memory.reset_peak(),
-        "reset_accumulated_memory_stats": lambda device=None: None,
+        "getDeviceIndex": lambda: card.current.index,
+        "setDeviceIndex": choose,
+        "exchangeDevice": exchange,
+        "maybeExchangeDevice": exchange,
+        "getDeviceCapability": capability,
+        "getStream": lambda index: stream_of(card.chip(index)),
+        "setStream": choose_with,
+        "synchronizeDevice": check,
+        "emptyCache": lambda: None,
+        "emptyHostCache": lambda: None,
+        "isAllocatorInitialized": lambda: True,
+        "getDeviceStats": lambda index: card.chip(index).memory.stats(),
+        "getMemoryInfo": lambda index: card.chip(index).memory.free_and_total(),
+        "resetPeakStats": lambda index: card.chip(index).memory.reset_peak(),
+        "resetAccumulatedStats": check,
     }
     for name, answer in answers.items():
-        if hasattr(torch.accelerator, name):
-            setattr(torch.accelerator, name, answer)
+        if hasattr(torch._C, f"_accelerator_{name}"):
+            setattr(torch._C, f"_accelerator_{name}", answer)

@@ -8,16 +8,15 @@ from typing import Any
 import torch
 from torch.utils import backend_registration
 
-from harness.emulation import accelerator, autocast, recurrent, storage, syncbn, tccl
+from harness.emulation import accelerator, autocast, backward, placement, recurrent, storage, syncbn, tccl
+from harness.emulation.card import DEVICE_TYPE, Card, visible_devices
 from harness.emulation.clock import current_iteration
 from harness.emulation.faults.fault import Fault
 from harness.emulation.kernel import make_kernel
-from harness.emulation.memory import MemoryCounter
-from harness.emulation.module import DEVICE_TYPE, make_module
+from harness.emulation.module import make_module
 from harness.emulation.numerics import wrappers
 from harness.emulation.plan import Plan, Wrapper, overload
 from harness.emulation.profiles import PROFILES, Profile
-from harness.emulation.random_stream import RandomStream
 from harness.values.errors import DeviceError
 
 __all__ = ["Device"]
@@ -39,20 +38,18 @@ _MADE_PLAIN: dict[str, Wrapper] = {
 
 
 class Device:
-    """The one emulated device of this process.
+    """The one emulated accelerator of this process.
 
     Attributes:
         profile: the numerics in use.
         faults: the faults in use.
-        stream: the device's own random numbers.
-        memory: bytes in living tensors of the device.
+        card: its devices `sdaa:0`, `sdaa:1`, …
     """
 
     def __init__(self) -> None:
         self.profile: Profile = PROFILES["exact"]
         self.faults: tuple[Fault, ...] = ()
-        self.stream = RandomStream()
-        self.memory = MemoryCounter()
+        self.card = Card(visible_devices())
         self._plans: dict[torch._ops.OpOverload, Plan] = {}
         self._fallen_back: dict[torch._ops.OpOverload, Callable[..., Any]] = {}
         self._wrappers: dict[str, list[Wrapper]] = {}
@@ -62,19 +59,19 @@ class Device:
 
     def register(self) -> None:
         """Take the PrivateUse1 place: name, module, kernels, autocast, storages, process group."""
-        backend_registration._setup_privateuseone_for_python_backend(
-            DEVICE_TYPE, backend_module=make_module(self.stream, self.memory)
-        )
+        backend_registration._setup_privateuseone_for_python_backend(DEVICE_TYPE, backend_module=make_module(self.card))
         for qualified in _computed_on_host():
             plan = self._plan(overload(qualified))
-            self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.stream, self.memory), "PrivateUse1")
+            self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.card), "PrivateUse1")
         self._any.fallback(self._fall_back, "PrivateUse1")
         self._aten.impl("_pin_memory", lambda tensor, device=None: tensor.clone(), "CPU")
         # DistributedDataParallel copies inputs on a side stream; here everything is done when a call returns.
         self._aten.impl("record_stream", lambda tensor, stream: None, "PrivateUse1")
         autocast.register(self._aten, self._any)
-        storage.register()
-        accelerator.register(self.memory)
+        placement.register(self._aten, self.card)
+        backward.register()
+        storage.register(self.card)
+        accelerator.register(self.card)
         tccl.register()
 
     def use(self, profile: Profile, faults: Sequence[Fault] = ()) -> None:
@@ -96,7 +93,7 @@ class Device:
         """An operation without a kernel of the CPU's own: another library's, or an accelerator's only."""
         kernel = self._fallen_back.get(op)
         if kernel is None:
-            kernel = self._fallen_back[op] = make_kernel(self._plan(op), self.stream, self.memory)
+            kernel = self._fallen_back[op] = make_kernel(self._plan(op), self.card)
         try:
             return kernel(*args, **kwargs)
         except NotImplementedError as error:

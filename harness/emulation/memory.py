@@ -9,14 +9,17 @@ import torch
 __all__ = ["MemoryCounter"]
 
 _SLACK = 1.02
+_TOTAL = 16 << 30
 
 
 class MemoryCounter:
-    """Live and peak bytes, from weak references to the storages that the kernel hands out.
+    """Live and peak bytes of one device, from weak references to the storages that the kernel hands out.
 
     Nothing tells when a storage dies, so the living are counted only when someone asks, or when all that was handed
     out since the last count could have made a new peak by more than 2 percent: that is how exact the peak is.
     """
+
+    total = _TOTAL  # what a card of the real kind has; the host may have less, or more
 
     def __init__(self) -> None:
         self._living: dict[Any, int] = {}
@@ -47,6 +50,15 @@ class MemoryCounter:
         """The largest number of bytes that lived together, to 2 percent."""
         self.allocated()
         return self._peak
+
+    def free_and_total(self) -> tuple[int, int]:
+        """Bytes that a device of this size would still have, and its size."""
+        return max(0, self.total - self.allocated()), self.total
+
+    def stats(self) -> dict[str, dict[str, dict[str, int]]]:
+        """The two counters, nested as PyTorch's allocators nest theirs."""
+        counters = {"current": self.allocated(), "peak": self.peak()}
+        return {f"{kind}_bytes": {"all": dict(counters)} for kind in ("allocated", "reserved")}
 
     def reset_peak(self) -> None:
         """Begin a new peak at what lives now."""

@@ -8,118 +8,126 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from harness.emulation.memory import MemoryCounter
-from harness.emulation.random_stream import RandomStream
+from harness.emulation.card import DEVICE_TYPE, Card
+from harness.emulation.streams import Event, stream_of
 from harness.values.errors import DeviceError
 
-__all__ = ["DEVICE_NAME", "DEVICE_TYPE", "check_index", "make_module"]
+__all__ = ["DEVICE_NAME", "make_module"]
 
-DEVICE_TYPE = "sdaa"
 DEVICE_NAME = "emulated sdaa (host CPU)"
-DEVICES_A_CARD = 4
+
+_Surface = dict[str, Callable[..., Any]]
 
 
-def make_module(stream: RandomStream, memory: MemoryCounter) -> types.ModuleType:
-    """The module that becomes `torch.sdaa`, over the device's random stream and memory counter."""
+def make_module(card: Card) -> types.ModuleType:
+    """The module that becomes `torch.sdaa`, over the card's devices."""
     module = types.ModuleType(f"torch.{DEVICE_TYPE}", __doc__)
-    for surface in (_presence(), _randomness(stream), _memory(memory)):
+    for surface in (_presence(card), _randomness(card), _memory(card), _streams(card)):
         vars(module).update(surface)
     # Gradient checkpointing keeps the random state of a module that says _initialized, and of no other.
     vars(module).update(amp=_amp(), is_emulated=True, _initialized=True)
     return module
 
 
-class _Current:
-    """Which of the card's devices this process took; PyTorch's Python backends have one, labelled 0, which serves."""
+def _presence(card: Card) -> _Surface:
+    def set_device(device: Any) -> None:
+        card.current = card.chip(device, f"torch.{DEVICE_TYPE}.set_device")
 
-    index = 0
-
-
-def check_index(device: Any = None) -> None:
-    """Refuse every device but the process's own, given as an index, a string or a `torch.device`.
-
-    Raises:
-        DeviceError: the device is another than 0 and than the one that `set_device` took.
-    """
-    index = device if device is None or isinstance(device, int) else torch.device(device).index
-    if index not in (None, 0, -1, _Current.index):
-        raise DeviceError(
-            "the emulated accelerator has one device a process",
-            where=f"torch.{DEVICE_TYPE}",
-            observed=device,
-            allowed=f"{DEVICE_TYPE}:{_Current.index}",
-            hint=f"torch.{DEVICE_TYPE}.set_device(…), once, before tensors are made; more devices take more processes",
-        )
-
-
-def _set_device(device: Any) -> None:
-    index = device if isinstance(device, int) else torch.device(device).index or 0
-    if not 0 <= index < DEVICES_A_CARD:
-        raise DeviceError(
-            "the card has no such device",
-            where=f"torch.{DEVICE_TYPE}.set_device",
-            observed=device,
-            allowed=f"0 … {DEVICES_A_CARD - 1}",
-        )
-    _Current.index = index
-
-
-def _presence() -> dict[str, Callable[..., Any]]:
     def device_context(device: Any = None) -> contextlib.AbstractContextManager[None]:
-        check_index(device)
-        return contextlib.nullcontext()
+        return card.using(card.chip(device, f"torch.{DEVICE_TYPE}.device"))
+
+    def synchronize(device: Any = None) -> None:
+        card.chip(device, f"torch.{DEVICE_TYPE}.synchronize")
+
+    def get_device_name(device: Any = None) -> str:
+        card.chip(device, f"torch.{DEVICE_TYPE}.get_device_name")
+        return DEVICE_NAME
 
     def get_device_properties(device: Any = None) -> types.SimpleNamespace:
-        check_index(device)
-        return types.SimpleNamespace(name=DEVICE_NAME, total_memory=16 << 30, is_emulated=True)
+        memory = card.chip(device, f"torch.{DEVICE_TYPE}.get_device_properties").memory
+        return types.SimpleNamespace(name=DEVICE_NAME, total_memory=memory.total, is_emulated=True)
 
     return {
         "is_available": lambda: True,
         "is_initialized": lambda: True,
         "is_bf16_supported": lambda: True,
         "init": lambda: None,
-        "device_count": lambda: DEVICES_A_CARD,
-        "current_device": lambda: _Current.index,
-        "get_device_name": lambda device=None: DEVICE_NAME,
+        "device_count": lambda: len(card.chips),
+        "current_device": lambda: card.current.index,
+        "get_device_name": get_device_name,
         "get_device_properties": get_device_properties,
-        "set_device": _set_device,
+        "set_device": set_device,
         "device": device_context,
-        "synchronize": check_index,
+        "synchronize": synchronize,
         "get_amp_supported_dtype": lambda: [torch.float16, torch.bfloat16],
         "_is_in_bad_fork": lambda: False,
         "_lazy_init": lambda: None,
     }
 
 
-def _randomness(stream: RandomStream) -> dict[str, Callable[..., Any]]:
+def _randomness(card: Card) -> _Surface:
+    def manual_seed(seed: int) -> None:
+        card.current.stream.seed(seed)
+
+    def manual_seed_all(seed: int) -> None:
+        for chip in card.chips:
+            chip.stream.seed(seed)
+
     def set_rng_state(state: torch.Tensor, device: Any = None) -> None:
-        stream.state = state
+        card.chip(device).stream.state = state
+
+    def set_rng_state_all(states: Sequence[torch.Tensor]) -> None:
+        if len(states) != len(card.chips):
+            raise DeviceError(
+                "each device has one random state",
+                where=f"torch.{DEVICE_TYPE}.set_rng_state_all",
+                observed=f"{len(states)} states",
+                allowed=f"{len(card.chips)}",
+            )
+        for chip, state in zip(card.chips, states, strict=True):
+            chip.stream.state = state
 
     return {
-        "manual_seed": stream.seed,
-        "manual_seed_all": stream.seed,
-        "get_rng_state": lambda device=None: stream.state,
-        "get_rng_state_all": lambda: [stream.state],
+        "manual_seed": manual_seed,
+        "manual_seed_all": manual_seed_all,
+        "get_rng_state": lambda device=None: card.chip(device).stream.state,
+        "get_rng_state_all": lambda: [chip.stream.state for chip in card.chips],
         "set_rng_state": set_rng_state,
-        "set_rng_state_all": lambda states: set_rng_state(states[0]),
-        "initial_seed": torch.initial_seed,
+        "set_rng_state_all": set_rng_state_all,
+        "initial_seed": lambda: card.current.stream.initial_seed,
     }
 
 
-def _memory(memory: MemoryCounter) -> dict[str, Callable[..., Any]]:
+def _memory(card: Card) -> _Surface:
     return {
         "empty_cache": lambda: None,
-        "memory_allocated": lambda device=None: memory.allocated(),
-        "max_memory_allocated": lambda device=None: memory.peak(),
-        "memory_reserved": lambda device=None: memory.allocated(),
-        "max_memory_reserved": lambda device=None: memory.peak(),
-        "reset_peak_memory_stats": lambda device=None: memory.reset_peak(),
-        "reset_max_memory_allocated": lambda device=None: memory.reset_peak(),
+        "memory_allocated": lambda device=None: card.chip(device).memory.allocated(),
+        "max_memory_allocated": lambda device=None: card.chip(device).memory.peak(),
+        "memory_reserved": lambda device=None: card.chip(device).memory.allocated(),
+        "max_memory_reserved": lambda device=None: card.chip(device).memory.peak(),
+        "reset_peak_memory_stats": lambda device=None: card.chip(device).memory.reset_peak(),
+        "reset_max_memory_allocated": lambda device=None: card.chip(device).memory.reset_peak(),
+        "mem_get_info": lambda device=None: card.chip(device).memory.free_and_total(),
+    }
+
+
+def _streams(card: Card) -> _Surface:
+    @contextlib.contextmanager
+    def stream(chosen: torch.Stream | None) -> Any:
+        with card.using(card.current if chosen is None else card.chip(chosen.device)):
+            yield
+
+    return {
+        "Event": Event,
+        "Stream": lambda device=None, priority=0: stream_of(card.chip(device)),
+        "current_stream": lambda device=None: stream_of(card.chip(device)),
+        "default_stream": lambda device=None: stream_of(card.chip(device)),
+        "stream": stream,
     }
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from harness.values.errors import DeviceError
+
 __all__ = ["RandomStream"]
 
 
@@ -18,7 +20,9 @@ class RandomStream:
     """
 
     def __init__(self) -> None:
-        self._state = torch.Generator().get_state()
+        generator = torch.Generator()
+        self.initial_seed = generator.initial_seed()
+        self._state = generator.get_state()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
@@ -32,8 +36,22 @@ class RandomStream:
             torch.set_rng_state(host_state)
 
     def seed(self, seed: int) -> None:
-        """Begin again from `seed`, as `torch.Generator.manual_seed` does."""
-        self._state = torch.Generator().manual_seed(seed).get_state()
+        """Begin again from `seed`, as `torch.Generator.manual_seed` does.
+
+        Raises:
+            DeviceError: it is no integer of 64 bits.
+        """
+        try:
+            generator = torch.Generator().manual_seed(int(seed))
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise DeviceError(
+                "the random stream can't be seeded with that",
+                where="torch.sdaa.manual_seed",
+                observed=repr(seed),
+                allowed="an integer of 64 bits",
+            ) from error
+        self.initial_seed = generator.initial_seed()
+        self._state = generator.get_state()
 
     @property
     def state(self) -> torch.Tensor:
@@ -42,4 +60,12 @@ class RandomStream:
 
     @state.setter
     def state(self, state: torch.Tensor) -> None:
-        self._state = state.clone()
+        try:
+            self._state = torch.Generator().set_state(state.cpu()).get_state()
+        except (AttributeError, TypeError, RuntimeError) as error:
+            raise DeviceError(
+                "that is no state of the random stream",
+                where="torch.sdaa.set_rng_state",
+                observed=f"{type(state).__name__} of shape {tuple(getattr(state, 'shape', ()))}",
+                allowed=f"what get_rng_state gave: uint8, {self._state.numel()} elements",
+            ) from error

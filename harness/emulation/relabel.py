@@ -18,6 +18,7 @@ __all__ = ["device_tensor", "host_tensor"]
 # DLDevice is {int32 device_type; int32 device_id}, little-endian: one 64-bit store writes both.
 _CPU = 1
 _EXTENSION = 12
+_ID_SHIFT = 32
 _DEVICE_OFFSET = ctypes.sizeof(ctypes.c_void_p)
 
 _get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -40,18 +41,20 @@ def host_tensor(tensor: torch.Tensor) -> torch.Tensor:
     return relabelled
 
 
-def device_tensor(tensor: torch.Tensor) -> torch.Tensor:
-    """The `sdaa` tensor over the memory of a CPU tensor; any shape and dtype, outside of autograd.
+def device_tensor(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """The tensor of `sdaa:index` over the memory of a CPU tensor; any shape and dtype, outside of autograd.
 
     Raises:
-        DeviceError: the tensor isn't dense: sparse and nested tensors have no one memory to share.
+        DeviceError: the tensor isn't dense, or is quantized: DLPack (dlpack.h) has no field for what it is.
     """
     try:
         capsule = _export(tensor)
-    except RuntimeError as error:
+    except (RuntimeError, BufferError) as error:
         raise DeviceError(
-            "the emulated accelerator has dense tensors only", observed=str(tensor.layout), allowed="torch.strided"
+            "the emulated accelerator has dense tensors of plain dtypes only",
+            observed=f"{tensor.layout}, {tensor.dtype}",
+            allowed="torch.strided, and no quantized dtype",
         ) from error
-    _device_field(_get_pointer(capsule, b"dltensor") + _DEVICE_OFFSET).value = _EXTENSION
+    _device_field(_get_pointer(capsule, b"dltensor") + _DEVICE_OFFSET).value = _EXTENSION | index << _ID_SHIFT
     relabelled: torch.Tensor = _import(capsule)
     return relabelled

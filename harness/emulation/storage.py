@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.emulation.module import DEVICE_TYPE
-from harness.emulation.relabel import device_tensor
+from harness.emulation.card import DEVICE_TYPE, Card, Chip
 from harness.values.errors import DeviceError
 
 __all__ = ["register"]
@@ -20,34 +19,36 @@ _Base: Any = torch.storage._StorageBase
 _Storage: Any = torch.UntypedStorage
 
 
-def register() -> None:
+def register(card: Card) -> None:
     """Teach `UntypedStorage` about the device; on other devices it stays PyTorch's own."""
-    _Storage.__new__ = _made(_Storage.__new__)
+    _Storage.__new__ = _made(_Storage.__new__, card)
     _Storage.resize_ = _resized(_Storage.resize_)
     to, clone = _Base.to, _Base.clone
 
     def moved(self: Any, *, device: Any, non_blocking: bool = False) -> Any:
         target = torch.device(device)
-        if target.type != DEVICE_TYPE or self.device.type == DEVICE_TYPE:
+        if target.type != DEVICE_TYPE:
             return to(self, device=target, non_blocking=non_blocking)
-        return _labelled(clone(self))
+        if self.device.type == DEVICE_TYPE:
+            return self if card.chip(target).device == self.device else _labelled(self.cpu(), card.chip(target))
+        return _labelled(clone(self), card.chip(target))
 
     def cloned(self: Any) -> Any:
-        return _labelled(self.cpu()) if self.device.type == DEVICE_TYPE else clone(self)
+        return _labelled(self.cpu(), card.chip(self.device)) if self.device.type == DEVICE_TYPE else clone(self)
 
     _Base.to, _Base.clone = moved, cloned
 
 
-def _labelled(host_storage: Any) -> Any:
-    return device_tensor(torch.empty(0, dtype=torch.uint8).set_(host_storage)).untyped_storage()
+def _labelled(host_storage: Any, chip: Chip) -> Any:
+    return chip.take(torch.empty(0, dtype=torch.uint8).set_(host_storage)).untyped_storage()
 
 
-def _made(make: Any) -> Any:
+def _made(make: Any, card: Card) -> Any:
     def made(cls: Any, *args: Any, device: Any = None, **kwargs: Any) -> Any:
         if device is None:
             return make(cls, *args, **kwargs)
         if torch.device(device).type == DEVICE_TYPE:
-            return _labelled(make(cls, *args, **kwargs))
+            return _labelled(make(cls, *args, **kwargs), card.chip(device))
         return make(cls, *args, device=device, **kwargs)
 
     return staticmethod(made)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from harness.emulation.module import DEVICE_TYPE
+from harness.emulation.card import DEVICE_TYPE
 from harness.emulation.relabel import host_tensor
 
 __all__ = ["register"]

@@ -1,6 +1,6 @@
 """Tests marked `on_device` run in a process of their own that has the emulated device.
 
-The device is process-wide and has to come before the first backward, so pytest's own process never gets it.
+The device is process-wide, so pytest's own process never gets it.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ def load(path: str) -> ModuleType:
 def run(path: str, function: str, arguments: dict[str, object]) -> str | None:
     install("exact")
     set_iteration(0)
+    torch.sdaa.set_device(0)
     torch.manual_seed(0)
     try:
         getattr(load(path), function)(**arguments)

@@ -70,7 +70,7 @@ def train(device: str, iterations: int = 4, autocast: torch.dtype | None = None,
     optimizer = torch.optim.SGD(net.parameters(), 0.02, momentum=0.9, weight_decay=5e-4)
     losses = []
     for x, labels in batches(iterations):
-        with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+        with torch.autocast(torch.device(device).type, dtype=autocast, enabled=autocast is not None):
             loss = functional.cross_entropy(net(x.to(device)).float(), labels.to(device), ignore_index=255)
         optimizer.zero_grad()
         loss.backward()

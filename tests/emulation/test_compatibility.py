@@ -184,22 +184,6 @@ def test_out_grows_and_resize_keeps_what_it_had() -> None:
     assert x.resize_(5)[:3].tolist() == [1, 1, 1]
 
 
-def test_what_it_can_t_do_is_a_typed_error() -> None:
-    with pytest.raises(DeviceError, match="same device"):
-        torch.ones(3, device="sdaa") + torch.ones(3)
-    with pytest.raises(DeviceError, match="one device a process"):
-        torch.ones(3, device="sdaa:1")
-    with pytest.raises(DeviceError, match="no such device"):
-        torch.sdaa.set_device(4)
-
-
-def test_the_device_that_a_process_takes_is_served() -> None:
-    torch.sdaa.set_device(1)
-    assert torch.sdaa.current_device() == 1
-    assert torch.ones(3, device="sdaa:1").sum().item() == 3
-    torch.sdaa.set_device(0)
-
-
 def test_the_module_has_the_surface_that_scripts_call() -> None:
     assert torch.sdaa.is_available()
     assert torch.sdaa.is_bf16_supported()

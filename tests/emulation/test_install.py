@@ -52,8 +52,15 @@ def test_an_old_torch_is_refused(python) -> None:
     assert "2.13 or newer" in text
 
 
-def test_a_backward_before_is_refused(python) -> None:
-    assert "fresh process" in refusal(python, "import torch; (torch.ones(1, requires_grad=True) * 2).backward()")
+def test_a_backward_before_is_no_hindrance(python) -> None:
+    done = python(
+        "import torch; (torch.ones(1, requires_grad=True) * 2).backward()\n"
+        "from harness.emulation import install; install('exact')\n"
+        "for index in range(4):\n"
+        "    y = torch.ones(2, device=f'sdaa:{index}', requires_grad=True); (y * 3).sum().backward()\n"
+        "    assert y.grad.tolist() == [3, 3]"
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_another_private_backend_is_refused(python) -> None:
