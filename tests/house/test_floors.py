@@ -13,7 +13,7 @@ FLOORS = [
     ("harness.values", "harness.isolation"),
     ("harness.rules", "harness.judge", "harness.pairs"),
     ("harness.store", "harness.logs", "harness.devices", "harness.emulation", "models"),
-    ("harness.recording", "harness.running", "harness.shadow"),
+    ("harness.recording", "harness.running", "harness.shadow", "harness.power"),
     ("reports",),
     ("harness.cli", "harness.pytest_plugin"),
 ]

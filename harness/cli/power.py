@@ -1,0 +1,155 @@
+"""`align power`: what the gate sees, measured with the fault catalogue and with healthy ports."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from harness.cli.options import baseline_folder, reproduction
+from harness.cli.terminal import banner, open_console
+from harness.rules.budget import FALSE_ALARM_RATE
+
+if TYPE_CHECKING:
+    from harness.power.experiment import Experiment
+    from harness.power.outcome import PowerResult
+    from harness.power.rates import Rate
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "power",
+        help="measure what the gate sees, with faults and healthy ports",
+        description="Runs the fault catalogue and healthy ports of each CASE on the emulated device, judges every run, "
+        "and writes detection and false-alarm rates. A run that lies in the work folder is not made again: a study "
+        "that was killed goes on where it was, and parts of a study that share the folder add up.",
+        epilog="Without a CASE all small ones are studied: hours. `align power ann_small --faults bn-eps-1e-3 "
+        "--healthy 2` takes minutes.",
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
+    parser.add_argument("--faults", default="all", metavar="A,B", help="which: all, none, or names; see `align faults`")
+    parser.add_argument("--healthy", type=_count, default=50, metavar="N", help="healthy ports a case (50)")
+    parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
+    parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
+    parser.add_argument("--repeats", type=_count, default=16, metavar="K", help="largest ensemble to try (16)")
+    parser.add_argument("--no-early-stop", action="store_true", help="run faulty runs to their end too")
+    parser.add_argument("--settle", type=_count, default=2, metavar="N", help="iterations a seen run goes on (2)")
+    parser.add_argument("--jobs", type=_count, default=0, metavar="N", help="worker processes; one a core without it")
+    parser.add_argument("--judge-only", action="store_true", help="judge the runs that are there, and make none")
+    parser.add_argument("--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="of the gate")
+    parser.add_argument("--work-dir", type=Path, default=Path("alignment-power-runs"), metavar="DIR", help="the runs")
+    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument("--out", type=Path, default=Path("alignment-power"), metavar="DIR", help="the report's folder")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Study, judge, write; 0 where that could be done, whatever was found."""
+    from harness.devices.surroundings import git_commit
+    from harness.power.judging import judge_study
+    from harness.power.plan import Settings, choose_faults
+    from harness.power.study import Study
+    from harness.running.cases import find_case, small_cases
+    from reports.power import write_power
+
+    banner()
+    settings = Settings(
+        faults=choose_faults(arguments.faults),
+        healthy=arguments.healthy,
+        iterations=arguments.iterations,
+        profile=arguments.profile,
+        repeats=arguments.repeats,
+        stops=not arguments.no_early_stop,
+        settle=arguments.settle,
+    )
+    cases = [find_case(name) for name in arguments.cases] or small_cases()
+    baselines = baseline_folder(arguments.baseline_dir)
+    study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
+    commit = git_commit(Path(__file__).parent)
+    if not arguments.judge_only:
+        with _progress() as advance:
+            study.run(arguments.jobs or os.cpu_count() or 1, advance)
+    result = judge_study(
+        study.collect(),
+        settings,
+        false_alarm_rate=arguments.false_alarm_rate,
+        missing=study.missing(),
+        command=reproduction(),
+        commit=commit,
+    )
+    page = write_power(result, arguments.out)
+    _print(open_console(), result)
+    print(f"report: {page}")
+    return 0
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar over the runs of a stage; nothing where standard error is not a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("runs", total=None, last="")
+
+        def advance(done: int, total: int, experiment: Experiment | None) -> None:
+            if experiment is None:
+                progress.reset(task, total=total, completed=done)
+                return
+            last = f"{experiment.case} {experiment.kind.value} {experiment.name}"
+            progress.update(task, completed=done, total=total, last=last)
+
+        yield advance
+
+
+def _print(console: Console, result: PowerResult) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("what", "count", "rate", "95 % interval"):
+        table.add_column(name)
+    rates = {
+        "detected, of all faulty runs": result.detected,
+        "detected, of those with an effect": result.detected_with_effect,
+        "false alarms, of healthy ports": result.false_alarms,
+        "legacy rule, of all faulty runs": result.legacy_detected,
+        "legacy rule, of healthy ports": result.legacy_false_alarms,
+    }
+    for name, rate in rates.items():
+        table.add_row(name, f"{rate.count} of {rate.total}", *_cells(rate))
+    console.print(table)
+    if result.median_iterations is not None:
+        console.print(f"median iterations to detection: {result.median_iterations:g}")
+    for row in result.unseen:
+        console.print(f"unseen: {row.case} {row.fault} ({row.effect.extent.value})")
+    for alarm in (row for row in result.healthy if row.detection.seen):
+        console.print(f"FALSE ALARM: {alarm.case} {alarm.port} seed {alarm.seed}: {alarm.detection.reason}")
+    for case, count in result.missing.items():
+        if count:
+            console.print(f"not run yet: {count} runs of {case}")
+
+
+def _cells(rate: Rate) -> tuple[str, str]:
+    if rate.value is None:
+        return "—", "—"
+    low, high = rate.interval
+    return f"{100 * rate.value:.1f} %", f"{100 * low:.1f} … {100 * high:.1f} %"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return int(text)

@@ -1,0 +1,135 @@
+"""What the gate and each of its rules say of a run, cut short or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.judge import Gate
+from harness.power.record import Ending, Record
+from harness.values.verdict import Finding, Outcome, Status, Verdict
+
+__all__ = ["CRASH", "RULES", "SHADOW", "Detection", "detect"]
+
+CRASH = "crash"
+SHADOW = "shadow"
+
+RULES = (
+    *("comparability", "finiteness", "schedule", "loss", "loss components", "gradient norm", "update norm"),
+    *("parameter norms", "BatchNorm statistics", CRASH),
+)
+"""The columns of the table; a rule that is none of them gets a column of its own behind them."""
+
+_STATE = {
+    "update_norm": "update norm",
+    "param_norm": "parameter norms",
+    "param": "parameter norms",
+    "bn_mean_norm": "BatchNorm statistics",
+    "bn_var_norm": "BatchNorm statistics",
+    "mean": "BatchNorm statistics",
+    "var": "BatchNorm statistics",
+}
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What was said of a run.
+
+    Args:
+        status: the gate's verdict; FAIL also of a run that was stopped because it could become nothing else.
+        reason: its sentence.
+        iteration: the first at which a rule was violated; None where none was.
+        rules: column → first iteration at which it was violated, of those that were; None for a rule that speaks of
+            the whole run.
+        iterations: how many the run has.
+        legacy_fails: whether the legacy rule fails it, on the iterations that it has.
+    """
+
+    status: Status
+    reason: str
+    iteration: int | None = None
+    rules: Mapping[str, int | None] = field(default_factory=dict)
+    iterations: int = 0
+    legacy_fails: bool = False
+
+    @property
+    def seen(self) -> bool:
+        """Whether the gate stays shut."""
+        return self.status is not Status.PASS
+
+    @property
+    def within(self) -> int | None:
+        """How many iterations it took; all that were run where a rule speaks of the whole run. None where unseen."""
+        if not self.seen:
+            return None
+        return self.iterations if self.iteration is None else self.iteration + 1
+
+
+def detect(gate: Gate, record: Record) -> Detection:
+    """Judge a run by a gate.
+
+    Args:
+        gate: of the record's case and planned iterations.
+        record: a run that ended in any way.
+    """
+    trace, provenance = record.trace, record.provenance
+    if trace is None or provenance is None or not len(trace):
+        return Detection(Status.ERROR, _first_line(record.error), rules={CRASH: None})
+    verdict = gate.judge(trace, provenance) if trace.complete else gate.decided(trace, provenance)
+    if record.ending is Ending.CRASHED:
+        return _crashed(record, verdict, len(trace))
+    if verdict is None:  # stopped by rules of another time, that saw what today's don't
+        return Detection(Status.PASS, "open: the run was stopped too early for these rules", iterations=len(trace))
+    return _detection(verdict, len(trace))
+
+
+def _detection(verdict: Verdict, iterations: int) -> Detection:
+    rules: dict[str, int | None] = {}
+    if verdict.status is not Status.PASS:
+        for finding in verdict.findings:
+            if finding.status is Outcome.FAIL or _is_foreign(finding):
+                rules[_column(finding)] = _earlier(rules, _column(finding), finding.iteration)
+    legacy = verdict.legacy is not None and verdict.legacy.verdict == "fail"
+    return Detection(verdict.status, verdict.reason, _first(rules), rules, iterations, legacy)
+
+
+def _crashed(record: Record, verdict: Verdict | None, iterations: int) -> Detection:
+    """A crash is an ERROR, and no rule is needed to see it; which rules had called the run before is shown."""
+    before = _detection(verdict, iterations) if verdict is not None else None
+    rules = {**(before.rules if before else {}), CRASH: iterations}
+    return Detection(
+        Status.ERROR,
+        _first_line(record.error),
+        _first(rules),
+        rules,
+        iterations,
+        legacy_fails=before.legacy_fails if before else False,
+    )
+
+
+def _is_foreign(finding: Finding) -> bool:
+    return finding.rule == "comparability" and finding.status is Outcome.INCONCLUSIVE
+
+
+def _column(finding: Finding) -> str:
+    if finding.rule == "envelope":
+        return {"loss": "loss", "grad_norm": "gradient norm"}.get(finding.signal, "loss components")
+    if finding.rule == "state":
+        return _STATE.get(finding.signal.partition("/")[0], "state")
+    return finding.rule
+
+
+def _earlier(rules: Mapping[str, int | None], column: str, iteration: int | None) -> int | None:
+    known = rules.get(column)
+    if known is None or iteration is None:
+        return iteration if known is None else known
+    return min(known, iteration)
+
+
+def _first(rules: Mapping[str, int | None]) -> int | None:
+    iterations = [iteration for iteration in rules.values() if iteration is not None]
+    return min(iterations) if iterations else None
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0] or "the run left nothing to judge"

@@ -1,0 +1,107 @@
+"""An experiment of a power study: one run of a case, with what is changed in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from typing import Any
+
+from harness.values.errors import RunError
+
+__all__ = ["Experiment", "Kind"]
+
+
+class Kind(str, Enum):
+    """What a run is for."""
+
+    TWIN = "twin"
+    """The plain run that a faulty one differs from in the fault alone."""
+
+    ROUNDING = "rounding"
+    """The twin with other rounding: what the tier's rounding does to each signal and gradient."""
+
+    REPEAT = "repeat"
+    """A further healthy run of the reference, for ensembles of more repeats than the baseline holds."""
+
+    FAULT = "fault"
+    """A run with a fault of the catalogue."""
+
+    HEALTHY = "healthy"
+    """A healthy port, of a seed that nothing was calibrated on."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run of a case.
+
+    Args:
+        case: name of the case.
+        config: path of its config.
+        kind: what it is for.
+        name: the fault, the port, or the number of the repeat.
+        device: ``emulated``, or ``cpu`` for a repeat of the reference.
+        profile: numerics of the emulated device; empty on the CPU.
+        faults: as the command line spells them.
+        noise_tier: tier of the healthy noise that is laid over it; none where empty.
+        noise_seed: of that noise.
+        threads: of the host's kernels.
+        onednn: whether convolutions may take oneDNN's kernels.
+        channels_last: whether the weights lie in memory with channels last, so that other kernels are taken.
+        iterations: how many it has.
+        stops: whether it ends as soon as it is seen.
+        settle: iterations that it goes on after it was seen, for rules that see it later.
+    """
+
+    case: str
+    config: str
+    kind: Kind
+    name: str
+    device: str = "emulated"
+    profile: str = ""
+    faults: tuple[str, ...] = ()
+    noise_tier: str = ""
+    noise_seed: int = 0
+    threads: int = 1
+    onednn: bool = True
+    channels_last: bool = False
+    iterations: int = 30
+    stops: bool = False
+    settle: int = 0
+
+    @property
+    def measures_gradients(self) -> bool:
+        """Whether its gradients and updates are laid beside the twin's, to see what the fault, or rounding, does."""
+        return self.kind in {Kind.TWIN, Kind.ROUNDING, Kind.FAULT}
+
+    def key(self, code: str) -> str:
+        """The name of the folder that it leaves its files in: other settings or other code are another run.
+
+        Args:
+            code: digest of the code that runs it.
+        """
+        settings = {**asdict(self), "config": "", "stops": False, "settle": 0}  # a whole run serves for a stopped one
+        digest = hashlib.blake2b((json.dumps(settings, sort_keys=True) + code).encode(), digest_size=6).hexdigest()
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip(".-")[:60]
+        return f"{self.kind.value}-{plain}-{digest}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Experiment:
+        """From what ``to_json`` gave.
+
+        Raises:
+            RunError: it is something else.
+        """
+        try:
+            known = {field.name for field in fields(cls)}
+            values = {**document, "kind": Kind(document["kind"]), "faults": tuple(document["faults"])}
+            return cls(**{name: value for name, value in values.items() if name in known})
+        except (KeyError, TypeError, ValueError) as failure:
+            raise RunError("an experiment can't be read", observed=repr(failure)) from None

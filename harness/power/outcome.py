@@ -1,0 +1,219 @@
+"""What a study found, as plain values: every run with what was said of it, and the rates that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from harness.power.detection import RULES, Detection
+from harness.power.effect import Effect, Extent
+from harness.power.rates import Rate
+
+__all__ = ["EnsembleRow", "FaultRow", "HealthyRow", "NotRun", "PowerResult"]
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    """One run with a fault.
+
+    Args:
+        case: name of the case.
+        fault: as the command line spells it.
+        strikes: the layer that it acts on.
+        summary: what it does.
+        severity: how strong it is; None where that is no number.
+        detection: what was said of it.
+        effect: what it does, measured beside its twin.
+        ending: how the run ended.
+        seconds: wall-clock time.
+    """
+
+    case: str
+    fault: str
+    strikes: str
+    summary: str
+    severity: float | None
+    detection: Detection
+    effect: Effect
+    ending: str
+    seconds: float
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it changes something by more than rounding does; what is seen does."""
+        return self.detection.seen or self.effect.extent is Extent.CLEAR
+
+
+@dataclass(frozen=True)
+class HealthyRow:
+    """One healthy port.
+
+    Args:
+        case: name of the case.
+        port: its kind.
+        seed: of its noise.
+        detection: what was said of it.
+        seconds: wall-clock time.
+    """
+
+    case: str
+    port: str
+    seed: int
+    detection: Detection
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EnsembleRow:
+    """What an ensemble of k repeats at the demanded tier makes of the same runs.
+
+    Args:
+        repeats: k.
+        ensembles: how many of that size, over all cases; each judged every run of its case.
+        detected: of the faulty runs.
+        detected_with_effect: of those whose fault has an effect.
+        false_alarms: of the healthy ports.
+    """
+
+    repeats: int
+    ensembles: int
+    detected: Rate
+    detected_with_effect: Rate
+    false_alarms: Rate
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A fault that was not put on.
+
+    Args:
+        fault: its name.
+        needs: what it needs that these runs haven't.
+    """
+
+    fault: str
+    needs: str
+
+
+@dataclass(frozen=True)
+class PowerResult:
+    """A study's result.
+
+    Args:
+        faults: a row a faulty run.
+        healthy: a row a healthy port.
+        ensembles: a row a number of repeats.
+        not_run: faults that were not put on.
+        missing: case → runs that the work folder lacks.
+        iterations: case → of each run.
+        tiers: case → the tier that its gate demands.
+        profile: numerics that the faults were put on.
+        settle: iterations that a faulty run went on after it was seen; None where all were run whole.
+        false_alarm_rate: that the gate was set to.
+        repeats: of the baselines that gate.
+        seeds: what each range of seeds was used for.
+        command: what reproduces it.
+        commit: of the working tree.
+        made: UTC time, ISO 8601.
+        seconds: worker time of all runs together.
+    """
+
+    faults: tuple[FaultRow, ...]
+    healthy: tuple[HealthyRow, ...]
+    ensembles: tuple[EnsembleRow, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+    missing: Mapping[str, int] = field(default_factory=dict)
+    iterations: Mapping[str, int] = field(default_factory=dict)
+    tiers: Mapping[str, str] = field(default_factory=dict)
+    profile: str = ""
+    settle: int | None = None
+    false_alarm_rate: float = 0.0
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    seeds: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    commit: str = ""
+    made: str = ""
+    seconds: float = 0.0
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """The cases, in order."""
+        rows = [*(row.case for row in self.faults), *(row.case for row in self.healthy)]
+        return tuple(dict.fromkeys([*self.iterations, *rows]))
+
+    @property
+    def with_effect(self) -> tuple[FaultRow, ...]:
+        """The faulty runs whose fault has an effect."""
+        return tuple(row for row in self.faults if row.has_effect)
+
+    @property
+    def unseen(self) -> tuple[FaultRow, ...]:
+        """The faulty runs that the gate let pass."""
+        return tuple(row for row in self.faults if not row.detection.seen)
+
+    @property
+    def detected(self) -> Rate:
+        """Of all faulty runs."""
+        return _rate(self.faults, lambda row: row.detection.seen)
+
+    @property
+    def detected_with_effect(self) -> Rate:
+        """Of the faulty runs whose fault has an effect."""
+        return _rate(self.with_effect, lambda row: row.detection.seen)
+
+    @property
+    def false_alarms(self) -> Rate:
+        """Of the healthy ports."""
+        return _rate(self.healthy, lambda row: row.detection.seen)
+
+    @property
+    def legacy_detected(self) -> Rate:
+        """Of the faulty runs, by the legacy rule, on the iterations that they have; what crashed is seen by anyone."""
+        return _rate(self.faults, lambda row: row.detection.legacy_fails or row.ending == "crashed")
+
+    @property
+    def legacy_false_alarms(self) -> Rate:
+        """Of the healthy ports, by the legacy rule."""
+        return _rate(self.healthy, lambda row: row.detection.legacy_fails)
+
+    @property
+    def median_iterations(self) -> float | None:
+        """Iterations to detection, of the faulty runs that were seen."""
+        within = [row.detection.within for row in self.faults if row.detection.within is not None]
+        return float(median(within)) if within else None
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The columns: the known rules, then any other that called a run."""
+        detections = [*(row.detection for row in self.faults), *(row.detection for row in self.healthy)]
+        called = {name for detection in detections for name in detection.rules}
+        return (*RULES, *sorted(called - set(RULES)))
+
+    def detected_by(self, rule: str) -> Rate:
+        """Of the faulty runs, by one rule, by the time that they were stopped."""
+        return _rate(self.faults, lambda row: rule in row.detection.rules)
+
+    def detected_by_alone(self, rule: str) -> Rate:
+        """Of the faulty runs, by this rule and by no other."""
+        return _rate(self.faults, lambda row: set(row.detection.rules) == {rule})
+
+    def false_alarms_by(self, rule: str) -> Rate:
+        """Of the healthy ports, by one rule."""
+        return _rate(self.healthy, lambda row: rule in row.detection.rules)
+
+    def faults_of(self, case: str) -> tuple[FaultRow, ...]:
+        """The faulty runs of a case."""
+        return tuple(row for row in self.faults if row.case == case)
+
+    def healthy_of(self, *, case: str = "", port: str = "") -> tuple[HealthyRow, ...]:
+        """The healthy ports of a case, or of a kind."""
+        return tuple(row for row in self.healthy if case in {"", row.case} and port in {"", row.port})
+
+
+def _rate(rows: Sequence[FaultRow] | Sequence[HealthyRow], called: Callable[..., bool]) -> Rate:
+    return Rate(_count(called(row) for row in rows), len(rows))
+
+
+def _count(truths: Iterable[bool]) -> int:
+    return sum(map(bool, truths))

@@ -1,0 +1,209 @@
+"""A study's result, worded for the page and for Markdown alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from harness.power.detection import Detection
+from harness.power.effect import Effect, Extent
+from harness.power.outcome import FaultRow, PowerResult
+from harness.power.ports import PORTS
+from harness.power.rates import Rate
+
+__all__ = [
+    "Cell",
+    "HeatRow",
+    "RateRow",
+    "UnseenRow",
+    "heat_rows",
+    "percent",
+    "port_rows",
+    "rate_rows",
+    "rule_rows",
+    "split_rows",
+    "unseen_rows",
+]
+
+_NARROW = "\u202f"
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """A rate with its counts.
+
+    Args:
+        name: of what.
+        counts: ``412 of 424``.
+        share: ``97.2 %``.
+        interval: ``95.1 … 98.5 %``.
+    """
+
+    name: str
+    counts: str
+    share: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one rule says of one fault over the cases.
+
+    Args:
+        text: in how many cases it was violated; empty for none.
+        shade: 0 … 4, how large a share of the cases that is.
+        words: the same for who can't see the shade.
+    """
+
+    text: str
+    shade: int
+    words: str
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A fault over the cases.
+
+    Args:
+        fault: its name.
+        strikes: the layer that it acts on.
+        summary: what it does.
+        gate: what the gate says.
+        cells: a cell a rule.
+        legacy: what the legacy rule says.
+        iterations: median iterations to detection.
+        effect: in how many cases it has one.
+    """
+
+    fault: str
+    strikes: str
+    summary: str
+    gate: Cell
+    cells: tuple[Cell, ...]
+    legacy: Cell
+    iterations: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class UnseenRow:
+    """A faulty run that the gate let pass, and why."""
+
+    fault: str
+    case: str
+    summary: str
+    why: str
+
+
+def percent(rate: Rate) -> str:
+    """``97.2 %``; a dash of nothing."""
+    return "–" if rate.value is None else f"{100 * rate.value:.1f}{_NARROW}%"
+
+
+def rate_row(name: str, rate: Rate) -> RateRow:
+    """A rate, worded."""
+    low, high = rate.interval
+    interval = f"{100 * low:.1f} … {100 * high:.1f}{_NARROW}%" if rate.total else "–"
+    return RateRow(name, f"{rate.count} of {rate.total}", percent(rate), interval)
+
+
+def rate_rows(result: PowerResult) -> tuple[RateRow, ...]:
+    """The rates that the study is about."""
+    return (
+        rate_row("detected, of all faulty runs", result.detected),
+        rate_row("detected, of those whose fault has an effect", result.detected_with_effect),
+        rate_row("false alarms, of healthy ports", result.false_alarms),
+        rate_row("legacy rule: detected, of the same faulty runs", result.legacy_detected),
+        rate_row("legacy rule: false alarms, of the same healthy ports", result.legacy_false_alarms),
+    )
+
+
+def split_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:
+    """Detection by case and by the layer that a fault strikes: of all, and of those with an effect."""
+    groups = [(case, [row for row in result.faults if row.case == case]) for case in result.cases]
+    layers = dict.fromkeys(row.strikes for row in result.faults)
+    groups += [(layer, [row for row in result.faults if row.strikes == layer]) for layer in layers]
+    return tuple((name, rate_row(name, _seen(rows)), rate_row(name, _seen(_effective(rows)))) for name, rows in groups)
+
+
+def rule_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow, RateRow], ...]:
+    """Each rule: what it detects, what it detects alone, its false alarms."""
+    return tuple(
+        (
+            rule,
+            rate_row(rule, result.detected_by(rule)),
+            rate_row(rule, result.detected_by_alone(rule)),
+            rate_row(rule, result.false_alarms_by(rule)),
+        )
+        for rule in result.rules
+    )
+
+
+def port_rows(result: PowerResult) -> tuple[tuple[str, str, RateRow], ...]:
+    """False alarms by kind of healthy port: name, what it is, rate."""
+    rows = []
+    for port in PORTS:
+        ports = result.healthy_of(port=port.name)
+        if ports:
+            rate = Rate(sum(row.detection.seen for row in ports), len(ports))
+            rows.append((port.name, port.summary, rate_row(port.name, rate)))
+    return tuple(rows)
+
+
+def heat_rows(result: PowerResult) -> tuple[HeatRow, ...]:
+    """A row a fault, by the layer that it strikes, in the catalogue's order."""
+    layers = {layer: number for number, layer in enumerate(dict.fromkeys(row.strikes for row in result.faults))}
+    names = sorted({row.fault: row.strikes for row in result.faults}.items(), key=lambda item: layers[item[1]])
+    return tuple(_heat_row(result, [row for row in result.faults if row.fault == name]) for name, _ in names)
+
+
+def unseen_rows(result: PowerResult) -> tuple[UnseenRow, ...]:
+    """What the gate let pass, those without an effect last."""
+    rows = sorted(result.unseen, key=lambda row: (not row.has_effect, row.fault))
+    return tuple(UnseenRow(row.fault, row.case, row.summary, _why(row)) for row in rows)
+
+
+def _heat_row(result: PowerResult, rows: Sequence[FaultRow]) -> HeatRow:
+    detections = [row.detection for row in rows]
+    within = [detection.within for detection in detections if detection.within is not None]
+    return HeatRow(
+        fault=rows[0].fault,
+        strikes=rows[0].strikes,
+        summary=rows[0].summary,
+        gate=_cell([detection.seen for detection in detections]),
+        cells=tuple(_rule_cell(rule, detections) for rule in result.rules),
+        legacy=_cell([row.detection.legacy_fails or row.ending == "crashed" for row in rows]),
+        iterations=f"{median(within):g}" if within else "–",
+        effect=f"{sum(row.has_effect for row in rows)}/{len(rows)}",
+    )
+
+
+def _rule_cell(rule: str, detections: Sequence[Detection]) -> Cell:
+    return _cell([rule in detection.rules for detection in detections])
+
+
+def _cell(called: Sequence[bool]) -> Cell:
+    count, total = sum(called), len(called)
+    shade = 0 if not count else max(1, round(4 * count / total))
+    return Cell(f"{count}/{total}" if count else "", shade, f"{count} of {total} cases")
+
+
+def _why(row: FaultRow) -> str:
+    return f"{_effect_words(row.effect)}{'' if row.ending != 'crashed' else '; the run crashed'}"
+
+
+def _effect_words(effect: Effect) -> str:
+    if effect.extent is Extent.NONE:
+        return "no effect here: every signal, gradient and update is equal to the plain run's to the bit"
+    if effect.extent is Extent.ROUNDING:
+        return f"below rounding: at most {effect.times:.2g} times what other rounding does"
+    return f"{effect.what} at iteration {effect.iteration} changes {effect.times:.2g} times as far as by rounding"
+
+
+def _seen(rows: Sequence[FaultRow]) -> Rate:
+    return Rate(sum(row.detection.seen for row in rows), len(rows))
+
+
+def _effective(rows: Sequence[FaultRow]) -> list[FaultRow]:
+    return [row for row in rows if row.has_effect]
