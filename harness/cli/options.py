@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import itertools
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -26,6 +27,7 @@ __all__ = [
     "add_launch_options",
     "add_options",
     "add_patience_options",
+    "add_shadow_options",
     "baseline_folder",
     "patience_of",
     "reproduction",
@@ -85,6 +87,27 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         "--no-early-stop",
         action="store_true",
         help="run to the end, also where the verdict can't change any more",
+    )
+
+
+def add_shadow_options(parser: argparse.ArgumentParser) -> None:
+    """Options of shadow ops: each operation of a few steps computed again in float64 on the host."""
+    parser.add_argument(
+        "--shadow",
+        default="auto",
+        metavar="ITERATIONS",
+        help="which iterations: numbers with commas between them, auto (the first two, one a third of the way and the "
+        "last; the default) or none; a shadowed step costs about six plain ones on the CPU",
+    )
+    parser.add_argument(
+        "--shadow-ops", nargs="+", default=[], metavar="OP", help="these operations only, for example convolution mm"
+    )
+    parser.add_argument(
+        "--shadow-budget",
+        type=_size,
+        default=8 * 2**30,
+        metavar="SIZE",
+        help="host memory that one operation may take, for example 8GiB; one that needs more isn't checked, and listed",
     )
 
 
@@ -156,3 +179,12 @@ def _seconds(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is no time to wait")
     return value
+
+
+def _size(text: str) -> int:
+    """Bytes, with the units that memory is counted in."""
+    units = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text.strip())
+    if found is None or found[2] not in units:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, for example 8GiB")
+    return int(float(found[1]) * units[found[2]])

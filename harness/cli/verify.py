@@ -12,6 +12,7 @@ from harness.cli.options import (
     add_launch_options,
     add_options,
     add_patience_options,
+    add_shadow_options,
     baseline_folder,
     patience_of,
     reproduction,
@@ -19,6 +20,9 @@ from harness.cli.options import (
 )
 from harness.cli.terminal import banner, print_results, run_progress
 from harness.rules.budget import share_of
+from harness.rules.rounding import SHADOW_TIERS
+from harness.values.errors import UsageError
+from harness.values.precision import TIERS
 from harness.values.verdict import Status
 
 if TYPE_CHECKING:
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from harness.values.result import Result
 
 __all__ = ["add_parser", "worst"]
+
+_ALONE = 3
+"""Iterations that shadow ops need alone: no chaos has to be waited for."""
 
 _SEVERITY = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.ERROR)
 
@@ -47,6 +54,10 @@ def add_parser(commands: Any) -> None:
         "--reference", default="", metavar="NAME", help="which of a case's baselines; see `align cases`"
     )
     add_judging_options(parser)
+    add_shadow_options(parser)
+    parser.add_argument(
+        "--no-baseline", action="store_true", help="judge by shadow ops alone, against the candidate's own host"
+    )
     add_launch_options(parser)
     add_patience_options(parser)
     parser.set_defaults(func=run)
@@ -59,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.emulation import get_profile, parse_fault
     from harness.running.cases import find_case, small_cases
 
+    _require_evidence(arguments)
     choice = choose_device(arguments.device)
     if arguments.profile:
         get_profile(arguments.profile)
@@ -78,6 +90,17 @@ def run(arguments: argparse.Namespace) -> int:
     return worst([result.verdict.status for result in results]).exit_code
 
 
+def _require_evidence(arguments: argparse.Namespace) -> None:
+    """Without a baseline and without shadow ops there is nothing to judge by."""
+    if arguments.no_baseline and arguments.shadow == "none":
+        raise UsageError(
+            "there is nothing to judge by", where="--no-baseline --shadow none", hint="leave one of the two out"
+        )
+    tiers = tuple(SHADOW_TIERS) if arguments.no_baseline else TIERS
+    if arguments.tier and arguments.tier not in tiers:
+        raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=", ".join(tiers))
+
+
 def worst(statuses: list[Status]) -> Status:
     """The verdict on all cases together: the one that opens the gate least."""
     return max(statuses, key=_SEVERITY.index)
@@ -85,22 +108,29 @@ def worst(statuses: list[Status]) -> Status:
 
 def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argparse.Namespace) -> Result:
     from harness.running.order import Order
-    from harness.running.verify import verify
+    from harness.running.verify import verify, verify_alone
+    from harness.shadow.plan import parse_iterations
 
+    iterations = arguments.iterations or (min(_ALONE, case.iterations) if arguments.no_baseline else case.iterations)
     order = Order(
         config=str(case.config),
         device=device,
         profile=arguments.profile,
         faults=tuple(arguments.fault),
         options=tuple(arguments.cfg_options),
-        iterations=arguments.iterations,
+        iterations=iterations if arguments.no_baseline else arguments.iterations,
         amp=arguments.amp,
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
         command=reproduction(),
+        shadow=parse_iterations(arguments.shadow, iterations),
+        shadow_tier=arguments.tier or case.tier,
+        shadow_ops=tuple(arguments.shadow_ops),
+        shadow_budget=arguments.shadow_budget,
     )
-    iterations = arguments.iterations or case.iterations
     with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, iterations) as advance:
+        if arguments.no_baseline:
+            return verify_alone(case, order, folder=folder, patience=patience_of(arguments), on_iteration=advance)
         return verify(
             case,
             order,

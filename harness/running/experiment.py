@@ -250,7 +250,11 @@ def _shadowed(order: Order, folder: Path, rank: int) -> Iterator[ShadowHook]:
     """The hook that shadows the order's iterations, and its stream."""
     with ShadowStream(shadow_file(folder, rank), order.shadow_tier) as stream:
         chosen = frozenset(order.shadow_ops)
-        yield ShadowHook(stream, order.shadow, order.shadow_tier, lambda name: not chosen or name in chosen)
+
+        def wanted(name: str) -> bool:
+            return not chosen or name in chosen
+
+        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget)
 
 
 def _together(around: list[_Around]) -> _Around | None:

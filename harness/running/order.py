@@ -35,6 +35,7 @@ class Order:
         shadow: the iterations whose operations are computed again in float64 on the host; see ``harness.shadow``.
         shadow_tier: the precision tier that they are judged at.
         shadow_ops: the operations that are; all where empty.
+        shadow_budget: bytes of host memory that computing one operation again may take.
         trusted: whether it is a reference's run: the device's own shortcuts in precision are switched off.
 
     Raises:
@@ -59,6 +60,7 @@ class Order:
     shadow: tuple[int, ...] = ()
     shadow_tier: str = "tf32"
     shadow_ops: tuple[str, ...] = ()
+    shadow_budget: int = 8 * 2**30
 
     def __post_init__(self) -> None:
         if self.profile and self.device != "emulated":

@@ -10,9 +10,13 @@ from typing import Any
 
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
+from harness.rules.shadow import weigh_shadow
+from harness.running.folder import shadow_files
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
+from harness.shadow_verdict import judge_alone, with_shadow
 from harness.store.baselines import load_baseline
+from harness.store.shadow import read_shadow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
@@ -21,7 +25,7 @@ from harness.values.result import Result
 from harness.values.trace import Trace
 from harness.values.verdict import Status, Verdict
 
-__all__ = ["verify"]
+__all__ = ["verify", "verify_alone"]
 
 
 def verify(
@@ -62,9 +66,53 @@ def verify(
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
         decides = _decided_by(gate) if early_stop else None
         run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
-        verdict = _judge(case, gate, run)
+        verdict = _shadowed(_judge(case, gate, run), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
+    return _result(verdict, order, run, baseline, started)
+
+
+def verify_alone(
+    case: Case,
+    order: Order,
+    *,
+    folder: Path,
+    patience: Patience | None = None,
+    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Result:
+    """Run a case as ordered and judge it by shadow ops, without a baseline. Never raises for what the run did.
+
+    Args:
+        case: what to run.
+        order: how and where to run it; it names the iterations to shadow.
+        folder: where the run leaves its files.
+        patience: how long the run may take.
+        on_iteration: called with each line that the run streams.
+    """
+    started = time.monotonic()
+    run: Run | None = None
+    try:
+        run = execute(order, folder, patience=patience, on_iteration=on_iteration)
+        if run.error is not None or run.trace is None:
+            verdict = _error(case, run.error)
+        else:
+            evidence = weigh_shadow(read_shadow(shadow_files(folder)), order.shadow_tier)
+            verdict = judge_alone(case.name, run.trace, evidence)
+    except AlignmentError as error:
+        verdict = _error(case, error)
+    return _result(verdict, order, run, None, started)
+
+
+def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
+    """The verdict with what shadow ops say, where some ran."""
+    files = shadow_files(folder)
+    if not order.shadow or not files:
+        return verdict
+    record = read_shadow(files)
+    return with_shadow(verdict, weigh_shadow(record, order.shadow_tier)) if record.iterations else verdict
+
+
+def _result(verdict: Verdict, order: Order, run: Run | None, baseline: Baseline | None, started: float) -> Result:
     return Result(
         verdict=verdict,
         trace=run.trace if run else None,

@@ -37,17 +37,24 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         iterations: which to shadow.
         tier: precision tier, a key of ``SHADOW_TIERS``.
         wanted: whether to check an operation, by its name.
+        budget: bytes of host memory that computing one operation again may take.
     """
 
     priority = "VERY_HIGH"
 
     def __init__(
-        self, stream: ShadowStream, iterations: Sequence[int], tier: str, wanted: Callable[[str], bool]
+        self,
+        stream: ShadowStream,
+        iterations: Sequence[int],
+        tier: str,
+        wanted: Callable[[str], bool],
+        budget: int,
     ) -> None:
         self._stream = stream
         self._iterations = frozenset(iterations)
         self._tier = tier
         self._wanted = wanted
+        self._budget = budget
         self._programs: list[ShadowCheck] = []
         self._skipped: dict[str, str] = {}
 
@@ -100,7 +107,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if iteration not in self._iterations:
             yield
             return
-        mode = ShadowOps(self._where, iteration, self._tier, self._wanted)
+        mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget)
         with self._where.following(), mode:
             yield
         checks = [*mode.checks, *self._programs]

@@ -21,7 +21,7 @@ from harness.shadow.measure import Distance, measure, measure_bits
 from harness.shadow.randomness import Draw
 from harness.shadow.results import Result, results_of
 from harness.shadow.sample import thinned
-from harness.shadow.terms import count_terms
+from harness.shadow.terms import count_terms, host_bytes
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Part, ShadowCheck
 
@@ -52,6 +52,7 @@ class ShadowOps(TorchDispatchMode):
         iteration: number of the step.
         tier: precision tier, a key of ``SHADOW_TIERS``: what is called suspicious depends on it.
         wanted: whether to check an operation, by its name; one that isn't is counted as not checked.
+        budget: bytes of host memory that computing one operation again may take; one that needs more isn't checked.
 
     Attributes:
         checks: what was found, in the order of the calls.
@@ -61,13 +62,19 @@ class ShadowOps(TorchDispatchMode):
     """
 
     def __init__(
-        self, whereabouts: Whereabouts, iteration: int, tier: str, wanted: Callable[[str], bool] = lambda name: True
+        self,
+        whereabouts: Whereabouts,
+        iteration: int,
+        tier: str,
+        wanted: Callable[[str], bool] = lambda name: True,
+        budget: int = 8 * 2**30,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._whereabouts = whereabouts
         self._iteration = iteration
         self._tier = tier
         self._wanted = wanted
+        self._budget = budget
         self._views: set[tuple[Any, ...]] = set()
         self.checks: list[ShadowCheck] = []
         self.calls: Counter[str] = Counter()
@@ -85,8 +92,8 @@ class ShadowOps(TorchDispatchMode):
             return op(*args, **kwargs)
         call = sum(self.calls.values())
         self.calls[operation.name] += 1
-        if not self._wanted(operation.name):
-            self.skipped[operation.name] = "not among the chosen operations"
+        if reason := self._unwanted(operation, args):
+            self.skipped[operation.name] = reason
             return op(*args, **kwargs)
         if operation.kind is Kind.VIEW and self._known_view(op, args, kwargs):
             self.checked[operation.name] += 1
@@ -94,6 +101,15 @@ class ShadowOps(TorchDispatchMode):
         returned, found = _CHECKS[operation.kind](self, op, operation, args, kwargs)
         self.checks += [self._check(place, operation, call, args, entry) for entry in found]
         return returned
+
+    def _unwanted(self, operation: Operation, args: Any) -> str:
+        """Why a call isn't checked; empty where it is."""
+        if not self._wanted(operation.name):
+            return "not among the chosen operations"
+        needed = host_bytes(operation.name, args)
+        if needed > self._budget:
+            return f"takes {needed / 2**30:.1f} GiB of host memory, the budget is {self._budget / 2**30:.1f} GiB"
+        return ""
 
     def _compute(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
         thin = thinned if _is_update(operation) else _whole

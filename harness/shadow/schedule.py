@@ -37,7 +37,7 @@ def scheduled_rates(runner: Any, iterations: int) -> list[list[float]] | None:
     rates = []
     for _ in range(iterations):
         rates.append([float(group["lr"]) for group in wrapper.param_groups])
-        wrapper.optimizer.step()  # without gradients it changes nothing; schedulers want it called before them
+        wrapper.step()  # without gradients it changes nothing; schedulers want it called before them
         for scheduler in built:
             scheduler.step()
     return rates

@@ -9,7 +9,7 @@ import torch
 
 from harness.shadow.host import tensors_of
 
-__all__ = ["BILINEAR", "count_terms"]
+__all__ = ["BILINEAR", "count_terms", "host_bytes"]
 
 BILINEAR = {
     "convolution": (0, 1),
@@ -49,6 +49,20 @@ def count_terms(name: str, args: Sequence[Any], result: torch.Tensor, place: int
     if name in BILINEAR:
         return float(args[BILINEAR[name][0]].shape[-1])
     return _of_reduction(name, args, result)
+
+
+def host_bytes(name: str, args: Sequence[Any]) -> int:
+    """About how much memory the host needs to compute a call again: float64 copies, a result, a convolution's columns.
+
+    Args:
+        name: the operation's.
+        args: its positional arguments.
+    """
+    elements = 3 * sum(tensor.numel() for tensor in tensors_of(list(args)))
+    if "convolution" in name:
+        x, weight = (args[1], args[2]) if name.endswith("backward") else (args[0], args[1])
+        elements += weight[0].numel() * x[0, 0].numel()
+    return 8 * elements
 
 
 def _of_reduction(name: str, args: Sequence[Any], result: torch.Tensor) -> float:

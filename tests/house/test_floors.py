@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 FLOORS = [
     ("harness.values", "harness.isolation"),
-    ("harness.rules", "harness.judge", "harness.pairs"),
+    ("harness.rules", "harness.judge", "harness.shadow_verdict", "harness.pairs"),
     ("harness.store", "harness.logs", "harness.devices", "harness.emulation", "models"),
     ("harness.recording", "harness.running", "harness.shadow", "harness.power"),
     ("reports",),

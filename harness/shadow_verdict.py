@@ -1,0 +1,85 @@
+"""What shadow ops add to a verdict, and the verdict that they give alone.
+
+They need no reference: an operation that isn't what float64 makes of the same inputs is wrong whatever it is compared
+with. So a violation is a FAIL also where the two sides are no longer the same experiment, and it is told first, since
+it names the operation and the module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.rules.finiteness import judge_finiteness
+from harness.rules.ranking import violations_first
+from harness.rules.shadow import judge_shadow
+from harness.values.shadow import ShadowEvidence
+from harness.values.trace import Trace
+from harness.values.verdict import Finding, Outcome, Status, Verdict
+
+__all__ = ["LEAST_COVERAGE", "judge_alone", "with_shadow"]
+
+LEAST_COVERAGE = 0.95
+"""Share of the calls that have to be checked for shadow ops to pass a case alone."""
+
+
+def with_shadow(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
+    """A verdict with the evidence of shadow ops beside it.
+
+    Args:
+        verdict: on the trace.
+        evidence: of the same run.
+
+    Returns:
+        FAIL where an operation is violated and the run is no ERROR; else the verdict as it was, with the finding.
+    """
+    findings = judge_shadow(evidence)
+    failed = [finding for finding in findings if finding.status is Outcome.FAIL]
+    added = replace(verdict, findings=(*failed, *verdict.findings, *_others(findings)), shadow=evidence)
+    if not failed or verdict.status is Status.ERROR:
+        return added
+    trace = "" if verdict.status is Status.PASS else f"; {verdict.reason}"
+    return replace(added, status=Status.FAIL, reason=f"{_told(failed)}{trace}", aligned_tier="")
+
+
+def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdict:
+    """The verdict of shadow ops without a baseline.
+
+    Args:
+        case: its name.
+        candidate: the run.
+        evidence: of the run.
+
+    Returns:
+        ERROR where the run is cut short, FAIL where an operation is violated or a value isn't finite, INCONCLUSIVE
+        where too few calls were checked to say, else PASS.
+    """
+    findings = [*judge_finiteness(candidate), *judge_shadow(evidence)]
+    failed = [finding for finding in findings if finding.status is Outcome.FAIL]
+    rate = evidence.coverage.rate
+    if not candidate.complete:
+        status = Status.ERROR
+        reason = f"the run is cut short: {len(candidate)} of {candidate.planned} iterations"
+    elif failed:
+        status, reason = Status.FAIL, _told(violations_first(failed))
+    elif not evidence.rows or rate < LEAST_COVERAGE:
+        status = Status.INCONCLUSIVE
+        reason = f"only {rate:.0%} of the calls could be checked; {LEAST_COVERAGE:.0%} would decide"
+    else:
+        status, reason = Status.PASS, f"no baseline was asked; {findings[-1].message}"
+    return Verdict(
+        case,
+        status,
+        reason,
+        tuple(violations_first(findings)),
+        demanded_tier=evidence.tier,
+        shadow=evidence,
+    )
+
+
+def _told(failed: list[Finding]) -> str:
+    more = f" ({len(failed) - 1} more findings of shadow ops)" if len(failed) > 1 else ""
+    return f"{failed[0].rule}: {failed[0].message}{more}"
+
+
+def _others(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.status is not Outcome.FAIL]
