@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -89,25 +90,30 @@ class Bounds:
         Returns:
             Findings that fail or pass; inconclusive where there is no iteration to look at.
         """
-        chosen = range(len(self.signals)) if signals is None else signals
-        return [self._find(number, deviation[number]) for number in chosen]
-
-    def _find(self, number: int, deviation: FloatArray) -> Finding:
-        signal, seen = self.signals[number], len(deviation)
-        if not seen:
-            return Finding(self.rule, Outcome.INCONCLUSIVE, signal, f"{signal}: no iteration to judge", tier=self.tier)
-        size, allowed = np.abs(deviation), self.allowed[number, :seen]
+        chosen = list(range(len(self.signals)) if signals is None else signals)
+        if not deviation.shape[-1]:
+            return [self._undecided(self.signals[number]) for number in chosen]
+        size, allowed = np.abs(deviation[chosen]), self.allowed[chosen, : deviation.shape[-1]]
         violated = ~(size <= allowed)
-        failed = bool(violated.any())
-        at = int(np.argmax(violated)) if failed else int(np.argmax(size / allowed))
-        observed = float(self.spread.relative_at((number, at), deviation[at]))
+        failed = np.asarray(violated.any(axis=1))
+        at = np.where(failed, violated.argmax(axis=1), (size / allowed).argmax(axis=1))
+        looks = zip(chosen, failed.tolist(), at.tolist(), strict=True)
+        return [self._find(number, place, float(deviation[number, place]), failed=bad) for number, bad, place in looks]
+
+    def _undecided(self, signal: str) -> Finding:
+        return Finding(self.rule, Outcome.INCONCLUSIVE, signal, f"{signal}: no iteration to judge", tier=self.tier)
+
+    def _find(self, number: int, at: int, deviation: float, *, failed: bool) -> Finding:
+        """The finding on one signal at one place."""
+        signal, iteration = self.signals[number], int(self.iterations[at])
+        observed = self.spread.relative_at((number, at), deviation)
         bound = float((self.above if observed > 0 else self.below)[number, at])
         return Finding(
             self.rule,
             Outcome.FAIL if failed else Outcome.PASS,
             signal,
-            _sentence(signal, int(self.iterations[at]), observed, bound, violated=failed),
-            iteration=int(self.iterations[at]),
+            _sentence(signal, iteration, observed, bound, violated=failed),
+            iteration=iteration,
             observed=observed,
             allowed=bound,
             smallest_detectable=self._smallest[number],
@@ -126,7 +132,7 @@ def percent(ratio: float) -> str:
 
 
 def _sentence(signal: str, iteration: int, observed: float, bound: float, *, violated: bool) -> str:
-    if not np.isfinite(observed):
+    if not math.isfinite(observed):
         return f"{signal} is not comparable with the reference at iteration {iteration}: deviation {observed}"
     side = "above" if observed > 0 else "below"
     distance = f"{signal} is {percent(abs(observed))} {side} the reference at iteration {iteration}"

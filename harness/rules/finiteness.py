@@ -26,12 +26,11 @@ def judge_finiteness(candidate: Trace) -> list[Finding]:
             iteration = int(candidate.iterations[at])
             message = f"{name} is {values[at]} at iteration {iteration} ({int(bad.sum())} of {len(values)} not finite)"
             findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration, observed=float(values[at])))
-    for column, name in enumerate(candidate.state.names):
-        bad = ~np.isfinite(candidate.state.values[:, column])
-        if bad.any():
-            iteration = int(candidate.state.iterations[np.argmax(bad)])
-            message = f"the norm of {name} is not finite at iteration {iteration}"
-            findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration))
+    broken = ~np.isfinite(candidate.state.values)
+    for column in np.flatnonzero(broken.any(axis=0)).tolist():
+        name, iteration = candidate.state.names[column], int(candidate.state.iterations[np.argmax(broken[:, column])])
+        message = f"the norm of {name} is not finite at iteration {iteration}"
+        findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration))
     if not findings:
         message = f"all {len(candidate.signals)} signals are finite at all {len(candidate)} iterations"
         findings.append(Finding(RULE, Outcome.PASS, "*", message))

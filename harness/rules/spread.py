@@ -82,7 +82,10 @@ class Spread:
 
     def relative_at(self, at: tuple[int, ...], deviation: float) -> float:
         """One deviation as people read it."""
-        return float(np.expm1(deviation)) if self.logarithmic[at] else float(deviation)
+        if not self.logarithmic[at]:
+            return deviation
+        with np.errstate(over="ignore"):
+            return float(np.expm1(deviation))
 
     def head(self, looks: int) -> Spread:
         """The first ``looks`` of the last axis."""

@@ -37,6 +37,8 @@ def test_wrong_usage_is_exit_code_two(align, words):
         (["verify", "ann_small", "--device", "sdaa"], "emulated"),
         (["verify", "ann_small", "--fault", "no-such-fault"], "align faults"),
         (["verify", "ann_small", "--profile", "no-such-profile"], "tf32"),
+        (["verify", "tiny.py", "--false-alarm-rate", "1"], "less than 1"),
+        (["verify", "tiny.py", "--false-alarm-rate", "nan"], "less than 1"),
         (["verify", "tiny.py", "--cfg-options", "optim_wraper.lr=1"], "optim_wrapper"),
         (["verify", "tiny.py", "--cfg-options", "nonsense"], "key=value"),
         (["verify", "tiny.py", "--cfg-options", "alignment.iteration=1"], "iterations"),
@@ -159,7 +161,8 @@ def test_the_pytest_plugin_takes_the_same_path(run, baselines, user_folder, para
     assert (user_folder / "by-pytest" / "index.html").exists()
     code, out, _ = run(*words, *chosen, "--fault", "align-corners-flipped")
     assert code == 1
-    assert "FAIL: envelope: " in out
+    assert "FAIL: first step: " in out
+    assert "stopped after" in out
     assert "at iteration 0, where healthy runs stay within" in out
     assert "Traceback" not in out
 

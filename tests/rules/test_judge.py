@@ -94,10 +94,32 @@ def test_negative_controls_fail(make, control):
     assert judged(make, CONTROLS[control](make, make.trace(77))).status is Status.FAIL
 
 
-def test_a_run_that_is_cut_short_is_an_error(make):
-    trace = make.trace(77, iterations=12)
+@pytest.mark.parametrize("left", [0, 1, 12, 29])
+def test_a_run_that_is_cut_short_is_an_error(make, left):
+    trace = make.trace(77, iterations=left)
     cut = dataclasses.replace(trace, planned=30, complete=False)
     assert judged(make, cut).status is Status.ERROR
+
+
+def test_a_run_that_is_cut_short_and_says_it_is_whole_does_not_pass(make):
+    cut = dataclasses.replace(make.trace(77, iterations=12), planned=30)
+    assert judged(make, cut).status is Status.INCONCLUSIVE
+
+
+def test_nan_on_both_sides_is_no_agreement(make):
+    broken = make.with_signal(make.trace(77), "loss", np.full(30, np.nan))
+    tiers = {"fp32": (broken, *make.baseline().tiers["fp32"][1:])}
+    with pytest.raises(BaselineError, match="not finite"):
+        make.baseline(tiers=tiers)
+    assert judged(make, broken).status is Status.FAIL
+
+
+def test_two_ranks_of_one_run_are_no_reference_and_candidate(make):
+    """Each rank has batches of its own: equal weights, other losses."""
+    other = dataclasses.replace(make.trace(77), batches=tuple(f"{at:032x}" for at in range(100, 130)))
+    verdict = judged(make, other, world_size=2)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "batches (from iteration 0)" in verdict.reason
 
 
 def test_the_reference_against_itself_passes(make):
