@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.power.detection import Detection
+from harness.power.detection import SHADOW, Detection
 from harness.power.outcome import FaultRow, PowerResult
 from harness.power.rates import CONFIDENCE, Rate
 
@@ -34,6 +34,7 @@ def encode_power(result: PowerResult) -> str:
             "repeats": dict(result.repeats),
             "profile": result.profile,
             "settle": result.settle,
+            "shadow": list(result.shadow),
             "false_alarm_rate": result.false_alarm_rate,
             "seeds": dict(result.seeds),
             "missing": dict(result.missing),
@@ -43,6 +44,9 @@ def encode_power(result: PowerResult) -> str:
             "detected": _rate(result.detected),
             "detected_with_effect": _rate(result.detected_with_effect),
             "false_alarms": _rate(result.false_alarms),
+            "detected_with_shadow": _rate(result.detected_with_shadow),
+            "detected_with_effect_and_shadow": _rate(result.detected_with_effect_and_shadow),
+            "false_alarms_with_shadow": _rate(result.false_alarms_with_shadow),
             "legacy_detected": _rate(result.legacy_detected),
             "legacy_false_alarms": _rate(result.legacy_false_alarms),
             "median_iterations": result.median_iterations,
@@ -144,6 +148,8 @@ def _detection(detection: Detection) -> dict[str, Any]:
         "iterations": detection.iterations,
         "rules": dict(detection.rules),
         "legacy_fails": detection.legacy_fails,
+        "shadowed": detection.shadowed,
+        "shadow": None if detection.shadow is None else list(detection.shadow),
     }
 
 
@@ -156,8 +162,8 @@ def _iterations(detection: Detection, rules: Iterable[str]) -> list[object]:
     """The iteration, ``whole`` of a rule that speaks of the whole run, nothing where it is silent."""
     cells: list[object] = []
     for rule in rules:
-        at = detection.rules.get(rule)
-        cells.append("" if rule not in detection.rules else "whole" if at is None else at)
+        at = detection.shadow[0] if rule == SHADOW and detection.shadow else detection.rules.get(rule)
+        cells.append("" if rule not in detection.called else "whole" if at is None else at)
     return cells
 
 

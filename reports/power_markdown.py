@@ -8,6 +8,7 @@ from harness.power.effect import CLEARLY
 from harness.power.outcome import PowerResult
 from reports.power_rows import (
     RateRow,
+    alarm_rows,
     heat_rows,
     port_rows,
     rate_row,
@@ -97,8 +98,7 @@ def _ensembles(result: PowerResult) -> list[str]:
 
 
 def _alarms(result: PowerResult) -> list[str]:
-    alarms = [row for row in result.healthy if row.detection.seen]
-    return ["\n".join(f"- {row.case}, {row.port}, seed {row.seed}: {row.detection.reason}" for row in alarms)]
+    return ["\n".join(f"- {row}" for row in alarm_rows(result))]
 
 
 def _unseen(result: PowerResult) -> list[str]:

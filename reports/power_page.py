@@ -9,6 +9,7 @@ from harness.power.outcome import PowerResult
 from harness.power.rates import Rate
 from reports.environment import render
 from reports.power_rows import (
+    alarm_rows,
     heat_rows,
     percent,
     port_rows,
@@ -33,7 +34,7 @@ def render_power(result: PowerResult) -> str:
     heat = heat_rows(result)
     return render(
         "power.html.j2",
-        title=f"{percent(result.detected)} of faults detected · EMULATED",
+        title=f"{percent(result.detected_with_shadow)} of faults detected · EMULATED",
         script_source="",
         tiles=_tiles(result),
         rates=rate_rows(result),
@@ -48,7 +49,7 @@ def render_power(result: PowerResult) -> str:
         ],
         layers=[(layer, [row for row in heat if row.strikes == layer]) for layer in _layers(result)],
         unseen=unseen_rows(result),
-        alarms=[row for row in result.healthy if row.detection.seen],
+        alarms=alarm_rows(result),
         not_run=result.not_run,
         missing={case: count for case, count in result.missing.items() if count},
         result=result,
@@ -63,9 +64,9 @@ def render_power(result: PowerResult) -> str:
 def _tiles(result: PowerResult) -> tuple[Tile, ...]:
     iterations = result.median_iterations
     return (
-        _tile("Faulty runs detected", result.detected),
-        _tile("… with an effect", result.detected_with_effect),
-        _tile("False alarms", result.false_alarms),
+        _tile("Faulty runs detected", result.detected_with_shadow),
+        _tile("… with an effect", result.detected_with_effect_and_shadow),
+        _tile("False alarms", result.false_alarms_with_shadow),
         Tile("Iterations to detect", NOTHING if iterations is None else f"{iterations:g}", "median of what is seen"),
         _tile("Legacy rule detects", result.legacy_detected),
         Tile("Time", duration(result.seconds), "of all runs together"),

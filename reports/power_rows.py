@@ -8,7 +8,7 @@ from statistics import median
 
 from harness.power.detection import Detection
 from harness.power.effect import Effect, Extent
-from harness.power.outcome import FaultRow, PowerResult
+from harness.power.outcome import FaultRow, HealthyRow, PowerResult
 from harness.power.ports import PORTS
 from harness.power.rates import Rate
 
@@ -17,6 +17,7 @@ __all__ = [
     "HeatRow",
     "RateRow",
     "UnseenRow",
+    "alarm_rows",
     "heat_rows",
     "percent",
     "port_rows",
@@ -110,10 +111,19 @@ def rate_row(name: str, rate: Rate) -> RateRow:
 
 def rate_rows(result: PowerResult) -> tuple[RateRow, ...]:
     """The rates that the study is about."""
+    watched = (
+        rate_row("with shadow ops: detected, of all faulty runs", result.detected_with_shadow),
+        rate_row(
+            "with shadow ops: detected, of those whose fault has an effect", result.detected_with_effect_and_shadow
+        ),
+        rate_row("with shadow ops: false alarms, of healthy ports", result.false_alarms_with_shadow),
+    )
+    without = "without shadow ops: " if result.shadowed else ""
     return (
-        rate_row("detected, of all faulty runs", result.detected),
-        rate_row("detected, of those whose fault has an effect", result.detected_with_effect),
-        rate_row("false alarms, of healthy ports", result.false_alarms),
+        *(watched if result.shadowed else ()),
+        rate_row(f"{without}detected, of all faulty runs", result.detected),
+        rate_row(f"{without}detected, of those whose fault has an effect", result.detected_with_effect),
+        rate_row(f"{without}false alarms, of healthy ports", result.false_alarms),
         rate_row("legacy rule: detected, of the same faulty runs", result.legacy_detected),
         rate_row("legacy rule: false alarms, of the same healthy ports", result.legacy_false_alarms),
     )
@@ -146,9 +156,18 @@ def port_rows(result: PowerResult) -> tuple[tuple[str, str, RateRow], ...]:
     for port in PORTS:
         ports = result.healthy_of(port=port.name)
         if ports:
-            rate = Rate(sum(row.detection.seen for row in ports), len(ports))
+            rate = Rate(sum(row.detection.seen_with_shadow for row in ports), len(ports))
             rows.append((port.name, port.summary, rate_row(port.name, rate)))
     return tuple(rows)
+
+
+def alarm_rows(result: PowerResult) -> tuple[str, ...]:
+    """Every false alarm: which port, and what was said of it."""
+    return tuple(
+        f"{row.case}, {row.port}, seed {row.seed}: {_alarm(row)}"
+        for row in result.healthy
+        if row.detection.seen_with_shadow
+    )
 
 
 def heat_rows(result: PowerResult) -> tuple[HeatRow, ...]:
@@ -171,7 +190,7 @@ def _heat_row(result: PowerResult, rows: Sequence[FaultRow]) -> HeatRow:
         fault=rows[0].fault,
         strikes=rows[0].strikes,
         summary=rows[0].summary,
-        gate=_cell([detection.seen for detection in detections]),
+        gate=_cell([detection.seen_with_shadow for detection in detections]),
         cells=tuple(_rule_cell(rule, detections) for rule in result.rules),
         legacy=_cell([row.detection.legacy_fails or row.ending == "crashed" for row in rows]),
         iterations=f"{median(within):g}" if within else "–",
@@ -180,13 +199,19 @@ def _heat_row(result: PowerResult, rows: Sequence[FaultRow]) -> HeatRow:
 
 
 def _rule_cell(rule: str, detections: Sequence[Detection]) -> Cell:
-    return _cell([rule in detection.rules for detection in detections])
+    return _cell([rule in detection.called for detection in detections])
 
 
 def _cell(called: Sequence[bool]) -> Cell:
     count, total = sum(called), len(called)
     shade = 0 if not count else max(1, round(4 * count / total))
     return Cell(f"{count}/{total}" if count else "", shade, f"{count} of {total} cases")
+
+
+def _alarm(row: HealthyRow) -> str:
+    """The gate's sentence, or that of shadow ops where the gate would have opened without them."""
+    detection = row.detection
+    return f"shadow: {detection.shadow[1]}" if detection.shadow and not detection.seen else detection.reason
 
 
 def _why(row: FaultRow) -> str:
@@ -202,7 +227,7 @@ def _effect_words(effect: Effect) -> str:
 
 
 def _seen(rows: Sequence[FaultRow]) -> Rate:
-    return Rate(sum(row.detection.seen for row in rows), len(rows))
+    return Rate(sum(row.detection.seen_with_shadow for row in rows), len(rows))
 
 
 def _effective(rows: Sequence[FaultRow]) -> list[FaultRow]:

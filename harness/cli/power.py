@@ -20,7 +20,6 @@ from harness.rules.budget import FALSE_ALARM_RATE
 if TYPE_CHECKING:
     from harness.power.experiment import Experiment
     from harness.power.outcome import PowerResult
-    from harness.power.rates import Rate
 
 __all__ = ["add_parser"]
 
@@ -42,6 +41,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
     parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
     parser.add_argument("--repeats", type=_count, default=16, metavar="K", help="largest ensemble to try (16)")
+    parser.add_argument(
+        "--shadow", type=_iterations, default=(), metavar="I,J", help="shadow these iterations too, for example 0,1"
+    )
     parser.add_argument("--no-early-stop", action="store_true", help="run faulty runs to their end too")
     parser.add_argument("--settle", type=_count, default=2, metavar="N", help="iterations a seen run goes on (2)")
     parser.add_argument("--jobs", type=_count, default=0, metavar="N", help="worker processes; one a core without it")
@@ -71,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         repeats=arguments.repeats,
         stops=not arguments.no_early_stop,
         settle=arguments.settle,
+        shadow=arguments.shadow,
     )
     cases = [find_case(name) for name in arguments.cases] or small_cases()
     baselines = baseline_folder(arguments.baseline_dir)
@@ -118,35 +121,30 @@ def _progress() -> Iterator[Any]:
 
 
 def _print(console: Console, result: PowerResult) -> None:
+    from reports.power_rows import alarm_rows, rate_rows
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("what", "count", "rate", "95 % interval"):
         table.add_column(name)
-    rates = {
-        "detected, of all faulty runs": result.detected,
-        "detected, of those with an effect": result.detected_with_effect,
-        "false alarms, of healthy ports": result.false_alarms,
-        "legacy rule, of all faulty runs": result.legacy_detected,
-        "legacy rule, of healthy ports": result.legacy_false_alarms,
-    }
-    for name, rate in rates.items():
-        table.add_row(name, f"{rate.count} of {rate.total}", *_cells(rate))
+    for row in rate_rows(result):
+        table.add_row(row.name, row.counts, row.share, row.interval)
     console.print(table)
     if result.median_iterations is not None:
         console.print(f"median iterations to detection: {result.median_iterations:g}")
-    for row in result.unseen:
-        console.print(f"unseen: {row.case} {row.fault} ({row.effect.extent.value})")
-    for alarm in (row for row in result.healthy if row.detection.seen):
-        console.print(f"FALSE ALARM: {alarm.case} {alarm.port} seed {alarm.seed}: {alarm.detection.reason}")
+    for unseen in result.unseen:
+        console.print(f"unseen: {unseen.case} {unseen.fault} ({unseen.effect.extent.value})")
+    for alarm in alarm_rows(result):
+        console.print(f"FALSE ALARM: {alarm}")
     for case, count in result.missing.items():
         if count:
             console.print(f"not run yet: {count} runs of {case}")
 
 
-def _cells(rate: Rate) -> tuple[str, str]:
-    if rate.value is None:
-        return "—", "—"
-    low, high = rate.interval
-    return f"{100 * rate.value:.1f} %", f"{100 * low:.1f} … {100 * high:.1f} %"
+def _iterations(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of iterations")
+    return tuple(sorted({int(word) for word in words}))
 
 
 def _count(text: str) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.judge import Gate
 from harness.power.record import Ending, Record
+from harness.rules.shadow import judge_shadow, weigh_shadow
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
 __all__ = ["CRASH", "RULES", "SHADOW", "Detection", "detect"]
@@ -15,10 +17,13 @@ CRASH = "crash"
 SHADOW = "shadow"
 
 RULES = (
-    *("comparability", "finiteness", "schedule", "loss", "loss components", "gradient norm", "update norm"),
-    *("parameter norms", "BatchNorm statistics", CRASH),
+    *("comparability", "finiteness", "schedule", "first step", "loss", "loss components", "gradient norm"),
+    *("update norm", "parameter norms", "BatchNorm statistics", "equivalence", CRASH),
 )
 """The columns of the table; a rule that is none of them gets a column of its own behind them."""
+
+_SUMMARIES = frozenset({"precision tier", "same data"})
+"""What says again, in one finding, what the other rules found."""
 
 _STATE = {
     "update_norm": "update norm",
@@ -43,6 +48,8 @@ class Detection:
             the whole run.
         iterations: how many the run has.
         legacy_fails: whether the legacy rule fails it, on the iterations that it has.
+        shadow: what shadow ops found: first iteration, and the finding in words; None where they found nothing.
+        shadowed: whether there were any.
     """
 
     status: Status
@@ -51,11 +58,23 @@ class Detection:
     rules: Mapping[str, int | None] = field(default_factory=dict)
     iterations: int = 0
     legacy_fails: bool = False
+    shadow: tuple[int, str] | None = None
+    shadowed: bool = False
 
     @property
     def seen(self) -> bool:
-        """Whether the gate stays shut."""
+        """Whether the gate stays shut, by all but shadow ops."""
         return self.status is not Status.PASS
+
+    @property
+    def seen_with_shadow(self) -> bool:
+        """Whether the gate stays shut, shadow ops among its signals."""
+        return self.seen or self.shadow is not None
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The columns that were violated, shadow ops among them."""
+        return (*self.rules, *([SHADOW] if self.shadow is not None else []))
 
     @property
     def within(self) -> int | None:
@@ -72,6 +91,19 @@ def detect(gate: Gate, record: Record) -> Detection:
         gate: of the record's case and planned iterations.
         record: a run that ended in any way.
     """
+    return replace(_by_rules(gate, record), **_by_shadow(record, gate.demanded))
+
+
+def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
+    shadow = record.shadow
+    if shadow is None:
+        return {}
+    findings = [found for found in judge_shadow(weigh_shadow(shadow, tier)) if found.status is Outcome.FAIL]
+    worst = findings[0] if findings else None
+    return {"shadowed": True, "shadow": (worst.iteration or 0, worst.message) if worst else None}
+
+
+def _by_rules(gate: Gate, record: Record) -> Detection:
     trace, provenance = record.trace, record.provenance
     if trace is None or provenance is None or not len(trace):
         return Detection(Status.ERROR, _first_line(record.error), rules={CRASH: None})
@@ -87,7 +119,7 @@ def _detection(verdict: Verdict, iterations: int) -> Detection:
     rules: dict[str, int | None] = {}
     if verdict.status is not Status.PASS:
         for finding in verdict.findings:
-            if finding.status is Outcome.FAIL or _is_foreign(finding):
+            if _calls(finding, verdict.status) and finding.rule not in _SUMMARIES:
                 rules[_column(finding)] = _earlier(rules, _column(finding), finding.iteration)
     legacy = verdict.legacy is not None and verdict.legacy.verdict == "fail"
     return Detection(verdict.status, verdict.reason, _first(rules), rules, iterations, legacy)
@@ -107,8 +139,10 @@ def _crashed(record: Record, verdict: Verdict | None, iterations: int) -> Detect
     )
 
 
-def _is_foreign(finding: Finding) -> bool:
-    return finding.rule == "comparability" and finding.status is Outcome.INCONCLUSIVE
+def _calls(finding: Finding, status: Status) -> bool:
+    """A violation; of an inconclusive verdict, what can't be decided."""
+    undecided = status is Status.INCONCLUSIVE and finding.status is Outcome.INCONCLUSIVE
+    return finding.status is Outcome.FAIL or undecided
 
 
 def _column(finding: Finding) -> str:

@@ -54,6 +54,8 @@ class Experiment:
         iterations: how many it has.
         stops: whether it ends as soon as it is seen.
         settle: iterations that it goes on after it was seen, for rules that see it later.
+        shadow: iterations whose operations are held against float64 as well.
+        shadow_tier: at which tier; empty without any.
     """
 
     case: str
@@ -71,6 +73,8 @@ class Experiment:
     iterations: int = 30
     stops: bool = False
     settle: int = 0
+    shadow: tuple[int, ...] = ()
+    shadow_tier: str = ""
 
     @property
     def measures_gradients(self) -> bool:
@@ -101,7 +105,8 @@ class Experiment:
         """
         try:
             known = {field.name for field in fields(cls)}
-            values = {**document, "kind": Kind(document["kind"]), "faults": tuple(document["faults"])}
+            lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
+            values = {**document, **lists, "kind": Kind(document["kind"])}
             return cls(**{name: value for name, value in values.items() if name in known})
         except (KeyError, TypeError, ValueError) as failure:
             raise RunError("an experiment can't be read", observed=repr(failure)) from None

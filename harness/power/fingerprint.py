@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from mmengine.hooks import Hook
+from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.values.errors import TraceError
 
@@ -52,11 +53,13 @@ class FingerprintHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Keep what the iteration will overwrite."""
         self._gradients = None
-        self._before = _gather([p.detach() for p in self._parameters])
+        with _disable_current_modes():  # what is watched of the iteration's operations must not see these
+            self._before = _gather([p.detach() for p in self._parameters])
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Keep the samples, or their errors."""
-        update = (_gather([p.detach() for p in self._parameters]).double() - self._before.double()).float()
+        with _disable_current_modes():
+            update = (_gather([p.detach() for p in self._parameters]).double() - self._before.double()).float()
         gradients = self._gradients if self._gradients is not None else torch.zeros_like(update)
         for part, sample in zip(_PARTS, (gradients, update), strict=True):
             values = sample.numpy()
@@ -72,7 +75,8 @@ class FingerprintHook(Hook):  # type: ignore[misc]  # mmengine is not typed
                 np.savez(file, gradient=gradient, update=update)
 
     def _before_step(self, *_: Any) -> None:
-        self._gradients = _gather([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
+        with _disable_current_modes():
+            self._gradients = _gather([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
 
 
 def load_samples(path: Path) -> Samples:

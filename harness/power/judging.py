@@ -56,6 +56,7 @@ def judge_study(
         tiers={study.case.name: study.gate.demanded for study in studies},
         profile=settings.profile or ", ".join(dict.fromkeys(study.case.tier for study in studies)),
         settle=settings.settle if settings.stops else None,
+        shadow=settings.shadow,
         false_alarm_rate=false_alarm_rate,
         repeats={study.case.name: len(study.baseline.tiers[study.gate.demanded]) for study in studies},
         seeds=_seeds(studies, healthy),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.power.detection import RULES, Detection
+from harness.power.detection import RULES, SHADOW, Detection
 from harness.power.effect import Effect, Extent
 from harness.power.rates import Rate
 
@@ -42,7 +42,7 @@ class FaultRow:
     @property
     def has_effect(self) -> bool:
         """Whether it changes something by more than rounding does; what is seen does."""
-        return self.detection.seen or self.effect.extent is Extent.CLEAR
+        return self.detection.seen_with_shadow or self.effect.extent is Extent.CLEAR
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class PowerResult:
         iterations: case → of each run.
         tiers: case → the tier that its gate demands.
         profile: numerics that the faults were put on.
+        shadow: iterations that shadow ops watched.
         settle: iterations that a faulty run went on after it was seen; None where all were run whole.
         false_alarm_rate: that the gate was set to.
         repeats: of the baselines that gate.
@@ -127,6 +128,7 @@ class PowerResult:
     iterations: Mapping[str, int] = field(default_factory=dict)
     tiers: Mapping[str, str] = field(default_factory=dict)
     profile: str = ""
+    shadow: tuple[int, ...] = ()
     settle: int | None = None
     false_alarm_rate: float = 0.0
     repeats: Mapping[str, int] = field(default_factory=dict)
@@ -149,8 +151,13 @@ class PowerResult:
 
     @property
     def unseen(self) -> tuple[FaultRow, ...]:
-        """The faulty runs that the gate let pass."""
-        return tuple(row for row in self.faults if not row.detection.seen)
+        """The faulty runs that the gate let pass, with all its signals."""
+        return tuple(row for row in self.faults if not row.detection.seen_with_shadow)
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether shadow ops were among the signals."""
+        return any(row.detection.shadowed for row in self.faults) or any(row.detection.shadowed for row in self.healthy)
 
     @property
     def detected(self) -> Rate:
@@ -166,6 +173,21 @@ class PowerResult:
     def false_alarms(self) -> Rate:
         """Of the healthy ports."""
         return _rate(self.healthy, lambda row: row.detection.seen)
+
+    @property
+    def detected_with_shadow(self) -> Rate:
+        """Of all faulty runs, shadow ops among the signals."""
+        return _rate(self.faults, lambda row: row.detection.seen_with_shadow)
+
+    @property
+    def detected_with_effect_and_shadow(self) -> Rate:
+        """Of the faulty runs whose fault has an effect, shadow ops among the signals."""
+        return _rate(self.with_effect, lambda row: row.detection.seen_with_shadow)
+
+    @property
+    def false_alarms_with_shadow(self) -> Rate:
+        """Of the healthy ports, shadow ops among the signals."""
+        return _rate(self.healthy, lambda row: row.detection.seen_with_shadow)
 
     @property
     def legacy_detected(self) -> Rate:
@@ -188,19 +210,19 @@ class PowerResult:
         """The columns: the known rules, then any other that called a run."""
         detections = [*(row.detection for row in self.faults), *(row.detection for row in self.healthy)]
         called = {name for detection in detections for name in detection.rules}
-        return (*RULES, *sorted(called - set(RULES)))
+        return (*RULES, *sorted(called - set(RULES)), *([SHADOW] if self.shadowed else []))
 
     def detected_by(self, rule: str) -> Rate:
         """Of the faulty runs, by one rule, by the time that they were stopped."""
-        return _rate(self.faults, lambda row: rule in row.detection.rules)
+        return _rate(self.faults, lambda row: rule in row.detection.called)
 
     def detected_by_alone(self, rule: str) -> Rate:
         """Of the faulty runs, by this rule and by no other."""
-        return _rate(self.faults, lambda row: set(row.detection.rules) == {rule})
+        return _rate(self.faults, lambda row: set(row.detection.called) == {rule})
 
     def false_alarms_by(self, rule: str) -> Rate:
         """Of the healthy ports, by one rule."""
-        return _rate(self.healthy, lambda row: rule in row.detection.rules)
+        return _rate(self.healthy, lambda row: rule in row.detection.called)
 
     def faults_of(self, case: str) -> tuple[FaultRow, ...]:
         """The faulty runs of a case."""

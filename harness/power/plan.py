@@ -29,6 +29,7 @@ class Settings:
         repeats: the largest ensemble that is asked about.
         stops: whether a faulty run ends as soon as it is seen.
         settle: iterations that it then goes on.
+        shadow: iterations of faulty and of healthy runs whose operations are held against float64; none where empty.
     """
 
     faults: tuple[str, ...]
@@ -38,6 +39,7 @@ class Settings:
     repeats: int = 16
     stops: bool = True
     settle: int = 2
+    shadow: tuple[int, ...] = ()
 
 
 def choose_faults(words: str) -> tuple[str, ...]:
@@ -98,7 +100,12 @@ def plan_case(case: Case, settings: Settings) -> tuple[list[Experiment], list[Ex
             make(Kind.ROUNDING, f"{profile}-{seed}", noise_tier="fp32", noise_seed=seed)
             for seed in rounding_seeds(ROUNDING_RUNS)
         ]
-    second += [make(Kind.FAULT, text, faults=(text,), stops=settings.stops, settle=settings.settle) for text in faults]
+    shadow = tuple(iteration for iteration in settings.shadow if iteration < iterations)
+    watched = {"shadow": shadow, "shadow_tier": case.tier if shadow else ""}
+    second += [
+        make(Kind.FAULT, text, faults=(text,), stops=settings.stops, settle=settings.settle, **watched)
+        for text in faults
+    ]
     second += [
         make(
             Kind.HEALTHY,
@@ -109,6 +116,7 @@ def plan_case(case: Case, settings: Settings) -> tuple[list[Experiment], list[Ex
             threads=port.threads,
             onednn=port.onednn,
             channels_last=port.channels_last,
+            **watched,
         )
         for port, seed in list_ports(settings.healthy)
     ]

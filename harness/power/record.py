@@ -12,12 +12,14 @@ import numpy as np
 
 from harness.power.experiment import Experiment
 from harness.power.folder import ERRORS, OUTCOME
-from harness.running.folder import PROVENANCE, STREAM
+from harness.running.folder import PROVENANCE, STREAM, shadow_files
 from harness.store.atomic import read_bounded, write_text
 from harness.store.provenance import read_provenance
+from harness.store.shadow import read_shadow
 from harness.store.stream import read_stream
 from harness.values.errors import AlignmentError, RunError
 from harness.values.provenance import Provenance
+from harness.values.shadow import ShadowRecord
 from harness.values.trace import FloatArray, Trace
 
 __all__ = ["Ending", "Record", "find_record", "write_outcome"]
@@ -91,6 +93,22 @@ class Record:
                 return {part: archive[part].astype(np.float64) for part in ("gradient", "update")}
         except (OSError, ValueError, KeyError) as failure:
             raise RunError("errors of gradients can't be read", where=path, observed=repr(failure)) from None
+
+    @cached_property
+    def shadow(self) -> ShadowRecord | None:
+        """Its operations beside float64; None where none were watched, or it crashed before.
+
+        Raises:
+            RunError: a run that did not crash has none that can be read.
+        """
+        if not self.experiment.shadow:
+            return None
+        try:
+            return read_shadow(shadow_files(self.folder))
+        except AlignmentError:
+            if self.ending is Ending.CRASHED:
+                return None
+            raise
 
 
 def write_outcome(folder: Path, experiment: Experiment, ending: Ending, error: str, seconds: float) -> None:

@@ -139,6 +139,8 @@ def _order(experiment: Experiment) -> Order:
         noise_seed=experiment.noise_seed,
         command=f"align power {experiment.case}",
         trusted=experiment.kind is Kind.REPEAT,
+        shadow=experiment.shadow,
+        shadow_tier=experiment.shadow_tier or Order.shadow_tier,
     )
 
 
