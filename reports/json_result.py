@@ -18,6 +18,7 @@ from harness.values.provenance import Provenance
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 from reports.errors import ResultError
 from reports.record import BaselineNote, Record
+from reports.shadow_json import read_evidence, rows_to_json, summary_to_json
 from reports.strict_json import Fields, not_finite_as_text, read_object
 
 __all__ = ["SCHEMA", "encode", "read_result"]
@@ -51,6 +52,8 @@ def encode(record: Record) -> str:
             "candidate": None if record.candidate is None else provenance_to_json(record.candidate),
         },
         "loss": _envelope(verdict.envelopes.get("loss")),
+        "shadow_ops": summary_to_json(verdict.shadow),
+        "shadow": rows_to_json(verdict.shadow),
         "output": record.output,
         "asked_device": record.asked_device,
     }
@@ -108,6 +111,7 @@ def _read_verdict(read: Fields) -> Verdict:
         aligned_tier=read.text("aligned_tier"),
         demanded_tier=read.text("demanded_tier"),
         envelopes={} if loss is None else {"loss": loss},
+        shadow=read_evidence(read),
     )
 
 

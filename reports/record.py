@@ -10,11 +10,13 @@ import numpy as np
 from harness.values.baseline import Baseline
 from harness.values.provenance import Provenance
 from harness.values.result import Result
+from harness.values.shadow import ShadowEvidence
 from harness.values.verdict import Envelope, Verdict
 
 __all__ = ["BaselineNote", "Record", "planned_iterations", "record_of"]
 
 _POINTS_KEPT = 200  # of the loss's envelope: what a thumbnail can show
+_ROWS_KEPT = 1000  # of shadow ops, if not more are violated
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Record:
     """One case judged, as it is stored and sent between machines.
 
     Args:
-        verdict: the answer; of its envelopes only the loss's is kept, at no more than 200 iterations.
+        verdict: the answer; of its envelopes only the loss's is kept, at no more than 200 iterations; of shadow ops
+            every violation and the worst of the other rows, 1,000 in all where the violations leave room.
         candidate: where the candidate's run comes from; None where it said nothing before it ended.
         reference: where the reference's runs come from; None where there was no baseline to read.
         baseline: which baseline it was.
@@ -80,7 +83,7 @@ def record_of(result: Result) -> Record:
     loss = result.verdict.envelopes.get("loss")
     kept = {"loss": _thinned(loss)} if loss is not None else {}
     return Record(
-        verdict=replace(result.verdict, envelopes=kept),
+        verdict=replace(result.verdict, envelopes=kept, shadow=_bounded(result.verdict.shadow)),
         candidate=result.candidate,
         reference=result.baseline.provenance if result.baseline is not None else None,
         baseline=_note(result.baseline) if result.baseline is not None else None,
@@ -105,6 +108,15 @@ def planned_iterations(result: Result) -> int | None:
 def _note(baseline: Baseline) -> BaselineNote:
     runs = {tier: len(runs) for tier, runs in baseline.tiers.items()}
     return BaselineNote(baseline.reference, baseline.recorded, baseline.reason, runs)
+
+
+def _bounded(evidence: ShadowEvidence | None) -> ShadowEvidence | None:
+    if evidence is None or len(evidence.rows) <= _ROWS_KEPT:
+        return evidence
+    ranked = sorted(enumerate(evidence.rows), key=lambda pair: (not pair[1].violated, -pair[1].excess))
+    keep = max(_ROWS_KEPT, len(evidence.violations))
+    kept = tuple(row for _, row in sorted(ranked[:keep], key=lambda pair: pair[0]))
+    return replace(evidence, rows=kept, left_out=evidence.left_out + len(evidence.rows) - len(kept))
 
 
 def _thinned(envelope: Envelope) -> Envelope:

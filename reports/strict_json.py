@@ -89,6 +89,10 @@ class Fields:
         """The field read by ``read``, or None where it is null."""
         return None if self.raw(name) is None else read(self, name)
 
+    def holds(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return name in self._values
+
     def raw(self, name: str) -> object:
         """The field as it is."""
         if name not in self._values:

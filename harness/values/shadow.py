@@ -175,6 +175,7 @@ class ShadowEvidence:
         rows: a row a tensor, in the order of the step.
         precisions: by family.
         coverage: what was checked.
+        left_out: how many further rows there were, none of them a violation: kept evidence is bounded.
     """
 
     iterations: tuple[int, ...]
@@ -182,6 +183,7 @@ class ShadowEvidence:
     rows: tuple[ShadowRow, ...]
     precisions: tuple[EffectivePrecision, ...]
     coverage: Coverage
+    left_out: int = 0
 
     @property
     def violations(self) -> tuple[ShadowRow, ...]:

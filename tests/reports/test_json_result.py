@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from harness.values.errors import AlignmentError
 from harness.values.provenance import Device, Provenance
 from harness.values.result import Result
+from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 from reports import BaselineNote, Record, ResultError, read_result, record_of
 from reports.json_result import encode
@@ -61,6 +62,37 @@ def envelopes(draw: st.DrawFn) -> dict[str, Envelope]:
     return draw(st.sampled_from([{}, {"loss": Envelope("loss", draw(texts), np.arange(count), *series)}]))
 
 
+shadow_rows = st.builds(
+    ShadowRow,
+    iteration=counts,
+    part=st.sampled_from(Part),
+    module=texts,
+    op=texts,
+    tensor=texts,
+    error=numbers,
+    allowed=numbers,
+    projection=numbers,
+    allowed_projection=numbers,
+    calls=counts,
+)
+evidences = st.builds(
+    ShadowEvidence,
+    iterations=st.lists(counts, max_size=3).map(tuple),
+    tier=texts,
+    rows=st.lists(shadow_rows, max_size=4).map(tuple),
+    precisions=st.lists(
+        st.builds(EffectivePrecision, family=texts, bits=numbers, expected=counts, calls=counts), max_size=3
+    ).map(tuple),
+    coverage=st.builds(
+        Coverage,
+        calls=st.dictionaries(texts, counts, max_size=3),
+        checked=st.dictionaries(texts, counts, max_size=3),
+        skipped=tables,
+        fallen_back=st.lists(texts, max_size=2).map(tuple),
+    ),
+    left_out=counts,
+)
+
 records = st.builds(
     Record,
     verdict=st.builds(
@@ -86,6 +118,7 @@ records = st.builds(
         aligned_tier=texts,
         demanded_tier=texts,
         envelopes=envelopes(),
+        shadow=st.none() | evidences,
     ),
     candidate=st.none() | provenances,
     reference=st.none() | provenances,
@@ -127,7 +160,17 @@ def test_a_record_comes_back_to_the_bit(folder: Path, record: Record) -> None:
     for name in ("candidate", "reference", "baseline", "planned", "done", "command", "output", "device", "emulated"):
         assert getattr(back, name) == getattr(record, name)
     assert repr(back.seconds) == repr(record.seconds)
-    for name in ("case", "status", "reason", "findings", "agreements", "legacy", "aligned_tier", "demanded_tier"):
+    for name in (
+        "case",
+        "status",
+        "reason",
+        "findings",
+        "agreements",
+        "legacy",
+        "aligned_tier",
+        "demanded_tier",
+        "shadow",
+    ):
         assert repr(getattr(back.verdict, name)) == repr(getattr(record.verdict, name))
     assert encode(back) == text
 
@@ -172,7 +215,7 @@ def test_a_half_written_file_is_refused_wherever_it_ends(
 def test_every_field_is_needed(tmp_path: Path, samples: dict[str, Callable[[], Result]]) -> None:
     whole = json.loads(encode(record_of(samples["passing"]())))
 
-    for name in whole:
+    for name in whole.keys() - {"shadow", "shadow_ops"}:  # younger than the first results
         with pytest.raises(ResultError, match=r"missing"):
             read_result(stored(tmp_path, json.dumps({key: value for key, value in whole.items() if key != name})))
 
@@ -289,3 +332,69 @@ def test_a_long_trace_leaves_a_thumbnail(samples: dict[str, Callable[[], Result]
     assert kept["loss"].iterations[0] == 0
     assert kept["loss"].iterations[-1] == 2999
     assert math.isclose(kept["loss"].candidate[-1], long[-1])
+
+
+def test_a_result_from_before_shadow_ops_can_be_read(tmp_path: Path, samples: dict[str, Callable[[], Result]]) -> None:
+    whole = json.loads(encode(record_of(samples["passing"]())))
+    older = {key: value for key, value in whole.items() if key not in {"shadow", "shadow_ops"}}
+
+    assert read_result(stored(tmp_path, json.dumps(older))).verdict.shadow is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda whole: whole.pop("shadow"),
+        lambda whole: whole.pop("shadow_ops"),
+        lambda whole: whole.update(shadow_ops=None),
+        lambda whole: whole.update(shadow=None),
+        lambda whole: whole["shadow"][0].update(part="sideward"),
+        lambda whole: whole["shadow"][0].update(error=None),
+        lambda whole: whole["shadow_ops"]["coverage"].update(rate=1.0),
+        lambda whole: whole["shadow_ops"].pop("rows_left_out"),
+    ],
+)
+def test_shadow_ops_that_contradict_themselves_are_refused(
+    tmp_path: Path, samples: dict[str, Callable[[], Result]], change: Callable[[Any], Any]
+) -> None:
+    whole = json.loads(encode(record_of(samples["failing_by_shadow"]())))
+    read_result(stored(tmp_path, json.dumps(whole)))
+    change(whole)
+
+    with pytest.raises(ResultError):
+        read_result(stored(tmp_path, json.dumps(whole)))
+
+
+def test_the_worst_of_many_rows_are_kept_and_the_others_counted(samples: dict[str, Callable[[], Result]]) -> None:
+    result = samples["shadowed"]()
+    assert result.verdict.shadow is not None
+    row = result.verdict.shadow.rows[1]
+    near = [replace(row, tensor=f"output {at}", error=at * 1e-7, projection=0.0) for at in range(2000)]
+    bad = [replace(row, tensor=f"bad {at}", error=float("nan")) for at in range(5)]
+    rows = (*near[:1000], *bad, *near[1000:])
+    evidence = replace(result.verdict.shadow, rows=rows)
+
+    kept = record_of(replace(result, verdict=replace(result.verdict, shadow=evidence))).verdict.shadow
+
+    assert kept is not None
+    assert len(kept.rows) == 1000
+    assert kept.left_out == 1005
+    assert [row.tensor for row in kept.violations] == [f"bad {at}" for at in range(5)]
+    assert {row.tensor for row in kept.rows} - {f"bad {at}" for at in range(5)} == {
+        f"output {at}" for at in range(1005, 2000)
+    }
+    assert [rows.index(row) for row in kept.rows] == sorted(rows.index(row) for row in kept.rows)
+
+
+def test_every_violation_is_kept_however_many_there_are(samples: dict[str, Callable[[], Result]]) -> None:
+    result = samples["shadowed"]()
+    assert result.verdict.shadow is not None
+    row = result.verdict.shadow.rows[1]
+    rows = tuple(replace(row, tensor=f"output {at}", error=1.0 if at % 2 else 0.0) for at in range(3000))
+
+    shadow = replace(result.verdict.shadow, rows=rows)
+    kept = record_of(replace(result, verdict=replace(result.verdict, shadow=shadow))).verdict.shadow
+
+    assert kept is not None
+    assert len(kept.violations) == len(kept.rows) == 1500
+    assert kept.left_out == 1500
