@@ -7,12 +7,13 @@ checks stay PyTorch's own. This process has no other accelerator.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from harness.emulation.card import Card
 from harness.emulation.streams import stream_of
+from harness.values.errors import DeviceError
 
 __all__ = ["register"]
 
@@ -60,6 +61,13 @@ def register(card: Card) -> None:
         "resetPeakStats": lambda index: card.chip(index).memory.reset_peak(),
         "resetAccumulatedStats": check,
     }
+    torch.accelerator.Graph.__new__ = _refuse_graphs  # type: ignore[method-assign]
     for name, answer in answers.items():
         if hasattr(torch._C, f"_accelerator_{name}"):
             setattr(torch._C, f"_accelerator_{name}", answer)
+
+
+def _refuse_graphs(*args: Any, **kwargs: Any) -> NoReturn:
+    raise DeviceError(
+        "the emulated accelerator can't capture graphs", where="torch.accelerator.Graph", hint="run the code as it is"
+    )

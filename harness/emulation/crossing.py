@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import torch
 
 from harness.emulation.card import DEVICE_TYPE, Card, Chip
+from harness.emulation.generator import belongs_to_device
 from harness.emulation.plan import Plan
 from harness.emulation.relabel import host_tensor
 from harness.values.errors import DeviceError
@@ -18,6 +19,7 @@ from harness.values.errors import DeviceError
 __all__ = ["MIXES_DEVICES", "Crossing", "chip_of", "hold", "to_host"]
 
 _Tensor = torch.Tensor
+_Generator = torch._C.Generator
 _ON_HOST = -1
 _NOWHERE = -2
 
@@ -71,6 +73,15 @@ def _refuse_mixed(plan: Plan, tensor: _Tensor, home: str) -> NoReturn:
     )
 
 
+def _refuse_generator(plan: Plan) -> NoReturn:
+    raise DeviceError(
+        "expected a generator of the device",
+        where=f"aten::{plan.name}",
+        observed="a generator of the host",
+        allowed=f'torch.Generator("{DEVICE_TYPE}")',
+    )
+
+
 class Crossing:
     """One call's way to the host and back, on which a tensor that the CPU hands back is the caller's own."""
 
@@ -92,6 +103,8 @@ class Crossing:
             return host
         if isinstance(value, (list, tuple)):
             return [self.down(element) for element in value]
+        if isinstance(value, _Generator) and not belongs_to_device(value):
+            _refuse_generator(self.plan)
         return value
 
     def up(self, value: Any) -> Any:

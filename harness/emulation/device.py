@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.utils import backend_registration
 
-from harness.emulation import accelerator, autocast, backward, placement, recurrent, storage, syncbn, tccl
+from harness.emulation import (
+    accelerator,
+    autocast,
+    backward,
+    generator,
+    pinning,
+    placement,
+    recurrent,
+    storage,
+    streams,
+    syncbn,
+    tccl,
+)
 from harness.emulation.card import DEVICE_TYPE, Card, visible_devices
 from harness.emulation.clock import current_iteration
 from harness.emulation.faults.fault import Fault
@@ -26,6 +38,9 @@ _OWN = ("convolution", "convolution_backward", "copy_", "_copy_from", "_lazy_clo
 
 # Composite on the CPU too, of a kind that looks for a kernel of the tensor's own device.
 _OWN_FAMILIES = ("_foreach_", "kaiser_window")
+
+# Tensors that are no one block of memory.
+_OTHER_LAYOUTS = ("SparsePrivateUse1", "SparseCsrPrivateUse1", "NestedTensorPrivateUse1", "QuantizedPrivateUse1")
 
 # What the CPU has no kernel for, since only accelerators have the fused operation.
 _MISSING: dict[str, Wrapper] = {**syncbn.OPERATIONS, **recurrent.OPERATIONS}
@@ -64,11 +79,15 @@ class Device:
             plan = self._plan(overload(qualified))
             self._aten.impl(qualified.partition("::")[2], make_kernel(plan, self.card), "PrivateUse1")
         self._any.fallback(self._fall_back, "PrivateUse1")
-        self._aten.impl("_pin_memory", lambda tensor, device=None: tensor.clone(), "CPU")
+        for key in _OTHER_LAYOUTS:
+            self._any.fallback(_refuse_layout, key)
         # DistributedDataParallel copies inputs on a side stream; here everything is done when a call returns.
         self._aten.impl("record_stream", lambda tensor, stream: None, "PrivateUse1")
         autocast.register(self._aten, self._any)
         placement.register(self._aten, self.card)
+        pinning.register(self._aten)
+        generator.register(self.card)
+        streams.register()
         backward.register()
         storage.register(self.card)
         accelerator.register(self.card)
@@ -100,6 +119,15 @@ class Device:
             raise DeviceError(
                 "the emulated accelerator has no such operation, since the CPU has none", where=str(op)
             ) from error
+
+
+def _refuse_layout(op: torch._ops.OpOverload, *args: Any, **kwargs: Any) -> NoReturn:
+    raise DeviceError(
+        "the emulated accelerator has dense tensors of plain dtypes only",
+        where=str(op),
+        observed="a sparse, nested or quantized tensor",
+        allowed="torch.strided, and no quantized dtype",
+    )
 
 
 def _computed_on_host() -> Iterable[str]:

@@ -23,6 +23,9 @@ def register(card: Card) -> None:
     """Teach `UntypedStorage` about the device; on other devices it stays PyTorch's own."""
     _Storage.__new__ = _made(_Storage.__new__, card)
     _Storage.resize_ = _resized(_Storage.resize_)
+    _Storage.new = _new(_Storage.new, card)
+    for name in ("_share_fd_cpu_", "_share_filename_cpu_"):
+        setattr(_Storage, name, _unshared(getattr(_Storage, name)))
     to, clone = _Base.to, _Base.clone
 
     def moved(self: Any, *, device: Any, non_blocking: bool = False) -> Any:
@@ -52,6 +55,30 @@ def _made(make: Any, card: Card) -> Any:
         return make(cls, *args, device=device, **kwargs)
 
     return staticmethod(made)
+
+
+def _new(make: Any, card: Card) -> Any:
+    def new(self: Any) -> Any:
+        if self.device.type == DEVICE_TYPE:
+            return _labelled(torch.UntypedStorage(0), card.chip(self.device))
+        return make(self)
+
+    return new
+
+
+def _unshared(share: Any) -> Any:
+    def shared(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.device.type == DEVICE_TYPE:
+            raise DeviceError(
+                "a tensor of the emulated accelerator can't be shared with another process",
+                where="torch.multiprocessing",
+                observed=str(self.device),
+                allowed="tensors on cpu",
+                hint="send .cpu(), and move it to the device where it arrives",
+            )
+        return share(self, *args, **kwargs)
+
+    return shared
 
 
 def _resized(resize: Any) -> Any:

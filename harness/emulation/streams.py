@@ -10,7 +10,9 @@ import torch
 from harness.emulation.card import Chip
 from harness.values.errors import DeviceError
 
-__all__ = ["Event", "stream_of"]
+__all__ = ["Event", "register", "stream_of"]
+
+_Native: Any = torch.Event
 
 
 def stream_of(chip: Chip) -> torch.Stream:
@@ -19,44 +21,48 @@ def stream_of(chip: Chip) -> torch.Stream:
     return torch.Stream(stream_id=0, device_index=chip.index, device_type=device_type)
 
 
-class Event:
-    """A moment in a stream; the surface is `torch.cuda.Event`'s.
+class _Kind(type):
+    """An event that PyTorch made itself is an instance too."""
 
-    Args:
-        enable_timing: whether `elapsed_time` may be asked.
-        settings: `blocking` and `interprocess`, which change nothing here.
-    """
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, _Native)
 
-    def __init__(self, enable_timing: bool = False, **settings: Any) -> None:
-        self._timing = enable_timing
-        self._recorded: float | None = None
 
-    def record(self, stream: Any = None) -> None:
+class Event(_Native, metaclass=_Kind):  # type: ignore[misc]
+    """A moment; the surface is `torch.Event`'s, of which the native one can't wait or tell the time here."""
+
+    def __new__(cls, device: Any = None, *, enable_timing: bool = False, **settings: Any) -> Any:
+        """An event of `device`, by default of the accelerator; the other settings are PyTorch's."""
+        made = _Native.__new__(cls, device, enable_timing=enable_timing, **settings)
+        made._times = enable_timing
+        made._recorded = None
+        return made
+
+    def record(self, stream: torch.Stream | None = None) -> None:
         """Let the event be now."""
+        super().record(stream)
         self._recorded = time.perf_counter()
 
-    def wait(self, stream: Any = None) -> None:
-        """Wait for what came before it: that is done."""
-
     def synchronize(self) -> None:
-        """Wait for what came before it: that is done."""
+        """Wait for what came before: that is done."""
 
-    def query(self) -> bool:
-        """Whether what came before it is done: always."""
-        return True
-
-    def elapsed_time(self, end: Event) -> float:
-        """Milliseconds from this event to `end`.
+    def elapsed_time(self, other: Event) -> float:
+        """Milliseconds from this event to the other.
 
         Raises:
-            DeviceError: one of them wasn't recorded, or doesn't keep time.
+            DeviceError: one of them wasn't recorded, or keeps no time.
         """
-        times = [event._recorded if event._timing else None for event in (self, end)]
-        if times[0] is None or times[1] is None:
+        begin, end = (event._recorded if event._times else None for event in (self, other))
+        if begin is None or end is None:
             raise DeviceError(
                 "the time between two events isn't known",
-                where="torch.sdaa.Event.elapsed_time",
+                where="torch.Event.elapsed_time",
                 observed="an event that wasn't recorded, or keeps no time",
                 allowed="two recorded events, made with enable_timing=True",
             )
-        return (times[1] - times[0]) * 1000
+        return float(end - begin) * 1000
+
+
+def register() -> None:
+    """Put `Event` in the place of `torch.Event`."""
+    torch.Event = Event  # type: ignore[misc]

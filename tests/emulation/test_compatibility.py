@@ -167,15 +167,6 @@ def test_memory_counts_what_lives() -> None:
     assert torch.sdaa.memory_allocated() == before
 
 
-def test_storages_are_made_cloned_and_never_resized() -> None:
-    storage = torch.UntypedStorage(4, device="sdaa")
-    assert storage.device.type == storage.clone().device.type == "sdaa"
-    assert torch.UntypedStorage(4).device.type == "cpu"
-    with pytest.raises(DeviceError, match="can't be resized"):
-        storage.resize_(8)
-    assert torch.UntypedStorage(4).resize_(8).nbytes() == 8
-
-
 def test_out_grows_and_resize_keeps_what_it_had() -> None:
     x = torch.ones(3, device="sdaa")
     out = torch.empty(0, device="sdaa")
