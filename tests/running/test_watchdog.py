@@ -35,6 +35,35 @@ def test_two_runs_are_equal_in_every_signal(changed, tmp_path):
     assert first.batches == second.batches
 
 
+def test_a_run_whose_verdict_is_decided_is_ended_and_that_is_no_error(changed, tmp_path):
+    asked = []
+
+    def decides(trace, provenance):
+        asked.append((len(trace), provenance.case))
+        return len(trace) == 3
+
+    run = execute(changed(options=("model.trouble=hang",)), tmp_path, decides=decides)
+    assert run.stopped
+    assert run.error is None
+    assert (len(run.trace), run.trace.planned, run.trace.complete) == (3, 12, False)
+    assert asked[-1] == (3, "tiny")
+    assert not read_stream(tmp_path / STREAM).complete
+    assert subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout == ""
+
+
+def test_a_run_that_is_never_decided_is_no_less_watched(changed, tmp_path):
+    order = changed(options=("model.trouble=hang",))
+    run = execute(order, tmp_path, patience=Patience(stall=2.0), decides=lambda *_: False)
+    assert not run.stopped
+    assert "no progress for 2 s" in str(run.error)
+
+
+def test_the_end_of_a_run_is_not_asked_about(changed, tmp_path):
+    run = execute(changed(), tmp_path, decides=lambda trace, _: len(trace) == trace.planned)
+    assert not run.stopped
+    assert run.trace.complete
+
+
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [("crash", "exit code 1"), ("kill", "signal SIGKILL"), ("exit", "before its end"), ("hang", "no progress for 2 s")],
