@@ -74,9 +74,9 @@ def _serve(experiment: Experiment, asked: dict[str, Any]) -> tuple[Ending, str]:
     folder.mkdir(parents=True)
     try:
         ending, error = _run(experiment, folder, asked), ""
+        _forget()
     except Exception as failure:  # noqa: BLE001  # a fault may raise anything: that is how it is seen
         ending, error = Ending.CRASHED, f"{type(failure).__name__}: {failure}"
-    _forget()
     write_outcome(folder, experiment, ending, error, time.monotonic() - started)
     return ending, error
 
