@@ -71,13 +71,15 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
         status,
         reason,
         tuple(violations_first(findings)),
+        aligned_tier=evidence.tier if status is Status.PASS else "",
         demanded_tier=evidence.tier,
         shadow=evidence,
     )
 
 
 def _told(failed: list[Finding]) -> str:
-    more = f" ({len(failed) - 1} more findings of shadow ops)" if len(failed) > 1 else ""
+    others = len(failed) - 1
+    more = f" ({others} more {'findings' if others > 1 else 'finding'})" if others else ""
     return f"{failed[0].rule}: {failed[0].message}{more}"
 
 

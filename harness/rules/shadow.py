@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.rules.bounded import percent
@@ -114,11 +114,10 @@ def judge_shadow(evidence: ShadowEvidence) -> list[Finding]:
 
 
 def _worst(rows: Sequence[ShadowRow]) -> ShadowRow:
-    worst = max(rows, key=lambda row: row.excess)
-    return ShadowRow(
-        worst.iteration, worst.part, worst.module, worst.op, worst.tensor,
-        worst.error, worst.allowed, worst.projection, worst.allowed_projection, len(rows),
-    )  # fmt: skip
+    """The worst of the first iteration that is violated, of all iterations where none is."""
+    first = min((row.iteration for row in rows if row.violated), default=None)
+    worst = max((row for row in rows if first in {None, row.iteration}), key=lambda row: row.excess)
+    return replace(worst, calls=len(rows))
 
 
 def _violation(rows: Sequence[ShadowRow], tier: str) -> Finding:
@@ -127,7 +126,7 @@ def _violation(rows: Sequence[ShadowRow], tier: str) -> Finding:
     worst = max((row for row in rows if row.iteration == first), key=lambda row: row.excess)
     by_projection = not abs(worst.projection) <= worst.allowed_projection
     others = len(rows) - 1
-    more = f"; so do {others} further modules" if others > 1 else "; so does 1 further module" if others else ""
+    more = f"; likewise in {others} further {'modules' if others > 1 else 'module'}" if others else ""
     return Finding(
         RULE,
         Outcome.FAIL,

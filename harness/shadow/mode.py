@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from harness.rules.rounding import mantissa_bits, rounding, unit_roundoff
 from harness.shadow.conditioning import measure_scale
@@ -45,7 +45,8 @@ class ShadowOps(TorchDispatchMode):
     """Enter it around one training step.
 
     Each operation runs on the device as it would have, and again on the host, from the inputs that the device had: in
-    float64 where it computes, bit for bit where it moves. What the step computes is not changed.
+    float64 where it computes, bit for bit where it moves. What the step computes is not changed, and a mode that was
+    entered before sees the device's call alone.
 
     Args:
         whereabouts: tells the module of a call.
@@ -113,13 +114,28 @@ class ShadowOps(TorchDispatchMode):
 
     def _compute(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
         thin = thinned if _is_update(operation) else _whole
-        before = _inputs(lambda value: in_double(map_tensors(value, thin)), args, kwargs)
+        with _disable_current_modes():
+            before = _inputs(lambda value: in_double(map_tensors(value, thin)), args, kwargs)
         returned = op(*args, **kwargs)
+        with _disable_current_modes():
+            return returned, self._compare(op, operation, (args, kwargs), before, returned, thin)
+
+    def _compare(
+        self,
+        op: Any,
+        operation: Operation,
+        given: tuple[Any, Any],
+        before: tuple[Any, Any],
+        returned: Any,
+        thin: Callable[[torch.Tensor], torch.Tensor],
+    ) -> list[_Found]:
+        """A call's results beside those of the same call in float64."""
+        args, kwargs = given
         host_args, host_kwargs = _inputs(as_is, *before) if operation.written else before
         expected, reason = compute_on_host(op, operation, host_args, host_kwargs)
         if reason:
             self.skipped[operation.name] = reason
-            return returned, []
+            return []
         self.checked[operation.name] += 1
         results = results_of(operation, (returned, expected), (args, host_args), (kwargs, host_kwargs))
         found = [_Found(result, _distance(result, thin)) for result in results if not result.name.startswith("indices")]
@@ -127,7 +143,7 @@ class ShadowOps(TorchDispatchMode):
             found = self._worst(found)
         if any(self._is_suspicious(operation, args, entry) for entry in found):
             found = self._conditioned(op, operation, before, found)
-        return returned, found
+        return found
 
     def _worst(self, found: list[_Found]) -> list[_Found]:
         """Of the many tensors that one call updates: those that are known by name, and the worst of the others."""
@@ -155,15 +171,17 @@ class ShadowOps(TorchDispatchMode):
         return [_rescaled(entry, *scales.get((entry.result.name, entry.result.place), (0.0, 0.0))) for entry in found]
 
     def _move(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
-        host_args, host_kwargs = _inputs(as_is, args, without_place(kwargs))
+        with _disable_current_modes():
+            host_args, host_kwargs = _inputs(as_is, args, without_place(kwargs))
         returned = op(*args, **kwargs)
-        expected, reason = compute_on_host(op, operation, host_args, host_kwargs)
-        if reason:
-            self.skipped[operation.name] = reason
-            return returned, []
-        self.checked[operation.name] += 1
-        results = results_of(operation, (returned, expected), (args, host_args), (kwargs, host_kwargs))
-        return returned, [_Found(r, measure_bits(r.candidate.detach().cpu(), r.reference)) for r in results]
+        with _disable_current_modes():
+            expected, reason = compute_on_host(op, operation, host_args, host_kwargs)
+            if reason:
+                self.skipped[operation.name] = reason
+                return returned, []
+            self.checked[operation.name] += 1
+            results = results_of(operation, (returned, expected), (args, host_args), (kwargs, host_kwargs))
+            return returned, [_Found(r, measure_bits(r.candidate.detach().cpu(), r.reference)) for r in results]
 
     def _draw(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
         draw = Draw(op, operation, args, kwargs)

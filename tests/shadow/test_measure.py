@@ -1,0 +1,87 @@
+"""The two measures, and how far an operation carries a rounding."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.shadow.conditioning import measure_scale
+from harness.shadow.measure import measure, measure_bits
+
+DOUBLES = st.lists(st.floats(-1e3, 1e3).filter(lambda x: x == 0 or abs(x) > 1e-3), min_size=1, max_size=40)
+
+
+@given(DOUBLES, st.floats(-0.5, 0.5))
+def test_a_factor_is_its_projection_and_its_error(values, excess):
+    r = torch.tensor(values, dtype=torch.float64)
+    distance = measure(r * (1 + excess), r)
+    if float(r.norm()):
+        assert distance.projection == pytest.approx(excess, abs=1e-9)
+        assert distance.error == pytest.approx(abs(excess), abs=1e-9)
+        assert 1 <= distance.spread <= len(values) * (1 + 1e-9)
+
+
+@given(DOUBLES)
+def test_nothing_differs_from_itself(values):
+    r = torch.tensor(values, dtype=torch.float64)
+    assert measure(r, r).error == 0.0
+    assert measure_bits(r, r).error == 0.0
+
+
+def test_zero_against_something_is_infinitely_far():
+    assert measure(torch.ones(3), torch.zeros(3, dtype=torch.float64)).error == math.inf
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_on_one_side_is_infinitely_far(value):
+    r = torch.ones(3, dtype=torch.float64)
+    assert measure(torch.tensor([1.0, value, 1.0]), r).error == math.inf
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_on_both_sides_agrees(value):
+    both = torch.tensor([1.0, value, 1.0])
+    assert measure(both, both.double()).error == 0.0
+
+
+def test_an_overflow_of_the_dtype_agrees_with_what_float64_holds():
+    assert measure(torch.tensor([math.inf, 1.0], dtype=torch.float16), torch.tensor([1e6, 1.0]).double()).error == 0.0
+    assert measure(torch.tensor([0.0, 1.0], dtype=torch.float16), torch.tensor([1e6, 1.0]).double()).error > 0.9
+
+
+def test_another_shape_is_infinitely_far():
+    assert measure(torch.ones(3), torch.ones(4).double()).error == math.inf
+    assert measure_bits(torch.ones(3), torch.ones(4)).error == math.inf
+
+
+def test_bits_count_the_elements_that_differ():
+    a = torch.tensor([1.0, 2.0, math.nan, 4.0])
+    assert measure_bits(a, a.clone()).error == 0.0
+    assert measure_bits(a + torch.tensor([0.0, 0.0, 0.0, 1e-6]), a).error == 0.25
+
+
+def test_the_empty_tensor_is_equal():
+    assert measure(torch.empty(0), torch.empty(0).double()).error == 0.0
+    assert measure_bits(torch.empty(0), torch.empty(0)).error == 0.0
+
+
+class TestScale:
+    def scale(self, function, *tensors):
+        args = [tensor.double() for tensor in tensors]
+        result = function(*args)
+        ((moved, _),) = measure_scale(lambda a, k: [function(*a)], args, {}, [result], seed=3)
+        return moved / float(result.norm())
+
+    def test_is_about_one_where_nothing_cancels(self):
+        assert 0.5 < self.scale(torch.mul, torch.rand(1000), torch.rand(1000)) < 2
+
+    def test_is_large_where_a_difference_cancels(self):
+        x = torch.rand(1000, dtype=torch.float64) + 1
+        assert self.scale(torch.sub, x, x * (1 + 1e-6)) > 1e5
+
+    def test_is_large_where_a_sum_cancels(self):
+        x = torch.randn(10_000, dtype=torch.float64)
+        x -= x.mean() * (1 - 1e-9)
+        assert self.scale(torch.sum, x) > 1e5

@@ -1,0 +1,258 @@
+"""What operations can't show: the optimizer's step, the schedule, the loss, the batch, the gathered gradients."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from harness.rules.shadow import weigh_shadow
+from harness.shadow.feeding import InputsWatched
+from harness.shadow.gathering import GradientsWatched
+from harness.shadow.sample import LARGEST_SAMPLE, sample
+from harness.shadow.schedule import scheduled_rates
+from harness.shadow.stepping import StepProgram
+from harness.shadow.totals import check_loss_scale, check_total
+from harness.values.shadow import Coverage, Part, ShadowRecord
+
+OPTIMIZERS = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=1e-2),
+    "SGD without momentum": lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=1e-2),
+    "SGD dampened": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2, weight_decay=1e-2),
+    "SGD nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "SGD maximizing": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, maximize=True),
+    "Adam": lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=1e-2),
+    "Adam amsgrad": lambda p: torch.optim.Adam(p, lr=1e-2, amsgrad=True),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=1e-1),
+}
+
+
+def violated(checks, tier="fp32"):
+    return weigh_shadow(ShadowRecord((0,), tuple(checks), Coverage()), tier).violations
+
+
+def take_steps(wrapper, net, steps=3, tamper=lambda optimizer: None, before=lambda optimizer: None):
+    """The program's checks of the last of a few steps, with something done to it before or after the update."""
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in wrapper.param_groups]
+    torch.manual_seed(2)
+    for step in range(steps):
+        program = StepProgram(wrapper, names, step, groups, None)
+        program.before()
+        loss = net(torch.randn(16, 6)).square().mean()
+        wrapper.zero_grad()
+        wrapper.backward(loss)
+        program.after_backward()
+        if step == steps - 1:
+            before(wrapper.optimizer)
+        wrapper.step()
+        if step == steps - 1:
+            tamper(wrapper.optimizer)
+    return list(program.after())
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
+
+
+class TestStep:
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    @pytest.mark.parametrize("clip", [None, {"max_norm": 0.05}, {"type": "value", "clip_value": 1e-3}])
+    def test_a_healthy_step_is_as_float64_makes_it(self, net, name, clip):
+        wrapper = OptimWrapper(OPTIMIZERS[name](net.parameters()), clip_grad=clip and dict(clip))
+        checks = take_steps(wrapper, net)
+        assert len(checks) >= 4
+        assert violated(checks) == ()
+
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_a_step_a_thousandth_longer_is_found(self, net, name):
+        wrapper = OptimWrapper(OPTIMIZERS[name](net.parameters()))
+
+        def longer(optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] *= 1.001
+
+        def shorter(optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] /= 1.001
+
+        found = violated(take_steps(wrapper, net, before=longer, tamper=shorter))
+        assert {row.module for row in found} == {"0", "2"}
+        assert all("update" in row.tensor for row in found)
+
+    def test_a_decay_that_skips_one_layer_is_found_there_alone(self, net):
+        wrapper = OptimWrapper(OPTIMIZERS["SGD"](net.parameters()))
+
+        def skip(optimizer):
+            with torch.no_grad():
+                net[2].weight.grad.add_(net[2].weight, alpha=-1e-2)
+
+        found = violated(take_steps(wrapper, net, before=skip))
+        assert {(row.module, row.tensor) for row in found} == {("2", "weight update"), ("2", "weight momentum buffer")}
+
+    def test_a_parameter_that_is_left_alone_is_found(self, net):
+        wrapper = OptimWrapper(OPTIMIZERS["SGD"](net.parameters()))
+        kept = {}
+
+        def keep(optimizer):
+            kept["weight"] = net[0].weight.detach().clone()
+
+        def put_back(optimizer):
+            with torch.no_grad():
+                net[0].weight.copy_(kept["weight"])
+
+        found = violated(take_steps(wrapper, net, before=keep, tamper=put_back))
+        assert [(row.module, row.tensor, round(row.projection, 9)) for row in found] == [("0", "weight update", -1.0)]
+
+    def test_a_gradient_that_is_not_a_number_is_found(self, net):
+        wrapper = OptimWrapper(OPTIMIZERS["SGD"](net.parameters()))
+
+        def poison(optimizer):
+            net[0].weight.grad[0, 0] = math.nan
+
+        assert "0" in {row.module for row in violated(take_steps(wrapper, net, before=poison))}
+
+    def test_an_unknown_optimizer_says_so(self, net):
+        program = StepProgram(OptimWrapper(torch.optim.RMSprop(net.parameters())), {}, 0, [], None)
+        assert "RMSprop" in program.reason
+
+    def test_accumulated_gradients_say_so(self, net):
+        wrapper = OptimWrapper(torch.optim.SGD(net.parameters(), lr=1.0), accumulative_counts=2)
+        assert "accumulated" in StepProgram(wrapper, {}, 0, [], None).reason
+
+
+def test_a_sample_is_bounded_and_spread():
+    x = torch.arange(1_000_000.0)
+    found = sample(x)
+    assert LARGEST_SAMPLE / 3 < len(found) <= LARGEST_SAMPLE
+    assert found[-1] > 990_000
+    assert torch.equal(sample(torch.ones(3, 4)), torch.ones(12, dtype=torch.float64))
+
+
+class TestSchedule:
+    def runner(self, scheduler, lr=0.1):
+        optimizer = OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=lr))
+        cfg = {"param_scheduler": scheduler}
+        return SimpleNamespace(optim_wrapper=optimizer, cfg=cfg, max_iters=100)
+
+    def test_rates_follow_the_config(self):
+        poly = [{"type": "PolyLR", "eta_min": 0.0, "power": 1.0, "begin": 0, "end": 100, "by_epoch": False}]
+        rates = scheduled_rates(self.runner(poly), 4)
+        assert [rate for (rate,) in rates] == pytest.approx([0.1 * (1 - t / 99) for t in range(4)])
+
+    def test_without_one_the_rate_stays(self):
+        assert scheduled_rates(self.runner(None), 3) == [[0.1]] * 3
+
+    def test_epochs_are_not_counted(self):
+        assert scheduled_rates(self.runner({"type": "StepLR", "step_size": 1, "by_epoch": True}), 3) is None
+
+
+class TestLoss:
+    def outputs(self, total):
+        return {
+            "decode.loss_ce": torch.tensor(1.5),
+            "aux.loss_ce": torch.tensor(0.25),
+            "decode.acc_seg": 50.0,
+            "loss": total,
+        }
+
+    def test_the_sum_of_the_components_passes(self):
+        assert violated(check_total(self.outputs(torch.tensor(1.75)), 0)) == ()
+
+    @pytest.mark.parametrize("total", [1.5, 2.0, 1.75001, math.nan])
+    def test_anything_else_is_found(self, total):
+        (row,) = violated(check_total(self.outputs(torch.tensor(total)), 0))
+        assert (row.part, row.tensor) == (Part.LOSS, "total")
+
+    def test_without_components_there_is_nothing_to_say(self):
+        assert list(check_total({"loss": torch.tensor(1.0)}, 0)) == []
+
+    def wrapper(self, **settings):
+        wrapper = OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=1.0))  # AmpOptimWrapper wants a GPU
+        wrapper.loss_scaler = torch.amp.GradScaler("cpu", **settings)
+        return wrapper
+
+    @pytest.mark.parametrize(
+        ("scale", "iteration", "well"),
+        [(2**16, 0, True), (2**14, 2, True), (2**14, 1, False), (1, 3, False), (2**17, 3, False)],
+    )
+    def test_the_loss_scale_stays_where_its_config_leaves_it(self, scale, iteration, well):
+        checks = check_loss_scale(self.wrapper(init_scale=float(scale)), self.wrapper(), iteration)
+        assert (violated(checks) == ()) is well
+
+
+class TestGradients:
+    def test_what_the_backward_computes_arrives(self, net):
+        watched = GradientsWatched(dict(net.named_parameters()), 0, None)
+        net(torch.randn(4, 6)).sum().backward()
+        checks = list(watched.check())
+        assert len(checks) == 4
+        assert violated(checks) == ()
+
+    def test_what_was_there_before_is_counted(self, net):
+        net(torch.randn(4, 6)).sum().backward()
+        watched = GradientsWatched(dict(net.named_parameters()), 0, None)
+        net(torch.randn(4, 6)).sum().backward()
+        assert violated(watched.check()) == ()
+
+    def test_a_gradient_that_is_changed_on_the_way_is_found(self, net):
+        watched = GradientsWatched(dict(net.named_parameters()), 0, None)
+        net(torch.randn(4, 6)).sum().backward()
+        net[2].weight.grad.mul_(1.001)
+        net[0].bias.grad = None
+        found = violated(watched.check())
+        assert {(row.module, row.tensor) for row in found} == {("2", "weight gradient"), ("0", "bias gradient")}
+
+
+class Preprocessor(nn.Module):
+    def forward(self, data, training=False):
+        images = torch.stack([image.float() / 60 for image in data["inputs"]])
+        return {"inputs": images, "data_samples": {"labels": torch.stack(data["labels"])}}
+
+
+class Fed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.data_preprocessor = Preprocessor()
+
+    def forward(self, inputs, data_samples=None, mode="tensor"):
+        return inputs
+
+
+class TestInputs:
+    def batch(self):
+        torch.manual_seed(4)
+        return {"inputs": [torch.randint(0, 256, (3, 4, 4)) for _ in range(2)], "labels": [torch.ones(4, 4).long()] * 2}
+
+    def found(self, change):
+        model, batch = Fed(), self.batch()
+        watched = InputsWatched(model, batch, 0)
+        fed = model.data_preprocessor(batch, True)
+        change(fed)
+        model(**fed, mode="loss")
+        return violated(watched.check())
+
+    def test_the_loaders_batch_passes(self):
+        assert self.found(lambda fed: None) == ()
+
+    def test_another_order_of_the_labels_is_found(self):
+        def shift(fed):
+            fed["data_samples"]["labels"] = fed["data_samples"]["labels"] * 2
+
+        assert [row.tensor for row in self.found(shift)] == ["labels"]
+
+    def test_a_lost_sample_is_found(self):
+        def lose(fed):
+            fed["inputs"] = fed["inputs"][:1]
+
+        assert [row.tensor for row in self.found(lose)] == ["images"]
+
+    def test_rounded_images_are_found(self):
+        def half(fed):
+            fed["inputs"] = fed["inputs"].bfloat16().float()
+
+        assert [row.tensor for row in self.found(half)] == ["images"]

@@ -1,0 +1,93 @@
+"""Shadow checks on disk."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.store.shadow import ShadowStream, read_shadow
+from harness.values.errors import RunError
+from harness.values.shadow import Part, ShadowCheck
+
+NUMBERS = st.floats(allow_nan=False)
+CHECKS = st.builds(
+    ShadowCheck,
+    iteration=st.integers(0, 1000),
+    part=st.sampled_from(Part),
+    module=st.text(max_size=20),
+    op=st.text(max_size=20),
+    tensor=st.text(max_size=20),
+    call=st.integers(-1, 10_000),
+    dtype=st.sampled_from(["float32", "int64"]),
+    shape=st.lists(st.integers(0, 100), max_size=5).map(tuple),
+    contiguous=st.booleans(),
+    error=NUMBERS,
+    projection=NUMBERS,
+    scale=NUMBERS,
+    along=NUMBERS,
+    terms=NUMBERS,
+    spread=NUMBERS,
+    operand=st.integers(0, 52),
+)
+
+
+def write(path, checks, iteration=0):
+    with ShadowStream(path, "tf32") as stream:
+        stream.append(iteration, checks, {"mm": 2}, {"mm": 1}, {"mm": "too large"})
+
+
+@given(st.lists(CHECKS, max_size=5))
+def test_what_was_written_comes_back_to_the_bit(tmp_path_factory, checks):
+    path = tmp_path_factory.mktemp("shadow") / "shadow.0.jsonl"
+    write(path, checks)
+    record = read_shadow([path])
+    assert record.checks == tuple(checks)
+    assert record.tier == "tf32"
+    assert record.coverage.rate == 0.5
+    assert record.coverage.skipped == {"mm": "too large"}
+
+
+def test_a_nan_comes_back(tmp_path):
+    check = ShadowCheck(0, Part.FORWARD, "", "mm", "output", 0, "float32", (1,), True, math.nan, math.inf)
+    write(tmp_path / "a", [check])
+    (found,) = read_shadow([tmp_path / "a"]).checks
+    assert math.isnan(found.error)
+    assert found.projection == math.inf
+
+
+def test_processes_are_read_together(tmp_path):
+    for rank in range(2):
+        write(tmp_path / f"shadow.{rank}.jsonl", [], iteration=3)
+    record = read_shadow(sorted(tmp_path.iterdir()))
+    assert record.iterations == (3,)
+    assert record.coverage.calls == {"mm": 4}
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    path = tmp_path / "a"
+    write(path, [])
+    path.write_text(path.read_text() + '{"iteration": 9, "chec')
+    assert read_shadow([path]).iterations == (0,)
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "[]\n", "no json\n", '{"schema": 99, "fields": []}\n'])
+def test_something_else_is_refused(tmp_path, text):
+    path = tmp_path / "a"
+    path.write_text(text)
+    with pytest.raises(RunError):
+        read_shadow([path])
+
+
+def test_a_line_that_lacks_a_value_is_refused(tmp_path):
+    path = tmp_path / "a"
+    write(path, [])
+    header, _, _ = path.read_text().splitlines()
+    path.write_text(f'{header}\n{{"iteration": 0}}\n')
+    with pytest.raises(RunError, match="lacks a value"):
+        read_shadow([path])
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(RunError):
+        read_shadow([tmp_path / "nothing"])
