@@ -3,9 +3,12 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from harness import pytest_plugin
 
 
 @pytest.mark.parametrize("word", ["verify", "record", "train", "compare", "report", "cases", "faults", "doctor"])
@@ -96,7 +99,8 @@ def test_a_fault_fails_with_its_rule_and_iteration_and_says_emulated(align, base
     )
     assert code == 1, out + err
     assert "EMULATED" in err
-    assert "FAIL tiny: state:" in out
+    assert "FAIL tiny: shadow: " in out
+    assert "; state: " in out
     assert "at iteration 0" in out
     folder = user_folder / "bad" / "tiny"
     assert json.loads((folder / "result.json").read_text())["emulated"] is True
@@ -161,10 +165,22 @@ def test_the_pytest_plugin_takes_the_same_path(run, baselines, user_folder, para
     assert (user_folder / "by-pytest" / "index.html").exists()
     code, out, _ = run(*words, *chosen, "--fault", "align-corners-flipped")
     assert code == 1
-    assert "FAIL: first step: " in out
+    assert "FAIL: shadow: " in out
+    assert "; first step: " in out
     assert "stopped after" in out
     assert "at iteration 0, where healthy runs stay within" in out
     assert "Traceback" not in out
+
+
+def test_the_pytest_plugin_divides_one_false_alarm_rate_over_its_cases():
+    options = {"align_fault": [], "align_no_early_stop": True, "align_false_alarm_rate": 0.004}
+    config = SimpleNamespace(getoption=lambda name: options.get(name, ""))
+    share = pytest_plugin._share(config, 4)
+    item = SimpleNamespace(config=config, false_alarm_rate=share)
+    assert pytest_plugin.CaseItem._words(item) == ["--false-alarm-rate=0.001", "--no-early-stop"]
+    options["align_false_alarm_rate"] = 2.0
+    with pytest.raises(pytest.UsageError, match="less than 1"):
+        pytest_plugin._share(config, 4)
 
 
 @pytest.mark.parametrize(
