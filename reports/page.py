@@ -8,7 +8,9 @@ from reports.curves import curves_of
 from reports.environment import render
 from reports.figures import hero_of, multiples_of
 from reports.finding_rows import SHOWN, finding_rows, findings_lead, findings_rest
+from reports.heatmap import CLASSES
 from reports.origins import agreeing_settings, origins
+from reports.shadow_section import shadow_section
 from reports.tiles import tiles_of
 from reports.wording import unbroken
 
@@ -47,6 +49,8 @@ def render_case(result: Result) -> str:
         findings_lead=findings_lead(verdict),
         more_findings=rows[SHOWN:],
         more_summary=findings_rest(verdict),
+        shadow=shadow_section(verdict.shadow),
+        heat_classes=CLASSES,
         agreements=sorted(verdict.agreements, key=lambda row: (row.agrees, not row.required)),
         comparable_heading=_comparable_heading(verdict),
         legacy=verdict.legacy,
