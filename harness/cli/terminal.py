@@ -17,7 +17,7 @@ from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
 
-__all__ = ["STATUS_STYLES", "banner", "open_console", "print_error", "print_results", "run_progress"]
+__all__ = ["STATUS_STYLES", "banner", "open_console", "print_error", "print_results", "run_progress", "shadow_lines"]
 
 STATUS_STYLES = {
     Status.PASS: "bold green",
@@ -93,9 +93,31 @@ def print_results(results: Sequence[Result], page: str) -> None:
     for result in results:
         style = STATUS_STYLES[result.verdict.status]
         console.print(Text(result.verdict.status.value, style=style) + Text(f" {result.case}: {result.verdict.reason}"))
+        for line in shadow_lines(result):
+            console.print(Text(f"  {line}"))
         if result.output and result.verdict.status is Status.ERROR:
             print(result.output, file=sys.stderr)
     console.print(f"report: {page}")
+
+
+def shadow_lines(result: Result) -> list[str]:
+    """What shadow ops say, in a few lines: coverage, effective precision, the worst tensor. None where none ran."""
+    evidence = result.verdict.shadow
+    if evidence is None:
+        return []
+    from reports.shadow_words import precisions_line, row_words, steps_words, worst_first
+
+    violated = len(evidence.violations)
+    lines = [
+        f"shadow ops: {steps_words(evidence.iterations)} at {evidence.tier}; "
+        f"{violated} of {len(evidence.rows) + evidence.left_out} tensors violated; "
+        f"{percent(evidence.coverage.rate)} of the calls checked"
+    ]
+    if precisions := precisions_line(evidence.precisions):
+        lines.append(f"effective precision: {precisions}")
+    if evidence.rows:
+        lines.append(f"{'worst' if violated else 'closest to its bound'}: {row_words(worst_first(evidence)[0])}")
+    return lines
 
 
 def _loss(result: Result) -> str:
