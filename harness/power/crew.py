@@ -25,6 +25,8 @@ __all__ = ["Crew", "Task"]
 
 _TAIL = 2000
 
+_ENTRY = "harness.power.worker:main"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -135,7 +137,7 @@ class _Worker:
         self._hung = ""
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603  # our own words; the config is the user's own program
-                isolated_python("harness.power.worker:main"),
+                isolated_python(_ENTRY),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,

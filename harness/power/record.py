@@ -104,7 +104,9 @@ class Record:
         if not self.experiment.shadow:
             return None
         try:
-            return read_shadow(shadow_files(self.folder))
+            if not (files := shadow_files(self.folder)):
+                raise RunError("the shadow checks are missing", where=self.folder)
+            return read_shadow(files)
         except AlignmentError:
             if self.ending is Ending.CRASHED:
                 return None

@@ -1,0 +1,31 @@
+"""A worker that trains nothing: what an experiment is called decides how it ends."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from harness.power.experiment import Experiment
+from harness.power.record import Ending, write_outcome
+
+
+def main(_):
+    for line in sys.stdin:
+        asked = json.loads(line)
+        experiment = Experiment.from_json(asked["experiment"])
+        with Path(os.environ["FAKE_LOG"]).open("a") as log:
+            log.write(f"{os.getpid()} {experiment.name}\n")
+        if experiment.name.startswith("dies"):
+            print("last words", file=sys.stderr, flush=True)
+            os._exit(7)
+        if experiment.name.startswith("hangs"):
+            time.sleep(600)
+        ending = Ending.CRASHED if experiment.name.startswith("raises") else Ending.COMPLETE
+        folder = Path(asked["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        write_outcome(folder, experiment, ending, "raised" if ending is Ending.CRASHED else "", 1.0)
+        print(json.dumps({"ending": ending.value, "error": ""}), flush=True)
+        if ending is Ending.CRASHED:
+            return 1
+    return 0

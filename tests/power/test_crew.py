@@ -1,0 +1,77 @@
+"""A crew: every task ends in an outcome, whatever its worker does, and nothing outlives the crew."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from harness.power import crew as crew_module
+from harness.power.crew import Crew, Task
+from harness.power.experiment import Experiment, Kind
+from harness.power.record import Ending, find_record
+
+
+@pytest.fixture
+def tasks(tmp_path, monkeypatch):
+    """Tasks for workers that train nothing."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
+    monkeypatch.setattr(crew_module, "_ENTRY", "fake_worker:main")
+
+    def make(*names):
+        made = []
+        for name in names:
+            experiment = Experiment("made_up", "made_up.py", Kind.FAULT, name)
+            folder = tmp_path / name
+            line = {"experiment": experiment.to_json(), "folder": str(folder)}
+            made.append(Task(experiment, folder, json.dumps(line) + "\n"))
+        return made
+
+    return make
+
+
+def served(tmp_path):
+    by_process = defaultdict(list)
+    for line in (tmp_path / "log").read_text().splitlines():
+        process, name = line.split()
+        by_process[int(process)].append(name)
+    return by_process
+
+
+def test_one_process_serves_many_experiments(tmp_path, tasks):
+    done = []
+    Crew(1, tmp_path / "logs", 60).run(tasks("a", "b", "c"), done.append)
+    assert [task.experiment.name for task in done] == ["a", "b", "c"]
+    assert list(served(tmp_path).values()) == [["a", "b", "c"]]
+    assert all(find_record(task.folder).ending is Ending.COMPLETE for task in done)
+
+
+def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashed(tmp_path, tasks):
+    made = tasks("a", "dies", "b", "raises", "c")
+    Crew(1, tmp_path / "logs", 60).run(made, lambda _: None)
+    endings = {task.experiment.name: find_record(task.folder) for task in made}
+    assert [record.ending.value for record in endings.values()] == [
+        "complete", "crashed", "complete", "crashed", "complete"
+    ]  # fmt: skip
+    assert "exit code 7" in endings["dies"].error
+    assert "last words" in endings["dies"].error
+    assert endings["raises"].error == "raised"
+    assert len(served(tmp_path)) == 3
+
+
+def test_a_worker_that_hangs_is_killed(tmp_path, tasks):
+    (task,) = tasks("hangs")
+    Crew(1, tmp_path / "logs", 1).run([task], lambda _: None)
+    assert "no end after 1 s" in find_record(task.folder).error
+    (process,) = served(tmp_path)
+    assert not Path(f"/proc/{process}").exists()
+
+
+def test_an_interruption_leaves_no_worker_behind(tmp_path, tasks):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Crew(2, tmp_path / "logs", 60).run(tasks("a", "hangs"), interrupt)
+    assert not any(Path(f"/proc/{process}").exists() for process in served(tmp_path))

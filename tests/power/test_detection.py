@@ -1,0 +1,151 @@
+"""What the gate and each rule say of a run: the same of a stopped one as of a whole one, as far as it goes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harness.judge import Gate
+from harness.power.detection import CRASH, detect
+from harness.power.effect import Extent, measure_effect
+from harness.power.ensembles import cut_ensembles, gate_of
+from harness.power.experiment import Experiment, Kind
+from harness.power.record import Ending
+from harness.values.verdict import Status
+
+
+@dataclasses.dataclass
+class Made:
+    """A record that lies nowhere."""
+
+    trace: object
+    provenance: object
+    ending: Ending = Ending.COMPLETE
+    error: str = ""
+    errors: object = None
+    shadow: object = None
+    experiment: Experiment = dataclasses.field(default_factory=lambda: Experiment("made_up", "", Kind.FAULT, "x"))
+
+
+@pytest.fixture(scope="module")
+def gate(make):
+    return Gate(make.baseline(), 30, "tf32")
+
+
+@pytest.fixture
+def record(make):
+    def made(seed=777, **changes):
+        return Made(make.trace(seed, 1e-3), make.provenance(), **changes)
+
+    return made
+
+
+def off(make, trace, signal, at, factor=1.05):
+    values = trace.signals[signal].copy()
+    values[at:] *= factor
+    return make.with_signal(trace, signal, values)
+
+
+def cut(trace, iterations):
+    """As a run that was stopped leaves it."""
+    head = trace.head(iterations)
+    return dataclasses.replace(head, planned=trace.planned, complete=False)
+
+
+def test_a_healthy_run_is_called_by_nothing(gate, record):
+    found = detect(gate, record())
+    assert (found.status, found.seen, found.within, dict(found.rules)) == (Status.PASS, False, None, {})
+
+
+@pytest.mark.parametrize(
+    ("signal", "column"),
+    [
+        ("grad_norm", "gradient norm"), ("update_norm", "update norm"), ("param_norm", "parameter norms"),
+        ("bn_var_norm", "BatchNorm statistics"), ("decode.loss_ce", "loss components"), ("lr", "schedule"),
+    ],
+)  # fmt: skip
+def test_a_rule_is_named_with_the_first_iteration(gate, make, record, signal, column):
+    made = record()
+    made.trace = off(make, made.trace, signal, 4)
+    found = detect(gate, made)
+    assert found.status is Status.FAIL
+    assert found.rules[column] == 4
+    assert found.within == 5
+
+
+def test_a_stopped_run_is_judged_as_the_whole_one_was(gate, make, record):
+    made = record()
+    made.trace = off(make, made.trace, "grad_norm", 4)
+    whole = detect(gate, made)
+    made.trace, made.ending = cut(made.trace, 7), Ending.STOPPED
+    stopped = detect(gate, made)
+    assert stopped.status is Status.FAIL
+    assert stopped.rules["gradient norm"] == whole.rules["gradient norm"] == 4
+    assert stopped.iterations == 7
+
+
+def test_a_stopped_run_that_the_rules_no_longer_see_is_not_called(gate, record):
+    made = record(ending=Ending.STOPPED)
+    made.trace = cut(made.trace, 7)
+    assert not detect(gate, made).seen
+
+
+def test_a_crash_is_seen_and_says_where(gate, record):
+    made = record(ending=Ending.CRASHED, error="RuntimeError: boom\nand more")
+    made.trace = cut(made.trace, 7)
+    found = detect(gate, made)
+    assert (found.status, found.reason, dict(found.rules)) == (Status.ERROR, "RuntimeError: boom", {CRASH: 7})
+    nothing = detect(gate, Made(None, None, Ending.CRASHED, "died"))
+    assert nothing.seen
+    assert nothing.rules == {CRASH: None}
+
+
+def test_other_batches_keep_the_gate_shut(gate, record):
+    made = record()
+    made.trace = dataclasses.replace(made.trace, batches=tuple(f"{i + 1:032x}" for i in range(30)))
+    found = detect(gate, made)
+    assert found.status is Status.INCONCLUSIVE
+    assert set(found.rules) == {"comparability"}
+    assert found.within == 30
+
+
+def test_an_effect_is_told_from_rounding_and_from_none(make, record):
+    twin = record(1)
+    rounding = [record(seed) for seed in (2, 3, 4, 5)]
+    assert measure_effect(record(1), twin, rounding).extent is Extent.NONE
+    assert measure_effect(record(6), twin, rounding).extent is Extent.ROUNDING
+    made = record(1)
+    made.trace = off(make, made.trace, "grad_norm", 3, 1.5)
+    effect = measure_effect(made, twin, rounding)
+    assert (effect.extent, effect.what) == (Extent.CLEAR, "grad_norm")
+    assert effect.iteration >= 3
+
+
+def test_an_effect_on_one_gradient_alone_is_an_effect(record):
+    twin, made = record(1), record(1)
+    rounding = [record(1, errors={part: np.full((30, 5), 1e-3) for part in ("gradient", "update")}) for _ in range(2)]
+    made.errors = {"gradient": np.zeros((4, 5)), "update": np.zeros((4, 5))}
+    assert measure_effect(made, twin, rounding).extent is Extent.NONE
+    made.errors["gradient"][2, 3] = 1.5e-3
+    assert measure_effect(made, twin, rounding).extent is Extent.ROUNDING
+    made.errors["gradient"][2, 3] = 1.5e-2
+    effect = measure_effect(made, twin, rounding)
+    assert (effect.extent, effect.iteration, effect.what) == (Extent.CLEAR, 2, "gradient of tensor 3")
+
+
+def test_ensembles_share_no_run(make):
+    runs = [make.trace(seed) for seed in range(16)]
+    cut_up = cut_ensembles(runs, (5, 8, 16, 20))
+    assert {size: len(ensembles) for size, ensembles in cut_up.items()} == {5: 3, 8: 2, 16: 1}
+    for ensembles in cut_up.values():
+        used = [id(run) for ensemble in ensembles for run in ensemble]
+        assert len(set(used)) == len(used)
+
+
+def test_a_gate_of_more_repeats_judges_as_the_gate_does(make, record):
+    baseline = make.baseline(repeats=16)
+    gate = gate_of(baseline, "tf32", baseline.tiers["tf32"], 30, 1e-3)
+    assert not detect(gate, record()).seen
+    made = record()
+    made.trace = off(make, made.trace, "grad_norm", 4)
+    assert detect(gate, made).seen

@@ -1,0 +1,141 @@
+"""Rates follow from the rows, and the page, the data and the Markdown say the same."""
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.power.effect import Extent
+from harness.power.outcome import PowerResult
+from harness.power.rates import Rate
+from reports.power import write_power
+from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
+from reports.power_markdown import render_markdown
+from reports.power_page import render_power
+from reports.power_rows import heat_rows, unseen_rows
+
+
+def test_rates(result):
+    assert result.detected == Rate(2, 5)
+    assert result.detected_with_effect == Rate(2, 3)
+    assert result.false_alarms == Rate(1, 10)
+    assert result.median_iterations == 3.0
+    assert result.detected_by("loss") == Rate(2, 5)
+    assert result.detected_by_alone("loss") == Rate(1, 5)
+    assert result.detected_by("schedule") == Rate(0, 5)
+
+
+def test_what_shadow_ops_find_counts_on_a_line_of_its_own(make_rows):
+    faults = (
+        make_rows.fault("bn-eps-1e-4", seen=False, extent=Extent.ROUNDING, shadowed=True, shadow=(0, "conv1 is off")),
+        make_rows.fault(shadowed=True),
+    )
+    found = PowerResult(faults=faults, healthy=())
+    assert found.detected == Rate(1, 2)
+    assert found.detected_with_shadow == Rate(2, 2)
+    assert found.detected_with_effect == Rate(1, 2), (
+        "what shadow ops see has an effect, also where no trace rule sees it"
+    )
+    assert found.unseen == ()
+    assert "with shadow ops" in render_page_and_markdown(found)
+    assert "with shadow ops" not in render_page_and_markdown(PowerResult(faults=(make_rows.fault(),), healthy=()))
+
+
+def render_page_and_markdown(result):
+    return render_power(result) + render_markdown(result)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(Extent)), max_size=30))
+def test_what_is_seen_has_an_effect_and_what_is_not_is_listed(make_rows, rows):
+    faults = tuple(make_rows.fault(f"f{n}", seen=seen, extent=extent) for n, (seen, extent) in enumerate(rows))
+    result = PowerResult(faults=faults, healthy=())
+    assert result.detected.count == result.detected_with_effect.count
+    assert result.detected.count + len(unseen_rows(result)) == len(faults)
+    assert result.detected_with_effect.total <= result.detected.total
+
+
+def test_the_heat_map_counts_cases(result):
+    rows = {row.fault: row for row in heat_rows(result)}
+    assert list(rows) == ["conv-wgrad-x1.05", "bn-eps-1e-4", "subnormals-flushed"]
+    columns = dict(zip(result.rules, rows["conv-wgrad-x1.05"].cells, strict=True))
+    assert (columns["loss"].text, columns["loss"].shade) == ("2/2", 4)
+    assert (columns["gradient norm"].text, columns["gradient norm"].shade) == ("1/2", 2)
+    assert (columns["schedule"].text, columns["schedule"].words) == ("", "0 of 2 cases")
+    assert rows["bn-eps-1e-4"].gate.text == ""
+    assert rows["bn-eps-1e-4"].effect == "1/2"
+
+
+def test_what_nothing_sees_says_why_and_what_has_an_effect_comes_first(result):
+    first, *rest = unseen_rows(result)
+    assert (first.fault, first.case) == ("bn-eps-1e-4", "ccnet_small")
+    assert "7 times" in first.why
+    assert [row.why.partition(":")[0] for row in rest] == ["below rounding", "no effect here"]
+
+
+def test_the_data_say_what_the_rows_say(result):
+    document = json.loads(encode_power(result))
+    assert document["rates"]["detected"]["count"] == 2
+    assert document["rates"]["false_alarms"]["high"] < 0.5
+    assert [row["seen"] for row in document["faults"]] == [True, True, False, False, False]
+    faults = list(csv.DictReader(io.StringIO(tabulate_faults(result))))
+    assert [row["loss"] for row in faults] == ["0", "4", "", "", ""]
+    healthy = list(csv.DictReader(io.StringIO(tabulate_healthy(result))))
+    assert [row["verdict"] for row in healthy].count("FAIL") == 1
+
+
+def test_a_number_that_is_not_finite_is_still_json(make_rows):
+    import dataclasses
+
+    row = make_rows.fault()
+    row = dataclasses.replace(row, effect=dataclasses.replace(row.effect, times=float("inf")))
+    document = json.loads(encode_power(PowerResult(faults=(row,), healthy=())))
+    assert document["faults"][0]["effect"]["times_rounding"] == "inf"
+
+
+class Collected(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_needs_no_network_and_no_script_and_escapes(result):
+    page = Collected()
+    page.feed(render_power(result))
+    assert not [tag for tag, attrs in page.tags if tag in {"script", "img", "link", "iframe"} or "src" in attrs]
+    text = " ".join("".join(page.text).split())
+    assert "EMULATED" in text
+    assert "align power <ann_small>" in text
+    assert "Not run yet: 3 runs of ann_small" in text
+    assert "allreduce-skipped (needs two processes)" in text
+    assert "ann_small, tf32, seed 1003: loss is off" in text
+
+
+def test_every_cell_of_the_heat_map_is_read_out(result):
+    page = Collected()
+    page.feed(render_power(result))
+    cells = [attrs for tag, attrs in page.tags if tag == "td" and attrs.get("class", "").startswith("heat ")]
+    assert len(cells) == 3 * (len(result.rules) + 2)
+    assert all(attrs.get("aria-label") or not attrs["class"].endswith("s0") for attrs in cells)
+
+
+def test_markdown_has_whole_tables(result):
+    for block in render_markdown(result).split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1, block
+
+
+def test_of_an_empty_study_everything_is_written_and_nothing_claimed(tmp_path):
+    page = write_power(PowerResult(faults=(), healthy=()), tmp_path / "out")
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "faults.csv", "healthy.csv", "power.html", "power.json", "power.md"
+    ]  # fmt: skip
+    assert json.loads((page.parent / "power.json").read_text())["rates"]["detected"]["rate"] is None

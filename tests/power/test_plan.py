@@ -1,0 +1,88 @@
+"""What a study runs: every fault that can strike, and seeds that are used for one thing only."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.emulation import FAULTS
+from harness.power.experiment import Experiment, Kind
+from harness.power.plan import Settings, choose_faults, needs, plan_case
+from harness.power.ports import PORTS, list_ports
+from harness.values.case import Case
+from harness.values.errors import RunError, UsageError
+
+CASE = Case(name="made_up", config=Path("made_up.py"), iterations=12)
+
+
+def planned(**changes):
+    settings = dataclasses.replace(Settings(choose_faults("all"), healthy=12), **changes)
+    first, second = plan_case(CASE, settings)
+    return [*first, *second]
+
+
+def test_every_fault_of_the_catalogue_is_run_or_said_to_need_more():
+    run = {experiment.name for experiment in planned() if experiment.kind is Kind.FAULT}
+    left_out = {name for name, fault in FAULTS.items() if needs(fault)}
+    assert run | left_out == set(FAULTS)
+    assert not run & left_out
+    assert left_out >= {name for name, fault in FAULTS.items() if "needs" in fault.summary + fault.stands_for}
+
+
+def test_no_seed_of_healthy_noise_serves_two_ends():
+    seeds = {kind: {e.noise_seed for e in planned() if e.kind is kind} for kind in Kind if kind is not Kind.FAULT}
+    baseline = set(range(CASE.repeats))
+    used = [baseline, seeds[Kind.REPEAT], seeds[Kind.ROUNDING], seeds[Kind.HEALTHY]]
+    assert all(used)
+    assert sum(map(len, used)) == len(set().union(*used))
+
+
+@given(st.integers(0, 300))
+def test_ports_are_dealt_out_evenly_and_no_seed_twice(count):
+    ports = list(list_ports(count))
+    assert len({seed for _, seed in ports}) == count
+    each = [sum(port is kind for port, _ in ports) for kind in PORTS]
+    assert max(each) - min(each) <= 1
+
+
+def test_the_first_ports_of_a_larger_study_are_those_of_a_smaller_one():
+    smaller, larger = ([e.key("code") for e in planned(healthy=n) if e.kind is Kind.HEALTHY] for n in (5, 12))
+    assert set(smaller) < set(larger)
+
+
+def test_what_a_run_has_in_its_key_and_what_not():
+    experiment = next(e for e in planned() if e.kind is Kind.FAULT)
+    assert experiment.key("code") != experiment.key("other code")
+    assert experiment.key("code") != dataclasses.replace(experiment, iterations=3).key("code")
+    assert experiment.key("code") == dataclasses.replace(experiment, stops=False, settle=0).key("code")
+    keys = [e.key("code") for e in planned()]
+    assert len(set(keys)) == len(keys)
+
+
+def test_an_experiment_crosses_to_its_worker_whole():
+    for experiment in planned(shadow=(0, 1)):
+        assert Experiment.from_json(experiment.to_json()) == experiment
+
+
+@pytest.mark.parametrize("document", [{}, {"kind": "unheard-of"}, {"kind": "fault"}])
+def test_what_is_no_experiment_is_refused(document):
+    with pytest.raises(RunError):
+        Experiment.from_json(document)
+
+
+def test_faults_are_chosen_by_name():
+    assert choose_faults("none") == ()
+    assert choose_faults(" bn-eps-1e-3 , conv-wgrad-x1.05@3:1.1,bn-eps-1e-3") == (
+        "bn-eps-1e-3",
+        "conv-wgrad-x1.05@3:1.1",
+    )
+    for wrong in ("", "bn-eps-1e-33", ","):
+        with pytest.raises(UsageError):
+            choose_faults(wrong)
+
+
+def test_iterations_that_a_run_has_not_are_not_shadowed():
+    shadows = {e.shadow for e in planned(shadow=(0, 29)) if e.kind in {Kind.FAULT, Kind.HEALTHY}}
+    assert shadows == {(0,)}

@@ -1,0 +1,85 @@
+"""A study goes on where it was, runs nothing twice, and runs anew what other code would make."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.power import crew as crew_module
+from harness.power import study as study_module
+from harness.power.plan import ROUNDING_RUNS, Settings
+from harness.power.study import Study
+from harness.store.baselines import save_baseline
+from harness.values.case import Case
+from harness.values.errors import BaselineError, RunError
+
+FAULTS = ("bn-eps-1e-3", "conv-wgrad-x1.05")
+LEANED_ON = 1 + ROUNDING_RUNS  # the twin, and what rounding does
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, make):
+    """Makes studies of one work folder, whose workers train nothing; and says what they ran."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
+    monkeypatch.setattr(crew_module, "_ENTRY", "fake_worker:main")
+    config = tmp_path / "made_up.py"
+    config.write_text("")
+    save_baseline(tmp_path / "baselines", make.baseline())
+    case = Case(name="made_up", config=config)
+    log = tmp_path / "log"
+
+    def run(faults=FAULTS, healthy=2, on_progress=lambda *_: None, **changes):
+        log.write_text("")
+        settings = Settings(faults, healthy, repeats=8, **changes)
+        made = Study([case], settings, tmp_path / "work", tmp_path / "baselines")
+        made.run(1, on_progress)
+        return made, [line.split()[1] for line in log.read_text().splitlines()]
+
+    return run
+
+
+def test_what_is_finished_is_not_run_again(study):
+    made, ran = study()
+    assert len(ran) == LEANED_ON + len(FAULTS) + 2
+    assert ran[0] == "plain-tf32", "what others are compared with comes first"
+    assert dict(made.missing()) == {"made_up": 0}
+    assert study()[1] == []
+
+
+def test_a_larger_study_runs_what_is_new(study):
+    study(faults=FAULTS[:1], healthy=1)
+    assert sorted(study(healthy=2)[1]) == sorted([FAULTS[1], "fp32-1001"])
+
+
+def test_a_killed_study_goes_on(study):
+    def kill(done, total, experiment):
+        if experiment is not None and done == 3 and total > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(on_progress=kill)
+    _, ran = study()
+    assert 0 < len(ran) <= LEANED_ON + len(FAULTS) + 2 - 3
+
+
+def test_other_code_makes_other_runs(study, monkeypatch):
+    study()
+    monkeypatch.setattr(study_module, "code_digest", lambda _: "other")
+    assert len(study()[1]) == LEANED_ON + len(FAULTS) + 2
+
+
+def test_without_faults_there_is_no_twin(study):
+    assert sorted(study(faults=())[1]) == ["fp32-1001", "tf32-1000"]
+
+
+def test_a_twin_that_crashes_ends_the_study_and_is_tried_again(study, monkeypatch, tmp_path):
+    monkeypatch.setattr(crew_module, "_ENTRY", "no_such_module:main")
+    for _ in range(2):
+        with pytest.raises(RunError, match="compared with"):
+            study()
+
+
+def test_a_case_without_a_baseline_is_refused_at_once(study, tmp_path):
+    case = Case(name="unheard-of", config=tmp_path / "made_up.py")
+    with pytest.raises(BaselineError):
+        Study([case], Settings((), 1), tmp_path / "work", tmp_path / "baselines")
