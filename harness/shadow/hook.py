@@ -111,7 +111,8 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         with self._where.following(), mode:
             yield
         checks = [*mode.checks, *self._programs]
-        self._stream.append(iteration, checks, mode.calls, mode.checked, {**mode.skipped, **self._skipped})
+        skipped = {**mode.skipped, **self._skipped}
+        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back)
 
     @contextmanager
     def _listening(self, wrapper: Any) -> Iterator[None]:

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from harness.rules.rounding import mantissa_bits, rounding, unit_roundoff
 from harness.shadow.conditioning import measure_scale
 from harness.shadow.counterparts import compute_on_host
+from harness.shadow.fallback import falls_back
 from harness.shadow.host import as_is, in_double, map_tensors, tensors_of
 from harness.shadow.kinds import Kind, Operation, read_operation, without_place
 from harness.shadow.measure import Distance, measure, measure_bits
@@ -60,6 +61,7 @@ class ShadowOps(TorchDispatchMode):
         calls: operation → how often it was called.
         checked: operation → how many of its calls were checked.
         skipped: operation → why a call of it wasn't.
+        fallen_back: operations that the device left to its host.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class ShadowOps(TorchDispatchMode):
         self.calls: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self.fallen_back: set[str] = set()
 
     def __torch_dispatch__(
         self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -93,6 +96,8 @@ class ShadowOps(TorchDispatchMode):
             return op(*args, **kwargs)
         call = sum(self.calls.values())
         self.calls[operation.name] += 1
+        if falls_back(op, args):
+            self.fallen_back.add(operation.name)
         if reason := self._unwanted(operation, args):
             self.skipped[operation.name] = reason
             return op(*args, **kwargs)

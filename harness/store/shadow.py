@@ -52,6 +52,7 @@ class ShadowStream:
         calls: Mapping[str, int],
         checked: Mapping[str, int],
         skipped: Mapping[str, str],
+        fallen_back: Iterable[str] = (),
     ) -> None:
         """Write one iteration's checks, and hand them to the operating system before returning."""
         rows = [[_plain(getattr(check, name)) for name in _FIELDS] for check in checks]
@@ -61,6 +62,7 @@ class ShadowStream:
                 "calls": dict(calls),
                 "checked": dict(checked),
                 "skipped": dict(skipped),
+                "fallen_back": sorted(fallen_back),
                 "checks": rows,
             }
         )
@@ -81,6 +83,7 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
     calls: Counter[str] = Counter()
     checked: Counter[str] = Counter()
     skipped: dict[str, str] = {}
+    fallen_back: set[str] = set()
     tier = ""
     for path in paths:
         header, *rest = _lines(path)
@@ -96,9 +99,11 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
                 calls.update(line["calls"])
                 checked.update(line["checked"])
                 skipped.update(line["skipped"])
+                fallen_back.update(line.get("fallen_back", ()))
         except (KeyError, TypeError, ValueError) as failure:
             raise RunError("a line of the shadow checks lacks a value", where=path, observed=str(failure)) from None
-    return ShadowRecord(tuple(iterations), tuple(checks), Coverage(dict(calls), dict(checked), skipped), tier)
+    coverage = Coverage(dict(calls), dict(checked), skipped, tuple(sorted(fallen_back)))
+    return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ CHECKS = st.builds(
 
 def write(path, checks, iteration=0):
     with ShadowStream(path, "tf32") as stream:
-        stream.append(iteration, checks, {"mm": 2}, {"mm": 1}, {"mm": "too large"})
+        stream.append(iteration, checks, {"mm": 2}, {"mm": 1}, {"mm": "too large"}, {"mm"})
 
 
 @given(st.lists(CHECKS, max_size=5))
@@ -46,6 +46,7 @@ def test_what_was_written_comes_back_to_the_bit(tmp_path_factory, checks):
     assert record.tier == "tf32"
     assert record.coverage.rate == 0.5
     assert record.coverage.skipped == {"mm": "too large"}
+    assert record.coverage.fallen_back == ("mm",)
 
 
 def test_a_nan_comes_back(tmp_path):
