@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
+_LINE_EVERY = 25
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
@@ -98,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Any]:
-    """A bar over the runs of a stage; nothing where standard error is not a terminal."""
+    """A bar over the runs of a stage; a line now and then where standard error is not a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -116,6 +118,8 @@ def _progress() -> Iterator[Any]:
                 return
             last = f"{experiment.case} {experiment.kind.value} {experiment.name}"
             progress.update(task, completed=done, total=total, last=last)
+            if not console.is_terminal and (done % _LINE_EVERY == 0 or done == total):
+                console.print(f"{done} of {total} runs")
 
         yield advance
 

@@ -1,0 +1,35 @@
+"""`align power` from the command line, without a run."""
+
+import json
+
+import pytest
+
+from harness.cli import main
+
+
+def power(tmp_path, *words):
+    folders = ["--work-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    return main(["power", "ann_small", "--judge-only", *words, *folders])
+
+
+def test_a_study_of_which_nothing_has_run_says_so(tmp_path, capsys):
+    assert power(tmp_path, "--faults", "bn-eps-1e-3", "--healthy", "3") == 0
+    assert "not run yet" in capsys.readouterr().out
+    document = json.loads((tmp_path / "out" / "power.json").read_text())
+    assert document["settings"]["missing"] == {"ann_small": 1 + 8 + 4 + 1 + 3}
+    assert document["rates"]["detected"]["rate"] is None
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("words", [["--faults", "no-such-fault"], ["--faults", ""], ["--iterations", "31"]])
+def test_wrong_usage_ends_with_2(tmp_path, words):
+    assert power(tmp_path, *words) == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [["--shadow", "first"], ["--healthy", "-1"], ["--jobs", "two"]])
+def test_what_is_no_number_is_refused_by_the_parser(tmp_path, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        power(tmp_path, *words)
+    assert ended.value.code == 2
+    assert "error" in capsys.readouterr().err
