@@ -16,7 +16,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["FAMILIES", "SHADOW_TIERS", "family_of", "kept_bits", "mantissa_bits", "rounding", "unit_roundoff"]
+__all__ = [
+    "FAMILIES",
+    "SHADOW_TIERS",
+    "family_of",
+    "kept_bits",
+    "mantissa_bits",
+    "rounding",
+    "smallest_normal",
+    "unit_roundoff",
+]
 
 FLOAT32_BITS = 23
 
@@ -52,12 +61,16 @@ class _Tier:
         operands: of each operand.
         results: of each result.
         families: which families.
+        smallest: the smallest normal number of their range; below it rounding is absolute. 0 for float32's range.
     """
 
     operands: int
     results: int
     families: frozenset[str]
+    smallest: float = 0.0
 
+
+_SMALLEST_HALF = 2.0**-14
 
 _ALL = frozenset(FAMILIES.values())
 
@@ -66,7 +79,7 @@ SHADOW_TIERS: Mapping[str, _Tier] = {
     "tf32": _Tier(10, 23, _ALL),
     "fp16": _Tier(10, 10, _ALL),
     "bf16": _Tier(7, 7, _ALL),
-    "sdaa": _Tier(10, 10, frozenset({"convolution forward", "convolution backward"})),
+    "sdaa": _Tier(10, 10, frozenset({"convolution forward", "convolution backward"}), _SMALLEST_HALF),
 }
 """Precision tiers that operations can be judged at: those of baselines, and SDAA's default, convolution in half."""
 
@@ -85,6 +98,20 @@ def kept_bits(op: str, tier: str) -> int:
     """Explicit mantissa bits that a tier keeps of an operation's operands."""
     kept = SHADOW_TIERS[tier]
     return kept.operands if family_of(op) in kept.families else FLOAT32_BITS
+
+
+def smallest_normal(op: str, dtype: str, tier: str) -> float:
+    """What a healthy kernel's operands and results are at least taken for when they are rounded (IEEE 754, §3.3).
+
+    Args:
+        op: the operation.
+        dtype: of its result, by name.
+        tier: one of ``SHADOW_TIERS``.
+    """
+    if dtype == "float16":
+        return _SMALLEST_HALF
+    kept = SHADOW_TIERS[tier]
+    return kept.smallest if family_of(op) in kept.families else 0.0
 
 
 def mantissa_bits(dtype: str) -> int:

@@ -3,9 +3,9 @@
 A backward stable kernel computes the exact result of slightly changed inputs (Higham, *Accuracy and Stability of
 Numerical Algorithms*, 2nd ed. 2002, §1.5). Where a result cancels, as the gradient of a bias that batch normalization
 takes away does, a change of the last bit of the inputs moves all of it, and a relative error of 1 is healthy. So the
-change is made: every element of every floating input is scaled by 1 ± u at random, the float64 operation runs again,
-and what the result moved by, over u, is the scale that a rounding is relative to (stochastic arithmetic: Parker, *Monte
-Carlo Arithmetic*, 1997).
+change is made: every element of every floating input is moved by ± u of itself at random, the float64 operation runs
+again, and what the result moved by, over u, is the scale that a rounding is relative to (stochastic arithmetic: Parker,
+*Monte Carlo Arithmetic*, 1997).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def measure_scale(
     kwargs: Mapping[str, Any],
     results: Sequence[torch.Tensor],
     seed: int,
+    smallest: float = 0.0,
 ) -> list[tuple[float, float]]:
     """By how much a rounding u of the inputs moves each result, over u.
 
@@ -42,6 +43,7 @@ def measure_scale(
         kwargs: the keyword arguments, likewise.
         results: what the call makes of them.
         seed: of the draws.
+        smallest: what an element is at least taken for when it is rounded.
 
     Returns:
         For each result: ‖δr‖ / u and ⟨δr, r⟩ / (u ⟨r, r⟩), root mean square over the draws.
@@ -51,8 +53,8 @@ def measure_scale(
     draws = next((count for elements, count in _DRAWS.items() if smallest <= elements), 1)
     moved = [[0.0, 0.0] for _ in results]
     for _ in range(draws):
-        changed_args = [perturbed(value, generator) for value in args]
-        changed_kwargs = {name: perturbed(value, generator) for name, value in kwargs.items()}
+        changed_args = [perturbed(value, generator, smallest) for value in args]
+        changed_kwargs = {name: perturbed(value, generator, smallest) for name, value in kwargs.items()}
         for total, before, after in zip(moved, results, run(changed_args, changed_kwargs), strict=True):
             change, r = (after - before).reshape(-1).nan_to_num(0, 0, 0), before.reshape(-1).nan_to_num(0, 0, 0)
             energy = float(r.dot(r))
@@ -61,13 +63,14 @@ def measure_scale(
     return [(math.sqrt(norm / draws) / _STEP, math.sqrt(along / draws) / _STEP) for norm, along in moved]
 
 
-def perturbed(value: Any, generator: torch.Generator) -> Any:
-    """A float64 argument with each element scaled by 1 ± u, anything else as a copy."""
+def perturbed(value: Any, generator: torch.Generator, smallest: float = 0.0) -> Any:
+    """A float64 argument with each element x moved by ± u · max(|x|, smallest), anything else as a copy."""
 
     def change(tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_floating_point():
             return tensor.clone()
         signs = torch.empty(tensor.shape, dtype=torch.float64).bernoulli_(0.5, generator=generator)
-        return tensor * signs.mul_(2 * _STEP).add_(1 - _STEP)
+        steps = signs.mul_(2 * _STEP).sub_(_STEP)
+        return tensor + steps * (tensor.abs().clamp_min(smallest) if smallest else tensor)
 
     return map_tensors(value, change)

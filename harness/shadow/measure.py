@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Distance", "measure", "measure_bits"]
+__all__ = ["Distance", "measure", "measure_bits", "participation"]
 
 _Tensor = torch.Tensor
 
@@ -56,6 +56,13 @@ def measure(candidate: _Tensor, reference: _Tensor) -> Distance:
         size=math.sqrt(energy),
         spread=max(1.0, energy * energy / fourth) if fourth else 1.0,
     )
+
+
+def participation(tensor: _Tensor) -> float:
+    """(Σ x²)² / Σ x⁴: how many elements carry a tensor's norm, from 1 to their number."""
+    squared = tensor.detach().reshape(-1).double().square()
+    fourth = float(squared.dot(squared))
+    return max(1.0, float(squared.sum()) ** 2 / fourth) if fourth else 1.0
 
 
 def measure_bits(candidate: _Tensor, reference: _Tensor) -> Distance:

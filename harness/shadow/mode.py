@@ -12,17 +12,17 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from harness.rules.rounding import mantissa_bits, rounding, unit_roundoff
+from harness.rules.rounding import mantissa_bits, rounding, smallest_normal, unit_roundoff
 from harness.shadow.conditioning import measure_scale
 from harness.shadow.counterparts import compute_on_host
 from harness.shadow.fallback import falls_back
 from harness.shadow.host import as_is, in_double, map_tensors, tensors_of
 from harness.shadow.kinds import Kind, Operation, read_operation, without_place
-from harness.shadow.measure import Distance, measure, measure_bits
+from harness.shadow.measure import Distance, measure, measure_bits, participation
 from harness.shadow.randomness import Draw
 from harness.shadow.results import Result, results_of
 from harness.shadow.sample import thinned
-from harness.shadow.terms import count_terms, host_bytes
+from harness.shadow.terms import count_terms, host_bytes, operands_of
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Part, ShadowCheck
 
@@ -144,6 +144,7 @@ class ShadowOps(TorchDispatchMode):
         self.checked[operation.name] += 1
         results = results_of(operation, (returned, expected), (args, host_args), (kwargs, host_kwargs))
         found = [_Found(result, _distance(result, thin)) for result in results if not result.name.startswith("indices")]
+        found = _shared_out(found, operation, before[0])
         if _is_update(operation):
             found = self._worst(found)
         if any(self._is_suspicious(operation, args, entry) for entry in found):
@@ -168,12 +169,17 @@ class ShadowOps(TorchDispatchMode):
             return [known[key] for key in keys]
 
         seed = zlib.crc32(operation.name.encode()) + self._iteration
+        dtype = _name(floating[0].candidate.dtype)
+        smallest = smallest_normal(operation.name, dtype, self._tier)
         try:
-            moved = measure_scale(run, *before, [result.reference for result in floating], seed)
+            moved = measure_scale(run, *before, [result.reference for result in floating], seed, smallest)
         except (RuntimeError, ValueError, KeyError):  # a result whose shape hangs on values
             return found
         scales = dict(zip(keys, moved, strict=True))
-        return [_rescaled(entry, *scales.get((entry.result.name, entry.result.place), (0.0, 0.0))) for entry in found]
+        return [
+            _rescaled(entry, *scales.get((entry.result.name, entry.result.place), (0.0, 0.0)), smallest)
+            for entry in found
+        ]
 
     def _move(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
         with _disable_current_modes():
@@ -273,11 +279,33 @@ def _distance(result: Result, thin: Callable[[torch.Tensor], torch.Tensor]) -> D
     return (measure if result.reference.is_floating_point() else measure_bits)(made, result.reference)
 
 
-def _rescaled(found: _Found, moved: float, along: float) -> _Found:
-    """A finding with what a rounding of the inputs moves its result by; nothing changes where that is nothing."""
+def _shared_out(found: list[_Found], operation: Operation, args: Sequence[Any]) -> list[_Found]:
+    """A product's roundings are its operands' as well: a small operand's don't average out over a large result."""
+    counts = [participation(operand) for operand in operands_of(operation.name, args)]
+    if not counts:
+        return found
+    if operation.name == "convolution_backward":
+        gradient, x, weight = counts
+        taking_part = {0: (gradient, weight), 1: (gradient, x), 2: ()}
+    else:
+        taking_part = {0: tuple(counts)}
+    spreads = [[entry.distance.spread, *taking_part.get(entry.result.place, ())] for entry in found]
+    return [
+        replace(entry, distance=replace(entry.distance, spread=max(1.0, 1 / sum(1 / count for count in spread))))
+        for entry, spread in zip(found, spreads, strict=True)
+    ]
+
+
+def _rescaled(found: _Found, moved: float, along: float, smallest: float) -> _Found:
+    """A finding with what a rounding of the inputs moves its result by; nothing changes where that is nothing.
+
+    A result below the smallest normal number of its range is rounded as that is.
+    """
     if not moved:
         return found
     distance = found.distance
+    if smallest:
+        moved = math.hypot(moved, float(found.result.reference.abs().clamp_min(smallest).norm()))
     if distance.size:
         return replace(found, scale=max(1.0, moved / distance.size), along=along)
     if not math.isinf(distance.error):

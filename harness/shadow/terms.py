@@ -9,7 +9,7 @@ import torch
 
 from harness.shadow.host import tensors_of
 
-__all__ = ["BILINEAR", "count_terms", "host_bytes"]
+__all__ = ["BILINEAR", "count_terms", "host_bytes", "operands_of"]
 
 BILINEAR = {
     "convolution": (0, 1),
@@ -24,6 +24,14 @@ BILINEAR = {
     "addmv": (1, 2),
 }
 """Operations that sum products of two operands → the positions of those operands."""
+
+
+def operands_of(name: str, args: Sequence[Any]) -> list[torch.Tensor]:
+    """The two tensors that a call multiplies and sums over; none for an operation that doesn't."""
+    if name == "convolution_backward":
+        return [args[0], args[1], args[2]]
+    return [args[place] for place in BILINEAR.get(name, ())]
+
 
 _NORMALIZATIONS = ("batch_norm", "group_norm")
 

@@ -46,7 +46,8 @@ class ShadowCheck:
         along: by how much a rounding of the inputs moves the projection, over the rounding; measured with ``scale``,
             else 0.
         terms: how many terms each element of the result sums, 1 for an elementwise operation.
-        spread: how many elements carry the result: (Σ r²)² / Σ r⁴, at least 1; what rounding averages out over.
+        spread: how many roundings average out in the projection, at least 1: elements that carry the result,
+            (Σ r²)² / Σ r⁴, and, for a product, as many that carry each operand, added up as resistances in parallel.
         operand: mantissa bits of the operands' dtype: 23 for float32, 10 for float16, 7 for bfloat16.
     """
 

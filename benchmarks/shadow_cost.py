@@ -1,0 +1,117 @@
+"""What a shadowed step costs: its time and its peak of memory, over a plain step's.
+
+    python benchmarks/shadow_cost.py [CASE …] [--device emulated|cpu|cuda] [--profile tf32] [--pairs 5]
+
+Steps are taken in turn, plain and shadowed, in one process; the ratio of their times is that of each pair. The peaks
+are those of two further processes, of resident memory, one with plain steps alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+
+from harness.devices.surroundings import git_commit, versions
+from harness.emulation import install
+from harness.running.cases import find_case, load_config, small_cases
+from harness.shadow.mode import ShadowOps
+from harness.shadow.whereabouts import Whereabouts
+from models import build_model
+from models.datasets import TicketSampler
+from models.registry import DATASETS
+from models.start import draw_start_weights
+
+_PEAK = "peak of resident memory, MiB:"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", help="none: all small ones")
+    parser.add_argument("--device", choices=("emulated", "cpu", "cuda"), default="emulated")
+    parser.add_argument("--profile", default="tf32")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--peak", choices=("plain", "shadowed"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    cases = arguments.cases or [case.name for case in small_cases()]
+    if arguments.peak:
+        training = Training(cases[0], arguments.device, arguments.profile)
+        for _ in range(3):
+            training.plain() if arguments.peak == "plain" else training.shadowed()
+        print(_PEAK, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+        return
+    print(f"torch {versions()['torch']}, {torch.get_num_threads()} threads, commit {git_commit(Path(__file__).parent)}")
+    for name in cases:
+        peaks = {kind: peak(name, kind, arguments) for kind in ("plain", "shadowed")}
+        training = Training(name, arguments.device, arguments.profile)
+        training.plain(), training.shadowed()
+        timed = [(training.plain(), training.shadowed()) for _ in range(arguments.pairs)]
+        ratio = statistics.median(shadowed / plain for plain, shadowed in timed)
+        seconds = statistics.median(plain for plain, _ in timed)
+        print(
+            f"{name} {arguments.device}: {ratio:.2f} × the time ({seconds:.2f} s plain), "
+            f"{peaks['shadowed'] / peaks['plain']:.2f} × the memory ({peaks['plain']:.0f} MiB plain)",
+            flush=True,
+        )
+
+
+def peak(name: str, kind: str, arguments: argparse.Namespace) -> float:
+    """MiB that a process of plain, or of shadowed, steps had at most."""
+    words = [sys.executable, __file__, name, "--device", arguments.device, "--profile", arguments.profile]
+    ended = subprocess.run([*words, "--peak", kind], capture_output=True, text=True, check=True)  # noqa: S603
+    return float(ended.stdout.rpartition(_PEAK)[2])
+
+
+class Training:
+    """A case's model, batch and optimizer on one device.
+
+    Args:
+        name: the case.
+        device: ``emulated``, ``cpu`` or ``cuda``.
+        profile: numerics of the emulated device, and the tier that shadow ops judge at.
+    """
+
+    def __init__(self, name: str, device: str, profile: str) -> None:
+        if device == "emulated":
+            install(profile)
+        case = find_case(name)
+        config = load_config(case.config)
+        self._tier = profile if device == "emulated" else "tf32"
+        self._model = build_model(config)
+        draw_start_weights(self._model, 0, **case.start)
+        self._model = self._model.to("sdaa" if device == "emulated" else device).train()
+        data = DATASETS.build({**config.train_dataloader.dataset})
+        positions = iter(TicketSampler(data, shuffle=True, seed=0))
+        batch: Any = pseudo_collate([data[next(positions)] for _ in range(config.train_dataloader.batch_size)])
+        prepared = self._model.data_preprocessor(batch, True)
+        self._images, self._labels = prepared["inputs"], prepared["data_samples"]["gt_sem_seg"]
+        self._optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+        self._where = Whereabouts(self._model)
+
+    def plain(self) -> float:
+        """Seconds of one training step."""
+        started = time.perf_counter()
+        losses = self._model.losses(self._images, self._labels)
+        self._optimizer.zero_grad()
+        torch.stack([value for key, value in losses.items() if "loss" in key]).sum().backward()
+        with self._where.optimizing():
+            self._optimizer.step()
+        return time.perf_counter() - started
+
+    def shadowed(self) -> float:
+        """Seconds of one training step under shadow ops."""
+        with self._where.following(), ShadowOps(self._where, 0, self._tier):
+            return self.plain()
+
+
+if __name__ == "__main__":
+    main()

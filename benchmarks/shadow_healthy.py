@@ -1,0 +1,142 @@
+"""Shadow ops on healthy ports: how far healthy kernels are from the error model, and how many runs have a finding.
+
+    python benchmarks/shadow_healthy.py [CASE …] [--tiers fp32 tf32 fp16 bf16 sdaa] [--seeds 2000-2049] [--json FILE]
+
+A run is one training step of the emulated device at a tier's own numerics: start weights, batch and dropout of its
+seed. Prints, for each case and tier, the runs that have a finding, and, over all, each family's largest error norm and
+projection over what the model expects of them: what ``harness/rules/shadow.py`` takes its two margins from (seeds 1000
+and on; those of the evaluation are others).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.dataset import pseudo_collate
+from scipy.stats import binomtest
+
+from harness.devices.surroundings import git_commit, versions
+from harness.emulation import install
+from harness.recording.dropout import HostDropout
+from harness.rules.rounding import SHADOW_TIERS, family_of
+from harness.rules.shadow import ERROR_MARGIN, PROJECTION_MARGIN, allow, judge_shadow, weigh_shadow
+from harness.running.cases import find_case, load_config, small_cases
+from harness.shadow.mode import ShadowOps
+from harness.shadow.whereabouts import Whereabouts
+from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.values.verdict import Finding, Outcome
+from models import build_model
+from models.datasets import TicketSampler
+from models.registry import DATASETS
+from models.start import draw_start_weights
+
+WORST = dict[str, tuple[float, float]]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", help="none: all small ones")
+    parser.add_argument("--tiers", nargs="+", choices=tuple(SHADOW_TIERS), default=list(SHADOW_TIERS))
+    parser.add_argument("--seeds", default="2000-2004", help="from-to, both included")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    first, _, last = arguments.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    print(f"torch {versions()['torch']}, {torch.get_num_threads()} threads, commit {git_commit(Path(__file__).parent)}")
+    worst: WORST = {}
+    runs = found = 0
+    for name in arguments.cases or [case.name for case in small_cases()]:
+        step = Step(name)
+        for tier in arguments.tiers:
+            flagged = {}
+            for seed in seeds:
+                checks = step.shadowed(seed, tier)
+                widen(worst, checks, tier)
+                if failed := failures(checks, tier):
+                    flagged[seed] = failed
+            runs, found = runs + len(seeds), found + len(flagged)
+            print(f"{name} {tier}: {len(flagged)} of {len(seeds)} runs with a finding", flush=True)
+            for seed, failed in flagged.items():
+                print(f"  seed {seed}: {failed[0].message}")
+    bound = binomtest(found, runs).proportion_ci(0.95, "exact").high
+    print(f"all: {found} of {runs} runs with a finding (rate at most {bound:.1%}, Clopper-Pearson, 95 %)")
+    for family, (error, projection) in sorted(worst.items(), key=lambda item: -max(item[1])):
+        print(
+            f"  {family:32} error {error:.2f} of {ERROR_MARGIN:g}, projection {projection:.2f} of {PROJECTION_MARGIN:g}"
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"runs": runs, "found": found, "worst": worst}, indent=1) + "\n")
+
+
+class Step:
+    """One training step of a case on the emulated device.
+
+    Args:
+        name: the case.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._device = install("exact")
+        self._case = find_case(name)
+        self._config = load_config(self._case.config)
+        self._data = DATASETS.build({**self._config.train_dataloader.dataset})
+        self._model = build_model(self._config).to("sdaa").train()
+        self._where = Whereabouts(self._model)
+
+    def shadowed(self, seed: int, tier: str) -> tuple[ShadowCheck, ...]:
+        """The checks of a step of that seed at a tier's numerics."""
+        install(tier)
+        host = build_model(self._config)
+        draw_start_weights(host, seed, **self._case.start)
+        self._model.load_state_dict(host.state_dict())
+        optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+        positions = iter(TicketSampler(self._data, shuffle=True, seed=seed))
+        batch = pseudo_collate([self._data[next(positions)] for _ in range(self._config.train_dataloader.batch_size)])
+        torch.default_generator.manual_seed(seed)
+        mode = ShadowOps(self._where, 0, tier)
+        with HostDropout(), self._where.following(), mode:
+            prepared = self._model.data_preprocessor(batch, True)
+            losses = self._model.losses(prepared["inputs"], prepared["data_samples"]["gt_sem_seg"])
+            torch.stack([value for key, value in losses.items() if "loss" in key]).sum().backward()
+            with self._where.optimizing():
+                optimizer.step()
+        return tuple(mode.checks)
+
+
+def failures(checks: tuple[ShadowCheck, ...], tier: str) -> list[Finding]:
+    """The rule's findings that fail."""
+    findings = judge_shadow(weigh_shadow(ShadowRecord((0,), checks, Coverage()), tier))
+    return [finding for finding in findings if finding.status is Outcome.FAIL]
+
+
+def widen(worst: WORST, checks: tuple[ShadowCheck, ...], tier: str) -> None:
+    """Take each family's largest ratios in, in units of the error model."""
+    ratios: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for check, error, projection in _ratios(checks, tier):
+        ratios[family_of(check.op)].append((error, projection))
+    for family, found in ratios.items():
+        known = worst.get(family, (0.0, 0.0))
+        worst[family] = max(known[0], *(e for e, _ in found)), max(known[1], *(p for _, p in found))
+
+
+def _ratios(checks: tuple[ShadowCheck, ...], tier: str) -> Iterator[tuple[ShadowCheck, float, float]]:
+    for check in checks:
+        allowed = allow(check, tier)
+        judged = check.part not in {Part.RANDOM, Part.TRANSFER} and 0 < allowed.error < math.inf
+        if judged and math.isfinite(check.error):
+            yield (
+                check,
+                ERROR_MARGIN * check.error / allowed.error,
+                PROJECTION_MARGIN * abs(check.projection) / allowed.projection,
+            )
+
+
+if __name__ == "__main__":
+    main()
