@@ -18,7 +18,7 @@ from harness.rules.foreign import find_foreign_data
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR, judge_legacy
 from harness.rules.ranking import violations_first
 from harness.rules.schedule import judge_schedule
-from harness.rules.tier import TierJudgement, TierRules, find_tier
+from harness.rules.tier import TierJudgement, TierRules, describe_alignment, find_tier
 from harness.values.baseline import Baseline
 from harness.values.errors import BaselineError, UsageError
 from harness.values.precision import TIERS
@@ -120,19 +120,30 @@ class Gate:
         Returns:
             The verdict, or None where it is open.
         """
+        verdict = self.so_far(partial, provenance)
+        return verdict if verdict.status is Status.FAIL else None
+
+    def so_far(self, partial: Trace, provenance: Provenance) -> Verdict:
+        """What can be said of a run that goes on: FAIL where it is ``decided``, else INCONCLUSIVE.
+
+        Args:
+            partial: the first t ≥ 0 iterations of the run.
+            provenance: where it comes from.
+        """
         agreements = self._compare(partial, provenance, running=True)
         comparability = judge_comparability(agreements)
         if comparability[0].status is not Outcome.PASS:
-            return None
+            reason = _not_comparable(comparability, [])
+            return self._verdict(partial, Status.INCONCLUSIVE, reason, comparability, agreements)
         exact = self._judge_exactly(comparability, partial)
         judged = [rules.judge(partial) for rules in self._tiers]
         violated = any(finding.status is Outcome.FAIL for finding in exact)
         outside = all(one.fails for one in judged)
-        if not violated and not outside:
-            return None
         tier = [find_tier(judged)] if outside else []  # where it isn't, the iterations to come have a say
         findings = violations_first([*exact, *tier, *judged[-1].findings])
-        status, reason = _decide(None, judged, findings)
+        status, reason = Status.INCONCLUSIVE, "the trace alone is open"
+        if violated or outside:
+            status, reason = _decide(None, judged, findings)
         return self._verdict(partial, status, reason, findings, agreements, judged[-1])
 
     @cached_property
@@ -214,7 +225,7 @@ def _decide(aligned: TierJudgement | None, judged: list[TierJudgement], findings
     if not loss.allowed.min() <= BLINDEST:
         scatter = percent(float(loss.allowed.min()))
         return Status.INCONCLUSIVE, f"the reference's own runs part by {scatter} at best: they would hide any fault"
-    return Status.PASS, _aligned(aligned, judged)
+    return Status.PASS, describe_alignment(aligned, judged)
 
 
 def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:
@@ -226,16 +237,3 @@ def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:
 def _not_comparable(comparability: list[Finding], foreign: list[Finding]) -> str:
     more = f" ({len(comparability) - 1} more differ)" if len(comparability) > 1 else ""
     return "; ".join([f"not the same experiment: {comparability[0].message}{more}", *(one.message for one in foreign)])
-
-
-def _aligned(shown: TierJudgement, judged: list[TierJudgement]) -> str:
-    tighter = [tier_judged.tier for tier_judged in judged[: judged.index(shown)]]
-    but = f", not at {' or '.join(tighter)}" if tighter else ""
-    loss = shown.envelopes["loss"]
-    best, worst = int(loss.allowed.argmin()), int(loss.allowed.argmax())
-    seen = " and ".join(
-        f"{percent(float(loss.allowed[at]))} at iteration {int(loss.iterations[at])}"
-        for at in dict.fromkeys((best, worst))
-    )
-    aligned = f"aligned at {shown.tier}{but} over {len(loss.iterations)} iterations"
-    return f"{aligned}; a loss off by {seen} would have been seen"

@@ -105,7 +105,8 @@ def _mark_the_unusual(panel: Axes, curve: Curve, low: float, high: float) -> Non
     if not curve.complete:
         end = float(curve.iterations[-1]) + 0.5
         panel.axvline(end, color=theme.QUIET, linewidth=1, zorder=0.5)
-        _remark(panel, curve, end, "ended", 0.9 if _height(curve.candidate, low, high) < 0.5 else 0.1)
+        height = 0.9 if _height(curve.candidate, low, high) < 0.5 else 0.1
+        _remark(panel, curve, end, "ended", height if len(curve.iterations) > 2 else 0.5)  # between the two labels
     broken = ~np.isfinite(curve.candidate)
     if broken.any():
         panel.plot(

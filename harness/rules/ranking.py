@@ -19,7 +19,13 @@ def violations_first(findings: Iterable[Finding]) -> list[Finding]:
     def rank(finding: Finding) -> tuple[bool, float, float]:
         if finding.status is not Outcome.FAIL:
             return True, 0, 0.0
-        excess = abs(finding.observed or 0.0) / finding.allowed if finding.allowed else 0.0
-        return False, math.inf if finding.iteration is None else finding.iteration, -excess
+        return False, math.inf if finding.iteration is None else finding.iteration, -_excess(finding)
 
     return sorted(findings, key=rank)
+
+
+def _excess(finding: Finding) -> float:
+    """How many times the bound was observed: infinitely often where there is no bound, or no number to hold to it."""
+    if not finding.allowed or finding.observed is None or math.isnan(finding.observed):
+        return math.inf
+    return abs(finding.observed) / finding.allowed

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.rules.bounded import percent
 from harness.rules.envelope import EnvelopeRule
 from harness.rules.equivalence import EquivalenceRule
 from harness.rules.first_step import FirstStepRule
@@ -17,7 +18,7 @@ from harness.rules.state import StateRule
 from harness.values.trace import Trace
 from harness.values.verdict import Envelope, Finding, Outcome
 
-__all__ = ["RULE", "STATISTICAL_RULES", "TierJudgement", "TierRules", "find_tier"]
+__all__ = ["RULE", "STATISTICAL_RULES", "TierJudgement", "TierRules", "describe_alignment", "find_tier"]
 
 RULE = "precision tier"
 
@@ -99,11 +100,31 @@ def find_tier(judged: Sequence[TierJudgement]) -> Finding:
         said = f"aligned at none of {', '.join(one.tier for one in judged)}, and {demanded.tier} is demanded"
     else:
         status = Outcome.PASS
-        but = f", not at {' or '.join(one.tier for one in tighter)}" if tighter else ""
-        said = f"aligned at {aligned.tier}{but}"
+        said = _name(aligned, judged)
     why = "".join(f"; {one.tier}: {_reason(one)}" for one in tighter)
     shown = aligned or demanded
     return Finding(RULE, status, "*", said + why, smallest_detectable=_smallest(shown), tier=shown.tier)
+
+
+def describe_alignment(aligned: TierJudgement, judged: Sequence[TierJudgement]) -> str:
+    """The sentence on a candidate that is aligned: at which tier, over how many iterations, seen how well.
+
+    Args:
+        aligned: the tier's judgement.
+        judged: of each tier, tightest first.
+    """
+    loss = aligned.envelopes["loss"]
+    best, worst = int(loss.allowed.argmin()), int(loss.allowed.argmax())
+    seen = " and ".join(
+        f"{percent(float(loss.allowed[at]))} at iteration {int(loss.iterations[at])}"
+        for at in dict.fromkeys((best, worst))
+    )
+    return f"{_name(aligned, judged)} over {len(loss.iterations)} iterations; a loss off by {seen} would have been seen"
+
+
+def _name(aligned: TierJudgement, judged: Sequence[TierJudgement]) -> str:
+    tighter = [one.tier for one in judged[: judged.index(aligned)]]
+    return f"aligned at {aligned.tier}" + (f", not at {' or '.join(tighter)}" if tighter else "")
 
 
 def _reason(judgement: TierJudgement) -> str:

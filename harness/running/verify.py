@@ -11,6 +11,7 @@ from typing import Any
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
+from harness.running.decision import Decision
 from harness.running.folder import shadow_files
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
@@ -20,9 +21,7 @@ from harness.store.shadow import read_shadow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
-from harness.values.provenance import Provenance
 from harness.values.result import Result
-from harness.values.trace import Trace
 from harness.values.verdict import Status, Verdict
 
 __all__ = ["verify", "verify_alone"]
@@ -64,7 +63,7 @@ def verify(
         _require_iterations(planned, baseline)
         _require_tier(tier or case.tier, baseline)
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
-        decides = _decided_by(gate) if early_stop else None
+        decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
         verdict = _shadowed(_judge(case, gate, run), order, folder)
     except AlignmentError as error:
@@ -125,17 +124,13 @@ def _result(verdict: Verdict, order: Order, run: Run | None, baseline: Baseline 
     )
 
 
-def _decided_by(gate: Gate) -> Callable[[Trace, Provenance], bool]:
-    return lambda partial, provenance: gate.decided(partial, provenance) is not None
-
-
 def _judge(case: Case, gate: Gate, run: Run) -> Verdict:
     if run.error is not None or run.trace is None or run.provenance is None:
         return _error(case, run.error)
-    verdict = gate.decided(run.trace, run.provenance) if run.stopped else None
-    if verdict is None:
+    if not run.stopped:
         return gate.judge(run.trace, run.provenance)
-    stopped = f"stopped after {len(run.trace)} of {run.trace.planned} iterations, as no other can change the verdict"
+    verdict = gate.so_far(run.trace, run.provenance)
+    stopped = f"stopped after {len(run.trace)} of {run.trace.planned} iterations: the others can't change the verdict"
     return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")
 
 

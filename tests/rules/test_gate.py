@@ -84,6 +84,16 @@ def test_a_run_that_is_stopped_early_has_the_verdict_of_the_whole_run(make, gate
     assert {first_of(verdict) for verdict in decided} == {first_of(whole)}
 
 
+def test_what_is_open_is_inconclusive_and_has_its_findings(make, gates):
+    verdict = gates["tf32"].so_far(so_far(make.trace(77), 7), make.provenance())
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.reason == "the trace alone is open"
+    assert {"first step", "envelope", "state"} <= {finding.rule for finding in verdict.findings}
+    assert not verdict.violations
+    verdict = gates["tf32"].so_far(so_far(make.trace(77), 7), make.provenance(seed=1))
+    assert "seed is 0 on the reference" in verdict.reason
+
+
 @pytest.mark.parametrize("seen", [0, 1, 7, N])
 def test_a_healthy_run_is_never_decided_before_its_end(make, gates, seen):
     assert gates["tf32"].decided(so_far(make.trace(77), seen), make.provenance()) is None

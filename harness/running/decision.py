@@ -1,0 +1,53 @@
+"""Decision: whether what a run has left so far decides its verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.judge import Gate
+from harness.rules.shadow import judge_shadow, weigh_shadow
+from harness.running.folder import shadow_files
+from harness.running.order import Order
+from harness.store.shadow import read_shadow
+from harness.values.errors import AlignmentError
+from harness.values.provenance import Provenance
+from harness.values.trace import Trace
+from harness.values.verdict import Outcome
+
+__all__ = ["Decision"]
+
+
+class Decision:
+    """Asked of a run that goes on, iteration by iteration.
+
+    Either kind of evidence is enough: a trace that the gate fails whatever follows, or an operation that is wrong by
+    its own inputs, which stays wrong whatever the trace says.
+
+    Args:
+        gate: of the case's baseline.
+        order: what is run.
+        folder: where the run leaves its shadow checks.
+    """
+
+    def __init__(self, gate: Gate, order: Order, folder: Path) -> None:
+        self._gate = gate
+        self._order = order
+        self._folder = folder
+        self._shadowed = 0
+
+    def __call__(self, partial: Trace, provenance: Provenance) -> bool:
+        """Whether no iteration to come can change the verdict."""
+        return self._gate.decided(partial, provenance) is not None or self._is_violated(len(partial))
+
+    def _is_violated(self, iterations: int) -> bool:
+        """Whether shadow ops found a violation; they are read where another shadowed iteration has ended."""
+        due = sum(iteration < iterations for iteration in self._order.shadow)
+        if due == self._shadowed:
+            return False
+        self._shadowed = due
+        try:
+            record = read_shadow(shadow_files(self._folder))
+        except AlignmentError:
+            return False  # what can't be read is told when the run has ended
+        findings = judge_shadow(weigh_shadow(record, self._order.shadow_tier))
+        return any(finding.status is Outcome.FAIL for finding in findings)

@@ -1,0 +1,62 @@
+"""What decides a run before its end: its trace, or an operation that is wrong."""
+
+import dataclasses
+
+import pytest
+
+from harness.judge import Gate
+from harness.running.decision import Decision
+from harness.running.folder import shadow_file
+from harness.running.order import Order
+from harness.store.shadow import ShadowStream
+from harness.values.shadow import Part, ShadowCheck
+
+ORDER = Order(config="made_up.py", device="cpu", shadow=(0, 3), shadow_tier="tf32")
+
+
+@pytest.fixture(scope="module")
+def gate(make):
+    return Gate(make.baseline(), 30)
+
+
+def so_far(trace, iterations):
+    return dataclasses.replace(trace.head(iterations), planned=30, complete=False)
+
+
+def shadow(folder, errors):
+    """The stream of a run whose convolution has these errors at the shadowed iterations."""
+    path = shadow_file(folder, 0)
+    path.unlink(missing_ok=True)
+    with ShadowStream(path, "tf32") as stream:
+        for iteration, error in zip(ORDER.shadow, errors, strict=False):
+            check = ShadowCheck(
+                iteration, Part.FORWARD, "backbone", "convolution", "output", 0, "float32", (2, 3), True, error, 0.0
+            )
+            stream.append(iteration, [check], {"convolution": 1}, {"convolution": 1}, {})
+
+
+def test_a_healthy_run_is_open_to_its_end(make, gate, tmp_path):
+    shadow(tmp_path, [1e-7, 1e-7])
+    decides = Decision(gate, ORDER, tmp_path)
+    assert not any(decides(so_far(make.trace(77), seen), make.provenance()) for seen in range(1, 30))
+
+
+def test_the_trace_decides(make, gate, tmp_path):
+    trace = make.with_signal(make.trace(77), "loss", make.trace(77).loss * 3)
+    assert Decision(gate, dataclasses.replace(ORDER, shadow=()), tmp_path)(so_far(trace, 1), make.provenance())
+
+
+def test_an_operation_decides_when_its_iteration_has_ended(make, gate, tmp_path):
+    decides = Decision(gate, ORDER, tmp_path)
+    shadow(tmp_path, [1e-7])
+    assert not decides(so_far(make.trace(77), 1), make.provenance())
+    shadow(tmp_path, [1e-7, 0.5])
+    assert not decides(so_far(make.trace(77), 3), make.provenance())
+    assert decides(so_far(make.trace(77), 4), make.provenance())
+
+
+@pytest.mark.parametrize("text", [None, "", "no JSON\n", '{"schema": 99}\n'])
+def test_checks_that_cannot_be_read_decide_nothing(make, gate, tmp_path, text):
+    if text is not None:
+        shadow_file(tmp_path, 0).write_text(text)
+    assert not Decision(gate, ORDER, tmp_path)(so_far(make.trace(77), 1), make.provenance())
