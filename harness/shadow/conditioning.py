@@ -49,8 +49,8 @@ def measure_scale(
         For each result: ‖δr‖ / u and ⟨δr, r⟩ / (u ⟨r, r⟩), root mean square over the draws.
     """
     generator = torch.Generator().manual_seed(seed)
-    smallest = min((result.numel() for result in results), default=1)
-    draws = next((count for elements, count in _DRAWS.items() if smallest <= elements), 1)
+    fewest = min((result.numel() for result in results), default=1)
+    draws = next((count for elements, count in _DRAWS.items() if fewest <= elements), 1)
     moved = [[0.0, 0.0] for _ in results]
     for _ in range(draws):
         changed_args = [perturbed(value, generator, smallest) for value in args]
