@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from harness.cli import compare, efficiency, listing, power, record, report, train, verify
+from harness.cli import compare, efficiency, listing, ops, power, record, report, train, verify
 from harness.cli.terminal import print_error
 from harness.isolation import prefer_own_packages
 from harness.values.errors import AlignmentError
@@ -21,6 +21,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
 
   align verify ann_small                      train a case on the candidate, judge it against its baseline
   align record ann_small --device cuda        make a baseline of a case on a trusted device
+  align ops ann_small                         the operations of a step: error, effective precision, fallback
   align compare cuda.log sdaa.log             judge two logs that exist already
   align doctor                                what devices, versions and settings are here
 """
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for door in (verify, record, train, compare, report, power, efficiency, listing):
+    for door in (verify, record, train, ops, compare, report, power, efficiency, listing):
         door.add_parser(commands)
     return parser
 

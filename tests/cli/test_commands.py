@@ -1,6 +1,7 @@
 """The commands as a user types them, in a folder with a `models` and a `reports` of the user's own."""
 
 import json
+import re
 import shutil
 import sys
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 from harness import pytest_plugin
 
 
-@pytest.mark.parametrize("word", ["verify", "record", "train", "compare", "report", "cases", "faults", "doctor"])
+@pytest.mark.parametrize("word", ["verify", "record", "train", "ops", "compare", "report", "cases", "faults", "doctor"])
 def test_help_teaches_each_command(align, word):
     code, out, _ = align("--help")
     assert code == 0
@@ -55,6 +56,9 @@ def test_wrong_usage_is_exit_code_two(align, words):
         (["verify", "tiny.py", "--device", "cpu", "--nproc-per-node", "2"], "--launcher pytorch"),
         (["train", "--config", "tiny.py", "--device", "cpu", "--work-dir", "/dev/null/x"], "/dev/null"),
         (["record", "tiny.py", "--tiers", "fp32,fp32", "--baseline-dir", "elsewhere"], "each once"),
+        (["ops", "no_such_case"], "align cases"),
+        (["ops", "tiny.py", "--tier", "fp33"], "fp32"),
+        (["ops", "tiny.py", "--out", "ops.xlsx"], ".csv or .json"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_what_can(align, words, said):
@@ -110,6 +114,27 @@ def test_a_fault_fails_with_its_rule_and_iteration_and_says_emulated(align, base
     code, out, err = align("report", "bad", "--out", "merged")
     assert code == 0, out + err
     assert "FAIL" in (user_folder / "merged" / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_ops_lists_a_step_and_judges_it(align, user_folder):
+    code, out, err = align("ops", "tiny.py", "--device", "emulated", "--profile", "tf32", "--tier", "tf32")
+    assert code == 0, out + err
+    assert "EMULATED" in err
+    row = next(line.split() for line in out.splitlines() if line.startswith("convolution_backward"))
+    assert row[1:3] == ["float32", "2"]
+    assert "operations run on the device itself (100.0%)" in out
+    assert "effective precision: convolution forward 10 bits (expected 10)" in out
+    code, out, err = align(
+        *("ops", "tiny.py", "--device", "emulated", "--profile", "tf32", "--tier", "tf32"),
+        *("--fault", "conv-wgrad-x1.05", "--out", "ops.json"),
+    )
+    assert code == 1, out + err
+    assert re.search(
+        r"FAIL tiny: shadow: \w+, convolution_backward, weight gradient: (5|4\.9|5\.0)\S* % too large", out
+    )
+    rows = json.loads((user_folder / "ops.json").read_text())["rows"]
+    assert {row["op"] for row in rows if row["violated"]} == {"convolution_backward"}
 
 
 @pytest.mark.slow

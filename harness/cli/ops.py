@@ -1,0 +1,168 @@
+"""`align ops`: the operations of a training step, each held against float64 on the candidate's own host."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.options import (
+    add_device_options,
+    add_options,
+    add_patience_options,
+    patience_of,
+    reproduction,
+    run_folder,
+)
+from harness.cli.terminal import STATUS_STYLES, banner, open_console, print_error, run_progress, shadow_lines
+from harness.rules.rounding import SHADOW_TIERS
+from harness.store.atomic import write_text
+from harness.values.errors import RunError, UsageError
+from harness.values.verdict import Status
+
+if TYPE_CHECKING:
+    from harness.shadow.listing import OpRow
+    from harness.values.result import Result
+    from harness.values.shadow import Coverage, ShadowRecord
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "ops",
+        help="list the operations of a training step: error, effective precision, fallback, coverage",
+        description="Runs one step of CASE on the candidate device, computes each operation again in float64 on the "
+        "host, and lists them: how often called, how far off, how precise, and which the device left to its host.",
+        epilog="The exit code is that of the verdict of shadow ops alone: 0 PASS, 1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
+    )
+    parser.add_argument("case", metavar="CASE", help="a case's name, or the path of a config")
+    add_device_options(parser)
+    add_options(parser)
+    parser.add_argument("--tier", default="", help="the precision tier to judge at; the case's own without it")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write every distinct tensor here: .csv, or .json with the coverage"
+    )
+    add_patience_options(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Shadow the first step, or as many as asked for, and list its operations."""
+    from harness.devices.choice import choose_device
+    from harness.emulation import get_profile, parse_fault
+    from harness.rules.shadow import weigh_shadow
+    from harness.shadow.listing import list_operations, list_tensors
+
+    _require(arguments)
+    choice = choose_device(arguments.device)
+    if arguments.profile:
+        get_profile(arguments.profile)
+    for fault in arguments.fault:
+        parse_fault(fault)
+    if choice.emulated:
+        banner()
+    result, record, tier = _shadowed(choice.name, arguments)
+    if record is None:
+        print_error(RunError("no operation could be listed", observed=result.verdict.reason))
+        print(result.output)
+        return Status.ERROR.exit_code
+    evidence = weigh_shadow(record, tier)
+    tensors = list_tensors(record, evidence)
+    _show(list_operations(tensors, evidence.coverage), evidence.coverage, result)
+    if arguments.out:
+        _write(arguments.out, tensors, evidence.coverage)
+    return result.verdict.status.exit_code
+
+
+def _require(arguments: argparse.Namespace) -> None:
+    if arguments.tier and arguments.tier not in SHADOW_TIERS:
+        allowed = ", ".join(SHADOW_TIERS)
+        raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=allowed)
+    if arguments.out and arguments.out.suffix not in {".csv", ".json"}:
+        raise UsageError("no such format", where="--out", observed=arguments.out, allowed="a .csv or .json file")
+
+
+def _shadowed(device: str, arguments: argparse.Namespace) -> tuple[Result, ShadowRecord | None, str]:
+    """The verdict of shadow ops alone, and every check; None where the run left none."""
+    from harness.running.cases import find_case
+    from harness.running.folder import shadow_files
+    from harness.running.order import Order
+    from harness.running.verify import verify_alone
+    from harness.store.shadow import read_shadow
+
+    case = find_case(arguments.case, arguments.cfg_options)
+    steps = arguments.iterations or 1
+    order = Order(
+        config=str(case.config),
+        device=device,
+        profile=arguments.profile,
+        faults=tuple(arguments.fault),
+        options=tuple(arguments.cfg_options),
+        iterations=steps,
+        amp=arguments.amp,
+        command=reproduction(),
+        shadow=tuple(range(steps)),
+        shadow_tier=arguments.tier or case.tier,
+    )
+    with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, steps) as advance:
+        result = verify_alone(case, order, folder=folder, patience=patience_of(arguments), on_iteration=advance)
+        failed = result.verdict.status is Status.ERROR
+        return result, None if failed else read_shadow(shadow_files(folder)), order.shadow_tier
+
+
+def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
+    from harness.shadow.listing import on_device
+
+    console = open_console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    left = {"operation", "dtype", "family", "runs on", "worst at"}
+    for name in (
+        *("operation", "dtype", "calls", "family", "error", "allowed", "projection", "allowed", "× bound", "bits"),
+        *("runs on", "worst at"),
+    ):
+        table.add_column(name, justify="left" if name in left else "right")
+    for row in rows:
+        table.add_row(*_cells(row), style="red" if row.violated else None)
+    console.print(table)
+    for op, why in coverage.skipped.items():
+        console.print(Text(f"not checked: {op}, {why}"))
+    device, operations, device_calls, calls = on_device(coverage)
+    console.print(
+        f"coverage rate: {device} of {operations} operations run on the device itself "
+        f"({device / max(1, operations):.1%}), {device_calls} of {calls} calls ({device_calls / max(1, calls):.1%}); "
+        f"fallen back to the host: {', '.join(coverage.fallen_back) or 'none'}"
+    )
+    for line in shadow_lines(result):
+        console.print(Text(line))
+    status = result.verdict.status
+    console.print(Text(status.value, style=STATUS_STYLES[status]) + Text(f" {result.case}: {result.verdict.reason}"))
+
+
+def _cells(row: OpRow) -> tuple[str, ...]:
+    bits = f"{row.bits:.1f} of {row.expected}" if row.bits is not None else "—"
+    projection = _short(row.allowed_projection) if math.isfinite(row.allowed_projection) else "—"
+    family = row.family if row.family != row.op else "—"
+    where = ", ".join(filter(None, (row.module, row.tensor)))
+    return (
+        *(row.op, row.dtype, str(row.calls), family, _short(row.error), _short(row.allowed)),
+        *(_short(row.projection, signed=True), projection, _short(row.times), bits),
+        *("—" if row.on_host is None else "host" if row.on_host else "device", where),
+    )
+
+
+def _short(value: float, *, signed: bool = False) -> str:
+    return "0" if value == 0 else f"{value:+.2g}" if signed else f"{value:.2g}"
+
+
+def _write(path: Path, rows: Sequence[OpRow], coverage: Coverage) -> None:
+    from harness.shadow.listing import render_csv, render_json
+
+    write_text(path, render_csv(rows) if path.suffix == ".csv" else render_json(rows, coverage))
+    open_console().print(f"every distinct tensor: {path}")
