@@ -1,7 +1,7 @@
 """`torch.accelerator`: what it asks C++ guards, streams and allocators for, answered by the emulated card.
 
-Its functions check their arguments and then call `torch._C._accelerator_…`; those are what is replaced, so that the
-checks stay PyTorch's own. This process has no other accelerator.
+Its functions resolve a device and then call `torch._C._accelerator_…`; those two are what is replaced. This process has
+no other accelerator.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 
 from harness.emulation.card import Card
-from harness.emulation.streams import stream_of
+from harness.emulation.streams import stream_given, stream_of
 from harness.values.errors import DeviceError
 
 __all__ = ["register"]
@@ -42,7 +42,7 @@ def register(card: Card) -> None:
         return {"supported_dtypes": set(_DTYPES)}
 
     def choose_with(chosen: torch.Stream) -> None:
-        choose(chosen.device_index)
+        choose(stream_given(chosen, "torch.accelerator.set_stream").device_index)
 
     answers: dict[str, Callable[..., Any]] = {
         "getDeviceIndex": lambda: card.current.index,
@@ -61,6 +61,13 @@ def register(card: Card) -> None:
         "resetPeakStats": lambda index: card.chip(index).memory.reset_peak(),
         "resetAccumulatedStats": check,
     }
+
+    def index_of(device: Any, optional: bool = False) -> int:
+        return card.chip(device, "torch.accelerator").index
+
+    surface: Any = torch.accelerator
+    # PyTorch's own takes what is no device at all for the current one.
+    surface._get_device_index = surface.memory._get_device_index = index_of
     torch.accelerator.Graph.__new__ = _refuse_graphs  # type: ignore[method-assign]
     for name, answer in answers.items():
         if hasattr(torch._C, f"_accelerator_{name}"):

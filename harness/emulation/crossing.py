@@ -47,7 +47,9 @@ def to_host(plan: Plan, values: Iterable[Any], home: int = _NOWHERE) -> tuple[li
             index = value.get_device()
             if index != home:
                 home = _joined(plan, value, index, home)
-            host.append(value if index == _ON_HOST else host_tensor(value))
+            if index != _ON_HOST:
+                value = _marked(value, host_tensor(value)) if plan.keeps_marks else host_tensor(value)  # noqa: PLW2901
+            host.append(value)
         else:
             host.append(value)
     return host, home
@@ -97,8 +99,6 @@ class Crossing:
         """An argument for the host, lists of tensors too."""
         if isinstance(value, _Tensor):
             (host,), self.home = to_host(self.plan, (value,), self.home)
-            if host is not value and self.plan.name in MIXES_DEVICES:
-                host = _marked(value, host)
             self.origin[id(host)] = (value, host)
             return host
         if isinstance(value, (list, tuple)):
@@ -145,7 +145,7 @@ def chip_of(card: Card, home: int, device: Any) -> Chip:
 
 
 def _marked(tensor: _Tensor, host: _Tensor) -> _Tensor:
-    """Copies get lazily conjugated or negated tensors as they are; DLPack has no field for either mark."""
+    """The host tensor with the marks of the device's, lazy conjugation and negation, which DLPack has no field for."""
     if tensor.is_conj():
         host = host.conj()
     return torch._neg_view(host) if tensor.is_neg() else host

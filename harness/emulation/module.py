@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.emulation.card import DEVICE_TYPE, Card
-from harness.emulation.streams import Event, stream_of
+from harness.emulation.streams import DeviceEvent, stream_given, stream_of
 from harness.values.errors import DeviceError
 
 __all__ = ["DEVICE_NAME", "make_module"]
@@ -119,11 +119,12 @@ def _memory(card: Card) -> _Surface:
 def _streams(card: Card) -> _Surface:
     @contextlib.contextmanager
     def stream(chosen: torch.Stream | None) -> Any:
-        with card.using(card.current if chosen is None else card.chip(chosen.device)):
+        given = None if chosen is None else stream_given(chosen, f"torch.{DEVICE_TYPE}.stream").device
+        with card.using(card.chip(given)):
             yield
 
     return {
-        "Event": Event,
+        "Event": DeviceEvent,
         "Stream": lambda device=None, priority=0: stream_of(card.chip(device)),
         "current_stream": lambda device=None: stream_of(card.chip(device)),
         "default_stream": lambda device=None: stream_of(card.chip(device)),

@@ -10,6 +10,9 @@ import torch
 
 __all__ = ["Plan", "Wrapper", "overload"]
 
+# For these keys PyTorch registers the operations that don't have the mark undone before them.
+_MARKS = ("Conjugate", "Negative")
+
 Run = Callable[..., Any]
 Wrapper = Callable[..., Any]
 """Called as `wrapper(run, *host_args, **host_kwargs)` in place of `run(*host_args, **host_kwargs)`."""
@@ -28,6 +31,7 @@ class Plan:
         writes_out: names of the `out=` arguments, which the CPU may resize.
         draws: whether it draws from the device's random stream.
         makes: whether it takes a `device=`.
+        keeps_marks: whether it is given lazily conjugated or negated tensors as they are, as copies and products are.
         run: the host's function, with numerics and faults where a device has them.
     """
 
@@ -39,6 +43,7 @@ class Plan:
     writes_out: tuple[str, ...]
     draws: bool
     makes: bool
+    keeps_marks: bool
     run: Run
 
     @classmethod
@@ -60,6 +65,7 @@ class Plan:
             writes_out=tuple(a.name for a in schema.arguments if a.kwarg_only and a.is_out),
             draws=torch.Tag.nondeterministic_seeded in op.tags,
             makes=any(a.name in {"device", "pin_memory"} for a in schema.arguments),
+            keeps_marks=any(torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), key) for key in _MARKS),
             run=_host_function(op),
         )
 

@@ -44,9 +44,13 @@ def host_tensor(tensor: torch.Tensor) -> torch.Tensor:
 def device_tensor(tensor: torch.Tensor, index: int) -> torch.Tensor:
     """The tensor of `sdaa:index` over the memory of a CPU tensor; any shape and dtype, outside of autograd.
 
+    One that is lazily conjugated or negated is copied, since DLPack has no field for either mark.
+
     Raises:
         DeviceError: the tensor isn't dense, or is quantized: DLPack (dlpack.h) has no field for what it is.
     """
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
     try:
         capsule = _export(tensor)
     except (RuntimeError, BufferError) as error:

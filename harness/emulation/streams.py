@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from harness.emulation.card import Chip
+from harness.emulation.card import DEVICE_TYPE, Chip
 from harness.values.errors import DeviceError
 
-__all__ = ["Event", "register", "stream_of"]
+__all__ = ["DeviceEvent", "Event", "register", "stream_given", "stream_of"]
 
 _Native: Any = torch.Event
 
@@ -52,7 +52,7 @@ class Event(_Native, metaclass=_Kind):  # type: ignore[misc]
         Raises:
             DeviceError: one of them wasn't recorded, or keeps no time.
         """
-        begin, end = (event._recorded if event._times else None for event in (self, other))
+        begin, end = (_moment(event) for event in (self, other))
         if begin is None or end is None:
             raise DeviceError(
                 "the time between two events isn't known",
@@ -61,6 +61,30 @@ class Event(_Native, metaclass=_Kind):  # type: ignore[misc]
                 allowed="two recorded events, made with enable_timing=True",
             )
         return float(end - begin) * 1000
+
+
+class DeviceEvent(Event):
+    """`Event` of the accelerator, called as `torch.cuda.Event` is; `blocking` and `interprocess` change nothing."""
+
+    def __new__(cls, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> Any:
+        """An event that keeps the time where it is asked to."""
+        return super().__new__(cls, DEVICE_TYPE, enable_timing=bool(enable_timing))
+
+
+def stream_given(stream: Any, where: str) -> torch.Stream:
+    """The stream that a caller hands over.
+
+    Raises:
+        DeviceError: it is none.
+    """
+    if not isinstance(stream, torch.Stream):
+        raise DeviceError("that is no stream", where=where, observed=repr(stream), allowed="a torch.Stream")
+    return stream
+
+
+def _moment(event: Any) -> float | None:
+    recorded: float | None = event._recorded if hasattr(event, "_times") and event._times else None
+    return recorded
 
 
 def register() -> None:

@@ -167,6 +167,29 @@ def test_memory_counts_what_lives() -> None:
     assert torch.sdaa.memory_allocated() == before
 
 
+def test_lazily_conjugated_factors_are_conjugated() -> None:
+    results = {}
+    for device in ("cpu", "sdaa"):
+        a, b = (torch.complex(torch.arange(6.0), torch.arange(6.0) * n).view(2, 3).to(device) for n in (2, -3))
+        a.requires_grad_()
+        y = a @ b.mH
+        torch.view_as_real(y).square().sum().backward()
+        results[device] = [t.detach().cpu() for t in (y, a.grad, a.mH @ b, b.conj().imag + 1)]
+    assert all(torch.equal(x, y) for x, y in zip(*results.values(), strict=True))
+
+
+def test_copies_that_don_t_block_arrive() -> None:
+    x = torch.arange(3.0, device="sdaa")
+    moved = [
+        x.to("cpu", non_blocking=True),
+        x.to("cpu", torch.float64, True, True),
+        x.to(torch.empty(0), non_blocking=True),
+        x.to(device="cpu", non_blocking=True, memory_format=torch.preserve_format),
+        torch.zeros(3).copy_(x, non_blocking=True),
+    ]
+    assert all(tensor.is_cpu and tensor.tolist() == [0, 1, 2] for tensor in moved)
+
+
 def test_out_grows_and_resize_keeps_what_it_had() -> None:
     x = torch.ones(3, device="sdaa")
     out = torch.empty(0, device="sdaa")

@@ -1,4 +1,7 @@
-"""Every operation of the CPU, with drawn arguments: where it answers, the device answers the same or says why not."""
+"""Operations and modules, with arguments drawn, taken from PyTorch's own tests, or senseless.
+
+Where the CPU answers, the device answers the same or says why not; the interpreter never dies where the CPU's survives.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,15 +18,16 @@ HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.slow
 
-FINE = {"same", "typed error", "no answer on the CPU", "no one answer on the CPU"}
+FINE = {"same", "answered", "typed error", "refused by its signature"}
+NOTHING_TO_SAY = {"no answer on the CPU", "no one answer on the CPU", "no answer on the host"}
 
 
-def outcomes(seed: str, draws: int, cwd: Path) -> tuple[list[dict[str, object]], list[tuple[str, str]]]:
-    """What came of each draw, and the operations at which the process died, with the device that they ran on."""
+def outcomes(script: str, *arguments: str, cwd: Path) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """What came of each call, and the calls at which the process died."""
     records, deaths, first = [], [], 0
     while True:
         done = subprocess.run(
-            [sys.executable, str(HERE / "fuzz_operations.py"), str(first), str(draws), seed],
+            [sys.executable, str(HERE / script), str(first), *arguments],
             env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"},
             cwd=cwd,  # an operation may take a drawn name for a file's
             stdin=subprocess.DEVNULL,
@@ -37,18 +42,35 @@ def outcomes(seed: str, draws: int, cwd: Path) -> tuple[list[dict[str, object]],
         if done.returncode == 0:
             return records, deaths
         assert done.returncode < 0, done.stderr
-        begun = [record for record in said if "on" in record]
-        deaths.append((begun[-1]["op"], begun[-1]["on"]))
+        begun = [record for record in said if "outcome" not in record]
+        deaths.append(begun[-1])
         first = next(record["index"] for record in reversed(begun) if "index" in record) + 1
+
+
+def counted(records: list[dict[str, object]]) -> Counter[str]:
+    """How often each outcome came; none may be one that isn't fine."""
+    wrong = [record for record in records if record["outcome"] not in FINE | NOTHING_TO_SAY]
+    assert wrong == []
+    return Counter(str(record["outcome"]) for record in records)
 
 
 @pytest.mark.parametrize("seed", ["a", "b"])
 def test_the_device_answers_as_the_cpu_does(seed: str, tmp_path: Path) -> None:
-    records, deaths = outcomes(seed, 2, tmp_path)
-    assert [op for op, device in deaths if device == "sdaa"] == []
-    counts: dict[str, int] = {}
-    for record in records:
-        counts[record["outcome"]] = counts.get(record["outcome"], 0) + 1
-    wrong = {(r["op"], r["outcome"]) for r in records if r["outcome"] not in FINE}
-    assert wrong == set()
-    assert counts["same"] > 1000, counts
+    records, deaths = outcomes("fuzz_operations.py", "2", seed, cwd=tmp_path)
+    assert [death for death in deaths if death["on"] == "sdaa"] == []
+    assert counted(records)["same"] > 1000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "complex64", "int64", "bool"])
+def test_the_device_answers_pytorch_s_own_samples_as_the_cpu_does(dtype: str, tmp_path: Path) -> None:
+    records, deaths = outcomes("fuzz_samples.py", dtype, cwd=tmp_path)
+    assert [death for death in deaths if death["on"] == "sdaa"] == []
+    assert counted(records)["same"] > 1000
+
+
+def test_every_name_of_the_modules_answers_or_says_why_not(tmp_path: Path) -> None:
+    records, deaths = outcomes("fuzz_surface.py", cwd=tmp_path)
+    assert deaths == []
+    counts = counted(records)
+    assert counts["answered"] > 300
+    assert counts["typed error"] > 300
