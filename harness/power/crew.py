@@ -102,24 +102,16 @@ class Crew:
         stop: threading.Event,
     ) -> None:
         worker: _Worker | None = None
+        log = self._logs / f"worker-{number}.log"
         try:
             while not stop.is_set():
                 try:
                     task = waiting.get_nowait()
                 except queue.Empty:
                     break
-                worker = worker or _Worker(self._logs / f"worker-{number}.log")
-                started = time.monotonic()
-                ended = worker.ask(task.line, self._patience, stop)
+                worker = self._serve(task, worker or _Worker(log), log, stop)
                 if stop.is_set():
                     break
-                if not (task.folder / OUTCOME).exists():
-                    seconds = time.monotonic() - started
-                    task.folder.mkdir(parents=True, exist_ok=True)
-                    write_outcome(task.folder, task.experiment, Ending.CRASHED, worker.obituary(), seconds)
-                if ended:
-                    worker.end()
-                    worker = None
                 done.put(task)
         except BaseException as failure:  # noqa: BLE001  # told to the caller's thread, which raises it
             done.put(failure)
@@ -128,13 +120,36 @@ class Crew:
                 worker.end()
             done.put(None)
 
+    def _serve(self, task: Task, worker: _Worker, log: Path, stop: threading.Event) -> _Worker | None:
+        """Have a task end in an outcome; the worker to go on with, None where it has to be a new one.
+
+        A process that dies without a word is given a second chance: the machine may have killed it, and a fault that
+        kills it does so again.
+        """
+        started = time.monotonic()
+        cause = ""
+        while True:
+            over = worker.ask(task.line, self._patience, stop)
+            if stop.is_set() or (task.folder / OUTCOME).exists():
+                if over:
+                    worker.end()
+                return None if over else worker
+            second, cause = bool(cause), worker.obituary()
+            worker.end()
+            if second or worker.hung:
+                break
+            worker = _Worker(log)
+        task.folder.mkdir(parents=True, exist_ok=True)
+        write_outcome(task.folder, task.experiment, Ending.CRASHED, cause, time.monotonic() - started)
+        return None
+
 
 class _Worker:
     """One process."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._hung = ""
+        self.hung = ""
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603  # our own words; the config is the user's own program
                 isolated_python(_ENTRY),
@@ -161,14 +176,14 @@ class _Worker:
                 answer = self._answers.readline()
                 return not answer or json.loads(answer)["ending"] == Ending.CRASHED.value
             if time.monotonic() > deadline:
-                self._hung = f"no end after {patience:.0f} s"
+                self.hung = f"no end after {patience:.0f} s"
                 return True
         return True
 
     def obituary(self) -> str:
         """Why there is no outcome."""
-        if self._hung:
-            return self._hung
+        if self.hung:
+            return self.hung
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         code = self._process.poll()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.emulation.faults import FAULTS, Fault, parse_fault
+from harness.emulation.profiles import get_profile
 from harness.power.experiment import Experiment, Kind
 from harness.power.ports import CALIBRATION_SEEDS, list_ports, rounding_seeds
 from harness.values.case import Case
@@ -69,60 +70,63 @@ def needs(fault: Fault) -> str:
     return ""
 
 
-def plan_case(case: Case, settings: Settings) -> tuple[list[Experiment], list[Experiment]]:
+def plan_case(case: Case, settings: Settings, held: int) -> tuple[list[Experiment], list[Experiment]]:
     """The experiments of a case: those that others lean on, which are run first, and those others.
 
     Args:
         case: of the baseline's own iterations or fewer.
         settings: what is asked for.
+        held: repeats that the case's baseline holds at the demanded tier: their seeds are 0 to held − 1.
+
+    Raises:
+        UsageError: more repeats are asked for than there are seeds for calibration.
+        DeviceError: no profile has that name.
     """
+    profile = get_profile(settings.profile or case.tier).name
     iterations = settings.iterations or case.iterations
-    profile = settings.profile or case.tier
-
-    def make(kind: Kind, name: str, **changes: object) -> Experiment:
-        fields = {"profile": profile, "iterations": iterations, **changes}
-        return Experiment(case=case.name, config=str(case.config), kind=kind, name=name, **fields)  # type: ignore[arg-type]
-
+    plain = Experiment(case.name, str(case.config), Kind.TWIN, f"plain-{profile}", "emulated", profile)
+    plain = replace(plain, iterations=iterations)
     faults = [text for text in settings.faults if not needs(parse_fault(text))]
-    first: list[Experiment] = []
-    if faults:
-        first.append(make(Kind.TWIN, f"plain-{profile}"))
-    more = range(case.repeats, settings.repeats)
-    if more and more[-1] >= CALIBRATION_SEEDS:
-        raise UsageError("too many repeats", where="--repeats", observed=settings.repeats, allowed=CALIBRATION_SEEDS)
-    first += [
-        make(Kind.REPEAT, f"{case.tier}-{seed}", device="cpu", profile="", noise_tier=case.tier, noise_seed=seed)
-        for seed in more
-    ]
-    second: list[Experiment] = []
-    if faults:
-        second += [
-            make(Kind.ROUNDING, f"{profile}-{seed}", noise_tier="fp32", noise_seed=seed)
-            for seed in rounding_seeds(ROUNDING_RUNS)
-        ]
+    compared = [plain, *_rounding(plain)] if faults else []
     shadow = tuple(iteration for iteration in settings.shadow if iteration < iterations)
-    watched = {"shadow": shadow, "shadow_tier": case.tier if shadow else ""}
-    second += [
-        make(Kind.FAULT, text, faults=(text,), stops=settings.stops, settle=settings.settle, **watched)
-        for text in faults
-    ]
-    second += [
-        make(
-            Kind.HEALTHY,
-            f"{port.name}-{seed}",
+    watched = replace(plain, shadow=shadow, shadow_tier=case.tier if shadow else "")
+    judged = [*_faulty(watched, faults, settings), *_healthy(watched, settings.healthy)]
+    # Those of two threads come last, so that they don't share the cores with many others.
+    judged.sort(key=lambda experiment: experiment.threads > 1)
+    return [*compared[:1], *_repeats(plain, case.tier, range(held, settings.repeats))], [*compared[1:], *judged]
+
+
+def _rounding(plain: Experiment) -> Iterator[Experiment]:
+    for seed in rounding_seeds(ROUNDING_RUNS):
+        name = f"{plain.profile}-{seed}"
+        yield replace(plain, kind=Kind.ROUNDING, name=name, noise_tier="fp32", noise_seed=seed)
+
+
+def _repeats(plain: Experiment, tier: str, seeds: range) -> Iterator[Experiment]:
+    """As ``align record`` makes them."""
+    if seeds and seeds[-1] >= CALIBRATION_SEEDS:
+        raise UsageError("too many repeats", where="--repeats", observed=seeds[-1] + 1, allowed=CALIBRATION_SEEDS)
+    reference = replace(plain, kind=Kind.REPEAT, device="cpu", profile="", noise_tier=tier)
+    for seed in seeds:
+        yield replace(reference, name=f"{tier}-{seed}", noise_seed=seed)
+
+
+def _faulty(plain: Experiment, faults: Sequence[str], settings: Settings) -> Iterator[Experiment]:
+    ending = replace(plain, kind=Kind.FAULT, stops=settings.stops, settle=settings.settle)
+    for text in faults:
+        yield replace(ending, name=text, faults=(text,))
+
+
+def _healthy(plain: Experiment, count: int) -> Iterator[Experiment]:
+    for port, seed in list_ports(count):
+        yield replace(
+            plain,
+            kind=Kind.HEALTHY,
+            name=f"{port.name}-{seed}",
             profile=port.profile,
             noise_tier=port.noise_tier,
             noise_seed=seed,
             threads=port.threads,
             onednn=port.onednn,
             channels_last=port.channels_last,
-            **watched,
         )
-        for port, seed in list_ports(settings.healthy)
-    ]
-    return first, _interleaved(second)
-
-
-def _interleaved(experiments: Iterable[Experiment]) -> list[Experiment]:
-    """Those that use two threads last, so that they don't share the cores with many others for long."""
-    return sorted(experiments, key=lambda experiment: experiment.threads > 1)

@@ -84,7 +84,7 @@ class Study:
             baseline = load_baseline(self._baselines, case.name, case.reference)
             planned = settings.iterations or case.iterations
             self._gates[case.name] = Gate(baseline, planned, case.tier, false_alarm_rate)
-            self._plans[case.name] = plan_case(case, settings)
+            self._plans[case.name] = plan_case(case, settings, len(baseline.tiers[case.tier]))
 
     def run(self, jobs: int, on_progress: Progress) -> None:
         """Run what is missing: first what others lean on, then those others, then what was stopped too early.
