@@ -173,8 +173,6 @@ def fixes_scale(name: str) -> None:
     scaler.step(runner.optimizer)
     scaler.update()
     assert scaler.get_scale() == 1.0
-    with pytest.raises(DeviceError, match="--amp"):
-        FakeRunner().start(FAULTS[name])
 
 
 def rates(name: str, count: int = 12) -> list[tuple[float, float]]:
@@ -344,6 +342,46 @@ def test_a_fault_of_the_runner_waits_for_its_iteration() -> None:
 def test_a_fault_in_kernels_leaves_the_runner_alone() -> None:
     runner = FakeRunner().start(FAULTS["conv-wgrad-x1.05"])
     assert runner.hooks == []
+
+
+def needing(need: str) -> list[str]:
+    return sorted(name for name, fault in FAULTS.items() if fault.needs == need)
+
+
+@pytest.mark.parametrize("name", needing("loss scale"))
+def test_a_fault_in_loss_scaling_is_refused_without_a_loss_scale(name: str) -> None:
+    with pytest.raises(DeviceError, match="--amp"):
+        FakeRunner().start(FAULTS[name])
+    runner = FakeRunner()
+    runner.optim_wrapper.loss_scaler = torch.amp.GradScaler("cpu", enabled=False)
+    with pytest.raises(DeviceError, match="--amp"):
+        runner.start(FAULTS[name])
+    runner.hooks.clear()
+    runner.optim_wrapper.loss_scaler = torch.amp.GradScaler("cpu")
+    runner.start(FAULTS[name])
+
+
+@pytest.mark.parametrize("name", needing("processes"))
+def test_a_fault_between_processes_is_refused_with_one(name: str) -> None:
+    with pytest.raises(DeviceError, match="--nproc-per-node 2"):
+        FakeRunner().start(FAULTS[name])
+
+
+@pytest.mark.parametrize(("processes", "hint"), [(1, "--nproc-per-node 2"), (2, "norm_cfg.type=SyncBN")])
+def test_a_fault_in_syncbn_is_refused_where_no_statistics_are_shared(monkeypatch, processes: int, hint: str) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: processes > 1)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: processes)
+    with pytest.raises(DeviceError, match=hint):
+        FakeRunner(torch.nn.Sequential(torch.nn.BatchNorm2d(2))).start(FAULTS["syncbn-local"])
+    shared = FakeRunner(torch.nn.Sequential(torch.nn.SyncBatchNorm(2)))
+    if processes > 1:
+        shared.start(FAULTS["syncbn-local"])
+
+
+def test_what_needs_something_says_so() -> None:
+    strikes = {name: fault.strikes for name, fault in FAULTS.items() if fault.needs}
+    assert set(strikes.values()) == {"loss scaling", "distributed"}
+    assert {name for name, fault in FAULTS.items() if fault.strikes in strikes.values()} == set(strikes)
 
 
 SCRIPT = """

@@ -1,7 +1,7 @@
 """Faults between processes: what DistributedDataParallel makes of the ranks' gradients.
 
 They strike through DDP's communication hook (Li et al. 2020, arXiv 2006.15704, section 3.2.3); a run of one process has
-none, and the fault is refused there.
+none, and the fault is refused there (`requirements`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch.distributed as dist
 from harness.emulation.clock import current_iteration
 from harness.emulation.faults.fault import Fault
 from harness.emulation.faults.hooking import at_start
-from harness.values.errors import DeviceError
 
 __all__ = ["gradients_in_bfloat16", "gradients_of_a_rank_lost", "gradients_stay_local", "gradients_summed"]
 
@@ -33,25 +32,14 @@ def _reduced(fault: Fault, runner: Runner, change: Callable[[torch.Tensor], torc
         future = dist.all_reduce(sent, async_op=True).get_future()
         return future.then(lambda done: done.value()[0].to(buffer.dtype))
 
-    _register(fault, runner, reduce)
+    _register(runner, reduce)
 
 
-def _register(fault: Fault, runner: Runner, hook: Callable[[object, Any], Future]) -> None:
+def _register(runner: Runner, hook: Callable[[object, Any], Future]) -> None:
     # DDP compares the annotations with its own classes, and takes none for the strings that these are.
     hook.__annotations__ = {}
 
-    def register(runner: Runner) -> None:
-        if not hasattr(runner.model, "register_comm_hook"):
-            raise DeviceError(
-                "this fault strikes between processes, and there is one",
-                where=f"--fault {fault.name}",
-                observed=type(runner.model).__name__,
-                allowed="DistributedDataParallel",
-                hint="add --launcher pytorch --nproc-per-node 2",
-            )
-        runner.model.register_comm_hook(None, hook)
-
-    at_start(runner, register)
+    at_start(runner, lambda runner: runner.model.register_comm_hook(None, hook))
 
 
 def gradients_summed(fault: Fault, runner: Runner) -> None:
@@ -81,7 +69,7 @@ def gradients_stay_local(fault: Fault, runner: Runner) -> None:
         future.set_result(bucket.buffer())
         return future
 
-    _register(fault, runner, keep)
+    _register(runner, keep)
 
 
 def _world() -> int:

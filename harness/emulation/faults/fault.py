@@ -10,6 +10,7 @@ from typing import Any, Literal
 __all__ = ["Fault", "Strikes"]
 
 Strikes = Literal["kernel", "autograd", "optimizer", "schedule", "data", "distributed", "loss scaling", "model"]
+Needs = Literal["", "loss scale", "processes", "SyncBN"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Fault:
         severity_means: what the number says, with its unit; empty where there is none.
         begins: the iteration, counted from 0, at which it begins.
         in_kernels: whether `install` puts it in; else `attach` does.
+        needs: what has to be there for it to strike; empty where every training has it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Fault:
     severity_means: str = ""
     begins: int = 0
     in_kernels: bool = True
+    needs: Needs = ""
 
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         """Operation name → wrapper, new ones with a memory of their own; empty for a fault that isn't in kernels."""
@@ -47,7 +50,12 @@ class Fault:
         return wrappers
 
     def attach(self, runner: Any) -> None:
-        """Put the fault into mmengine's Runner, built but not yet training; nothing happens for a fault in kernels."""
+        """Put the fault into mmengine's Runner, built but not yet training; one in kernels is there already.
+
+        Where the fault needs what this training hasn't, a DeviceError is raised when it starts.
+        """
+        if self.needs:
+            importlib.import_module(f"{__package__}.requirements").require(self, runner)
         if not self.in_kernels:
             self._load()(self, runner)
 

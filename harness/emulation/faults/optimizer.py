@@ -9,7 +9,6 @@ import torch
 
 from harness.emulation.faults.fault import Fault
 from harness.emulation.faults.hooking import around_steps, at_start
-from harness.values.errors import DeviceError
 
 __all__ = [
     "bias_gradients_scaled",
@@ -217,15 +216,7 @@ def loss_scale_fixed(fault: Fault, runner: Runner) -> None:
     """The loss scale begins at the severity and never grows: at 1, fp16 trains without loss scaling."""
 
     def fix(runner: Runner) -> None:
-        scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
-        if scaler is None or not scaler.is_enabled():
-            raise DeviceError(
-                "this fault needs a loss scale to strike",
-                where=f"--fault {fault.name}",
-                observed=f"{type(runner.optim_wrapper).__name__} without one",
-                allowed="training in float16",
-                hint="add --amp",
-            )
+        scaler = runner.optim_wrapper.loss_scaler
         state = {**scaler.state_dict(), "scale": fault.severity, "growth_interval": 1 << 30, "_growth_tracker": 0}
         scaler.load_state_dict(state)
 

@@ -96,6 +96,7 @@ FAULTS = (
         "distributed",
         "collectives:gradients_summed",
         in_kernels=False,
+        needs="processes",
     ),
     Fault(
         "allreduce-rank-lost",
@@ -104,6 +105,7 @@ FAULTS = (
         "distributed",
         "collectives:gradients_of_a_rank_lost",
         in_kernels=False,
+        needs="processes",
     ),
     Fault(
         "allreduce-in-bf16",
@@ -112,6 +114,7 @@ FAULTS = (
         "distributed",
         "collectives:gradients_in_bfloat16",
         in_kernels=False,
+        needs="processes",
     ),
     Fault(
         "allreduce-skipped",
@@ -120,5 +123,6 @@ FAULTS = (
         "distributed",
         "collectives:gradients_stay_local",
         in_kernels=False,
+        needs="processes",
     ),
 )

@@ -70,6 +70,7 @@ FAULTS = (
         "a finiteness check that always answers no; needs --amp and an overflow",
         "loss scaling",
         "scaling:infinity_unseen",
+        needs="loss scale",
     ),
     Fault(
         "loss-scale-not-undone",
@@ -77,6 +78,7 @@ FAULTS = (
         "an unscaling kernel that isn't run; needs --amp",
         "loss scaling",
         "scaling:unscaling_forgotten",
+        needs="loss scale",
     ),
     Fault(
         "loss-scale-never-backs-off",
@@ -84,6 +86,7 @@ FAULTS = (
         "a scale update that ignores the overflow; needs --amp and an overflow",
         "loss scaling",
         "scaling:never_backs_off",
+        needs="loss scale",
     ),
     Fault(
         "fp16-without-loss-scale",
@@ -94,6 +97,7 @@ FAULTS = (
         severity=1.0,
         severity_means="loss scale",
         in_kernels=False,
+        needs="loss scale",
     ),
     Fault(
         "fp16-overflow-to-zero",
@@ -101,6 +105,7 @@ FAULTS = (
         "a saturating cast gone wrong; needs --amp and an overflow",
         "loss scaling",
         "precision:overflow_becomes_zero",
+        needs="loss scale",
     ),
     Fault(
         "gradient-through-half",

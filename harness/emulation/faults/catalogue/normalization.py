@@ -105,5 +105,6 @@ FAULTS = (
         "a SyncBN that falls back to plain batch norm",
         "distributed",
         "normalization:local_statistics",
+        needs="SyncBN",
     ),
 )
