@@ -60,10 +60,11 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
         return Allowance(0.0, math.inf)
     base = rounding(check.op, check.dtype, check.operand, check.terms, tier)
     averaged = base * max(check.scale / math.sqrt(check.spread), check.along)
-    last_bit = unit_roundoff(min(23, mantissa_bits(check.dtype)))
+    # Equal elements are rounded alike, as those of a mask are: then nothing averages out. Sums are hardly ever equal.
+    alike = unit_roundoff(mantissa_bits(check.dtype) if check.terms == 1 else mantissa_bits("float32"))
     return Allowance(
         error=ERROR_MARGIN * base * check.scale,
-        projection=PROJECTION_MARGIN * averaged + ERROR_MARGIN * min(last_bit, base),
+        projection=PROJECTION_MARGIN * averaged + ERROR_MARGIN * min(alike, base),
     )
 
 

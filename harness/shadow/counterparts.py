@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.shadow.kinds import Operation
+from harness.shadow.synchronized import SYNCHRONIZED
 
 __all__ = ["compute_on_host"]
 
@@ -99,6 +100,7 @@ _COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "cudnn_convolution": _cudnn_convolution,
     "_amp_foreach_non_finite_check_and_unscale_": _unscale,
     "_amp_update_scale_": _update_scale,
+    **SYNCHRONIZED,
     "view": _view_as_copy,
     "_unsafe_view": _view_as_copy,
 }

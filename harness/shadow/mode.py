@@ -267,7 +267,7 @@ def _inputs(
 
 def _is_update(operation: Operation) -> bool:
     """Whether a call treats every element of many tensors alike, so that some of them show what it does to all."""
-    return operation.name.startswith(("_foreach_", "_fused_")) and "norm" not in operation.name
+    return operation.name.startswith(("_foreach_", "_fused_", "_amp_foreach_")) and "norm" not in operation.name
 
 
 def _whole(tensor: torch.Tensor) -> torch.Tensor:

@@ -48,7 +48,7 @@ def count_terms(name: str, args: Sequence[Any], result: torch.Tensor, place: int
     Returns:
         At least 1; exact for products, an upper estimate for reductions, 1 for elementwise operations.
     """
-    if name.startswith(("_foreach_", "_fused_")):
+    if name.startswith(("_foreach_", "_fused_", "_amp_foreach_")):
         return 1.0
     if name == "convolution_backward":
         return _of_convolution_gradient(args[0], args[1], args[2], place)
