@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import combinations
 
 import numpy as np
 
@@ -57,15 +58,18 @@ class Effect:
     what: str = ""
 
 
-def measure_effect(faulty: Record, twin: Record, rounding: Sequence[Record]) -> Effect:
+def measure_effect(faulty: Record, twin: Record, rounding: Sequence[Record], healthy: Sequence[Trace]) -> Effect:
     """The effect of a fault, as far as its run goes.
 
     Args:
         faulty: the run with the fault.
         twin: the run without, complete.
         rounding: runs of the twin with other rounding, complete, at least one.
+        healthy: the baseline's runs of the tier. A signal is one number, on which a few runs may agree by luck; the
+            pairs of these say too how far rounding parts two.
     """
-    changes = _signal_changes(faulty.trace, twin.trace, [record.trace for record in rounding])
+    changes = _signal_changes(faulty.trace, twin.trace, [record.trace for record in rounding], healthy)
+    changes += _state_changes(faulty.trace, twin.trace)
     changes += _sampled_changes(faulty, rounding)
     if all(largest == 0 for _, largest, _, _ in changes):
         return Effect(Extent.NONE if faulty.trace is not None else Extent.CLEAR)
@@ -77,7 +81,9 @@ _Change = tuple[float, float, int, str]
 """Times rounding's, size, iteration, what."""
 
 
-def _signal_changes(faulty: Trace | None, twin: Trace | None, rounding: Sequence[Trace | None]) -> list[_Change]:
+def _signal_changes(
+    faulty: Trace | None, twin: Trace | None, rounding: Sequence[Trace | None], healthy: Sequence[Trace]
+) -> list[_Change]:
     if faulty is None or twin is None:
         return []
     changes = []
@@ -88,8 +94,20 @@ def _signal_changes(faulty: Trace | None, twin: Trace | None, rounding: Sequence
         change = _relative(faulty.signals[name][:length], reference[:length])
         others = [run.signals[name][:length] for run in rounding if run is not None and len(run) >= length]
         noise = [_relative(other, reference[:length]) for other in others]
+        known = [run.signals[name][:length] for run in healthy if name in run.signals and len(run) >= length]
+        noise += [_relative(one, other) for one, other in combinations(known, 2)]
         changes.append(_largest(change[:, None], [each[:, None] for each in noise], name, _RESOLUTION))
     return changes
+
+
+def _state_changes(faulty: Trace | None, twin: Trace | None) -> list[_Change]:
+    """Whether the norms of the state are equal to the bit; hundreds of single numbers are no measure of more."""
+    if faulty is None or twin is None:
+        return []
+    ours, theirs = faulty.state, twin.state
+    rows = min(len(ours.iterations), len(theirs.iterations))
+    equal = ours.names == theirs.names and np.array_equal(ours.values[:rows], theirs.values[:rows])
+    return [(0.0, 0.0 if equal else np.inf, 0, "state")]
 
 
 def _sampled_changes(faulty: Record, rounding: Sequence[Record]) -> list[_Change]:

@@ -69,6 +69,7 @@ def judge_study(
 
 def _fault_rows(study: CaseStudy) -> list[FaultRow]:
     twins, rounding = study.of(Kind.TWIN), study.of(Kind.ROUNDING)
+    healthy = study.baseline.tiers[study.gate.demanded]
     rows = []
     for record in study.of(Kind.FAULT):
         fault = parse_fault(record.experiment.name)
@@ -81,7 +82,7 @@ def _fault_rows(study: CaseStudy) -> list[FaultRow]:
                 summary=fault.summary,
                 severity=fault.severity,
                 detection=detect(study.gate, record),
-                effect=Effect(Extent.CLEAR) if unknown else measure_effect(record, twins[0], rounding),
+                effect=Effect(Extent.CLEAR) if unknown else measure_effect(record, twins[0], rounding, healthy),
                 ending=record.ending.value,
                 seconds=record.seconds,
             )

@@ -111,25 +111,25 @@ def test_other_batches_keep_the_gate_shut(gate, record):
 
 def test_an_effect_is_told_from_rounding_and_from_none(make, record):
     twin = record(1)
-    rounding = [record(seed) for seed in (2, 3, 4, 5)]
-    assert measure_effect(record(1), twin, rounding).extent is Extent.NONE
-    assert measure_effect(record(6), twin, rounding).extent is Extent.ROUNDING
+    rounding, healthy = [record(seed) for seed in (2, 3, 4, 5)], make.baseline().tiers["tf32"]
+    assert measure_effect(record(1), twin, rounding, healthy).extent is Extent.NONE
+    assert measure_effect(record(6), twin, rounding, healthy).extent is Extent.ROUNDING
     made = record(1)
     made.trace = off(make, made.trace, "grad_norm", 3, 1.5)
-    effect = measure_effect(made, twin, rounding)
+    effect = measure_effect(made, twin, rounding, healthy)
     assert (effect.extent, effect.what) == (Extent.CLEAR, "grad_norm")
     assert effect.iteration >= 3
 
 
-def test_an_effect_on_one_gradient_alone_is_an_effect(record):
-    twin, made = record(1), record(1)
+def test_an_effect_on_one_gradient_alone_is_an_effect(make, record):
+    twin, made, healthy = record(1), record(1), make.baseline().tiers["tf32"]
     rounding = [record(1, errors={part: np.full((30, 5), 1e-3) for part in ("gradient", "update")}) for _ in range(2)]
     made.errors = {"gradient": np.zeros((4, 5)), "update": np.zeros((4, 5))}
-    assert measure_effect(made, twin, rounding).extent is Extent.NONE
+    assert measure_effect(made, twin, rounding, healthy).extent is Extent.NONE
     made.errors["gradient"][2, 3] = 1.5e-3
-    assert measure_effect(made, twin, rounding).extent is Extent.ROUNDING
+    assert measure_effect(made, twin, rounding, healthy).extent is Extent.ROUNDING
     made.errors["gradient"][2, 3] = 1.5e-2
-    effect = measure_effect(made, twin, rounding)
+    effect = measure_effect(made, twin, rounding, healthy)
     assert (effect.extent, effect.iteration, effect.what) == (Extent.CLEAR, 2, "gradient of tensor 3")
 
 
@@ -149,3 +149,18 @@ def test_a_gate_of_more_repeats_judges_as_the_gate_does(make, record):
     made = record()
     made.trace = off(make, made.trace, "grad_norm", 4)
     assert detect(gate, made).seen
+
+
+def test_rounding_alone_is_seldom_taken_for_an_effect(make, record):
+    twin, rounding = record(1), [record(seed) for seed in (2, 3, 4, 5)]
+    healthy = make.baseline().tiers["tf32"]
+    extents = [measure_effect(record(seed), twin, rounding, healthy).extent for seed in range(1000, 1200)]
+    assert extents.count(Extent.ROUNDING) >= 190
+
+
+def test_a_state_of_other_bits_is_not_without_effect(make, record):
+    twin, made, healthy = record(1), record(1), make.baseline().tiers["tf32"]
+    values = made.trace.state.values.copy()
+    values[3, 2] = np.nextafter(values[3, 2], 2)
+    made.trace = dataclasses.replace(made.trace, state=dataclasses.replace(made.trace.state, values=values))
+    assert measure_effect(made, twin, [record(2)], healthy).extent is Extent.ROUNDING

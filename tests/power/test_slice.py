@@ -58,6 +58,7 @@ def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path):
         experiment(Kind.FAULT, "f", faults=("weights-in-bf16", "aux-loss-doubled", "channels-swapped")),
         faulty,
         experiment(Kind.HEALTHY, "h", noise_tier="fp32", noise_seed=7, channels_last=True, onednn=False, threads=2),
+        experiment(Kind.HEALTHY, "shadowed", shadow=(0, 1), shadow_tier="tf32"),
         Experiment("ann_small", CONFIG, Kind.REPEAT, "r", device="cpu", noise_tier="tf32", noise_seed=9, iterations=2),
     ]
     records = run_in_one_process(tmp_path / "used", [twin, *before, twin])
@@ -66,6 +67,7 @@ def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path):
     assert fresh.error is None, fresh.output
     assert_equal_to_the_bit(records[0].trace, fresh.trace)
     assert_equal_to_the_bit(records[-1].trace, fresh.trace)
+    assert_equal_to_the_bit(records[5].trace, fresh.trace)  # shadow ops watch, and change nothing
     assert records[1].trace.signals["grad_norm"][0] != fresh.trace.signals["grad_norm"][0]
 
 
