@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.judge import judge
 from harness.rules.foreign import find_foreign_data
@@ -46,6 +48,13 @@ def test_nan_says_nothing(make):
     (finding,) = find_foreign_data(trained(make), candidate)
     assert finding.status is Outcome.INCONCLUSIVE
     assert "can't be told" in finding.message
+
+
+@given(st.integers(0, 5), st.floats(0, 1), st.integers(0, 60))
+def test_no_loss_makes_up_for_a_digest(make, order, share, iterations):
+    candidate = trained(make, order, seed=1, iterations=iterations, share=share)
+    for sides in ((trained(make), candidate), (candidate, make.trace(0))):
+        assert {finding.status for finding in find_foreign_data(*sides)} == {Outcome.INCONCLUSIVE}
 
 
 @pytest.mark.parametrize("batches", [(), ("",) * 30])
