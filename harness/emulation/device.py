@@ -10,6 +10,7 @@ from torch.utils import backend_registration
 
 from harness.emulation import (
     accelerator,
+    attention,
     autocast,
     backward,
     generator,
@@ -83,6 +84,7 @@ class Device:
             self._any.fallback(_refuse_layout, key)
         # DistributedDataParallel copies inputs on a side stream; here everything is done when a call returns.
         self._aten.impl("record_stream", lambda tensor, stream: None, "PrivateUse1")
+        attention.register(self._aten, lambda: self._wrappers.keys().isdisjoint(attention.PARTS))
         autocast.register(self._aten, self._any)
         placement.register(self._aten, self.card)
         pinning.register(self._aten)

@@ -58,7 +58,8 @@ class Profile:
         summary: one line for a listing.
         convolution: rounding of the forward convolution.
         convolution_backward: rounding of both gradients of the convolution.
-        matmul: rounding of mm, bmm, mv, addmm, baddbmm and addmv, which scaled dot-product attention is made of here.
+        matmul: rounding of mm, bmm, mv, addmm, baddbmm and addmv, which scaled dot-product attention is made of where
+            they round.
         reorder: sums run in another order than the CPU's: convolution and matmul over reversed channels, weight
             gradients over reversed batches, batch norm, softmax and reductions over reversed axes.
         flush_to_zero: subnormal float32 results of convolution and matmul become zero.

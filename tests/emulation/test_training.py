@@ -103,6 +103,30 @@ def test_fp32_differs_by_the_order_of_its_sums_alone(name: str) -> None:
     assert 0 < difference(OPERATIONS[name], "fp32") < 3e-6
 
 
+MASK = torch.linspace(-1, 1, 81).view(9, 9)
+ATTENTION = {
+    "plain": {},
+    "causal": {"is_causal": True},
+    "mask": {"attn_mask": MASK, "scale": 0.3},
+    "boolean mask": {"attn_mask": MASK < 0.7},
+    "dropout": {"dropout_p": 0.2},
+}
+
+
+@pytest.mark.parametrize("name", list(ATTENTION))
+def test_exact_attention_is_the_cpu_s_fused_one(name: str) -> None:
+    results = {}
+    for device in ("cpu", "sdaa"):
+        leaves = [torch.linspace(-2, 2, 2 * 4 * 9 * 8).mul(n).sin().view(2, 4, 9, 8).to(device) for n in (7, 11, 13)]
+        leaves = [leaf.requires_grad_() for leaf in leaves]
+        settings = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in ATTENTION[name].items()}
+        torch.manual_seed(0)
+        y = torch.nn.functional.scaled_dot_product_attention(*leaves, **settings)
+        y.square().sum().backward()
+        results[device] = [t.detach().cpu() for t in (y, *(leaf.grad for leaf in leaves))]
+    assert all(torch.equal(a, b) for a, b in zip(*results.values(), strict=True))
+
+
 def test_attention_is_rounded_where_its_products_are() -> None:
     assert 1e-5 < difference(attention, "tf32") < 1e-3
     assert 1e-4 < difference(attention, "bf16") < 1e-2

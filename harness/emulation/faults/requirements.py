@@ -55,7 +55,7 @@ def _synchronized_batch_norm(fault: Fault, runner: Runner) -> None:
         raise DeviceError(
             "this fault strikes statistics that processes share, and there are none",
             where=f"--fault {fault.name}",
-            observed=f"{layers} SyncBN layers in {type(model).__name__}, {processes} processes",
+            observed=f"SyncBN layers in {type(model).__name__}: {layers}, processes: {processes}",
             allowed="a model with SyncBN, two processes or more",
             hint="--cfg-options model.norm_cfg.type=SyncBN" if processes > 1 else _TWO_PROCESSES,
         )
