@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.store.provenance import provenance_from_json, provenance_to_json
 from harness.values.provenance import Provenance
+from harness.values.reproduction import Reproduction
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 from reports.errors import ResultError
 from reports.record import BaselineNote, Record
@@ -54,6 +55,7 @@ def encode(record: Record) -> str:
         "loss": _envelope(verdict.envelopes.get("loss")),
         "shadow_ops": summary_to_json(verdict.shadow),
         "shadow": rows_to_json(verdict.shadow),
+        "reproductions": [_reproduction(found) for found in record.reproductions],
         "output": record.output,
         "asked_device": record.asked_device,
     }
@@ -94,6 +96,7 @@ def _record(read: Fields) -> Record:
         command=read.text("command"),
         output=read.text("output"),
         asked_device=read.text("asked_device"),
+        reproductions=read.each("reproductions", _read_reproduction) if read.holds("reproductions") else (),
     )
 
 
@@ -144,6 +147,33 @@ def _read_finding(fields: Fields, name: str) -> Finding:
         allowed=read.optional("allowed", Fields.number),
         smallest_detectable=read.optional("smallest_detectable", Fields.number),
         tier=read.text("tier"),
+    )
+
+
+def _reproduction(found: Reproduction) -> dict[str, object]:
+    return {
+        "number": found.number,
+        "iteration": found.iteration,
+        "part": found.part,
+        "module": found.module,
+        "op": found.op,
+        "tensor": found.tensor,
+        "note": found.note,
+        "program": found.program or None,
+    }
+
+
+def _read_reproduction(fields: Fields, name: str) -> Reproduction:
+    read = fields.inner(name)
+    return Reproduction(
+        number=read.count("number"),
+        iteration=read.count("iteration"),
+        part=read.text("part"),
+        module=read.text("module"),
+        op=read.text("op"),
+        tensor=read.text("tensor"),
+        note=read.text("note"),
+        program=read.optional("program", Fields.text) or "",
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.values.baseline import Baseline
 from harness.values.provenance import Provenance
+from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.shadow import ShadowEvidence
 from harness.values.verdict import Envelope, Verdict
@@ -52,6 +53,7 @@ class Record:
         command: what reproduces it.
         output: the tail of the run's output.
         asked_device: the device that the run was asked for; empty where nothing was to be run.
+        reproductions: the calls behind findings of shadow ops, without their inputs: those lie beside the result.
     """
 
     verdict: Verdict
@@ -64,6 +66,7 @@ class Record:
     command: str = ""
     output: str = ""
     asked_device: str = ""
+    reproductions: tuple[Reproduction, ...] = ()
 
     @property
     def device(self) -> str:
@@ -93,6 +96,10 @@ def record_of(result: Result) -> Record:
         command=result.command,
         output=result.output,
         asked_device=result.asked_device,
+        reproductions=tuple(
+            replace(found, program=f"reproduce/{found.number}.py" if found.program else "", inputs=b"")
+            for found in result.reproductions
+        ),
     )
 
 

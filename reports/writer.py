@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.store.atomic import write_text
+from harness.store.atomic import write_bytes, write_text
 from harness.store.tables import render_trace
 from harness.values.errors import UsageError
 from harness.values.result import Result
@@ -21,14 +21,15 @@ from reports.record import record_of
 __all__ = ["merge", "write"]
 
 RESULT, PAGE, TRACE, INDEX, JUNIT = "result.json", "report.html", "trace.csv", "index.html", "junit.xml"
+REPRODUCE = "reproduce"
 
 
 def write(results: Sequence[Result], out: Path) -> Path:
     """Write the report of some cases.
 
-    ``out/<case>/`` gets ``report.html``, ``result.json`` and, where the run left a trace, ``trace.csv``; ``out/`` gets
-    ``junit.xml`` and ``index.html``, last, so that neither speaks of what isn't there. Nothing is written outside of
-    ``out``, whatever a case is called.
+    ``out/<case>/`` gets ``report.html``, ``result.json`` and, where the run left a trace, ``trace.csv``; where shadow
+    ops found something, ``reproduce/<n>.py`` with its inputs. ``out/`` gets ``junit.xml`` and ``index.html``, last, so
+    that neither speaks of what isn't there. Nothing is written outside of ``out``, whatever a case is called.
 
     Args:
         results: one or more.
@@ -87,8 +88,20 @@ def _write_case(folder: Path, result: Result) -> None:
         write_text(folder / TRACE, render_trace(result.trace))
     else:
         (folder / TRACE).unlink(missing_ok=True)  # an earlier run's would pass for this one's
+    _write_reproductions(folder / REPRODUCE, result)
     write_text(folder / PAGE, render_case(result))
     write_text(folder / RESULT, encode(record_of(result)))
+
+
+def _write_reproductions(folder: Path, result: Result) -> None:
+    """Each call that came out wrong as a program with its inputs; an earlier report's would pass for this one's."""
+    for pattern in ("[0-9]*.py", "[0-9]*.safetensors"):
+        for leftover in folder.glob(pattern):
+            leftover.unlink()
+    for found in result.reproductions:
+        if found.program:
+            write_bytes(folder / f"{found.number}.safetensors", found.inputs)
+            write_text(folder / f"{found.number}.py", found.program)
 
 
 def _write_overview(entries: Sequence[Entry], out: Path) -> None:

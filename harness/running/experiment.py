@@ -19,9 +19,11 @@ from harness.emulation import HealthyNoise, set_iteration
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.cases import RUNNER_FIELDS, flatten
-from harness.running.folder import PROVENANCE, STREAM, shadow_file
+from harness.running.folder import PROVENANCE, REPRODUCTIONS, STREAM, shadow_file
 from harness.running.order import Order
 from harness.shadow.hook import ShadowHook
+from harness.shadow.program import Origin
+from harness.shadow.reproduction import Reproductions
 from harness.store.provenance import write_provenance
 from harness.store.shadow import ShadowStream
 from harness.store.stream import TraceStream
@@ -89,7 +91,7 @@ def run_experiment(
         runner.register_hook(StartHook(case.seed, case.start, describe), priority="VERY_HIGH")
         around = [noise] if (noise := _noise(order)) else []
         if order.shadow:
-            shadow = stack.enter_context(_shadowed(order, folder, runner.rank))
+            shadow = stack.enter_context(_shadowed(order, folder, runner.rank, device))
             runner.register_hook(shadow, priority="VERY_HIGH")
             around.append(shadow.shadowing)
         runner.register_hook(
@@ -246,15 +248,17 @@ def _noise(order: Order) -> _Around | None:
 
 
 @contextmanager
-def _shadowed(order: Order, folder: Path, rank: int) -> Iterator[ShadowHook]:
-    """The hook that shadows the order's iterations, and its stream."""
+def _shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowHook]:
+    """The hook that shadows the order's iterations, and its stream; the first process keeps what comes out wrong."""
     with ShadowStream(shadow_file(folder, rank), order.shadow_tier) as stream:
         chosen = frozenset(order.shadow_ops)
 
         def wanted(name: str) -> bool:
             return not chosen or name in chosen
 
-        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget)
+        origin = Origin(device.emulated, device.profile, order.faults)
+        kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin) if rank == 0 else None
+        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept)
 
 
 def _together(around: list[_Around]) -> _Around | None:

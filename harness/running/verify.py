@@ -12,15 +12,17 @@ from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
 from harness.running.decision import Decision
-from harness.running.folder import shadow_files
+from harness.running.folder import REPRODUCTIONS, shadow_files
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
 from harness.shadow_verdict import judge_alone, with_shadow
 from harness.store.baselines import load_baseline
+from harness.store.reproductions import read_reproductions
 from harness.store.shadow import read_shadow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
+from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.verdict import Status, Verdict
 
@@ -68,7 +70,7 @@ def verify(
         verdict = _shadowed(_judge(case, gate, run), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
-    return _result(verdict, order, run, baseline, started)
+    return _result(verdict, order, run, baseline, folder, started)
 
 
 def verify_alone(
@@ -99,7 +101,7 @@ def verify_alone(
             verdict = judge_alone(case.name, run.trace, evidence)
     except AlignmentError as error:
         verdict = _error(case, error)
-    return _result(verdict, order, run, None, started)
+    return _result(verdict, order, run, None, folder, started)
 
 
 def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
@@ -111,7 +113,9 @@ def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
     return with_shadow(verdict, weigh_shadow(record, order.shadow_tier)) if record.iterations else verdict
 
 
-def _result(verdict: Verdict, order: Order, run: Run | None, baseline: Baseline | None, started: float) -> Result:
+def _result(
+    verdict: Verdict, order: Order, run: Run | None, baseline: Baseline | None, folder: Path, started: float
+) -> Result:
     return Result(
         verdict=verdict,
         trace=run.trace if run else None,
@@ -121,7 +125,16 @@ def _result(verdict: Verdict, order: Order, run: Run | None, baseline: Baseline 
         seconds=time.monotonic() - started,
         output=run.output if run and verdict.status is Status.ERROR else "",
         asked_device=order.device,
+        reproductions=_reproductions(folder),
     )
+
+
+def _reproductions(folder: Path) -> tuple[Reproduction, ...]:
+    """The calls that came out wrong; why not where they can't be read, since the verdict stands without them."""
+    try:
+        return read_reproductions(folder / REPRODUCTIONS)
+    except AlignmentError as error:
+        return (Reproduction(0, 0, "", "", "", "", note=f"{error.what}: {error.observed}"),)
 
 
 def _judge(case: Case, gate: Gate, run: Run) -> Verdict:

@@ -16,6 +16,7 @@ from harness.recording.processes import HostGroup
 from harness.shadow.feeding import InputsWatched
 from harness.shadow.gathering import GradientsWatched
 from harness.shadow.mode import ShadowOps
+from harness.shadow.reproduction import Reproductions
 from harness.shadow.schedule import scheduled_rates
 from harness.shadow.stepping import StepProgram
 from harness.shadow.totals import check_loss_scale, check_total
@@ -38,6 +39,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         tier: precision tier, a key of ``SHADOW_TIERS``.
         wanted: whether to check an operation, by its name.
         budget: bytes of host memory that computing one operation again may take.
+        reproductions: keeps the calls that came out wrong; none is kept without it.
     """
 
     priority = "VERY_HIGH"
@@ -49,12 +51,14 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         tier: str,
         wanted: Callable[[str], bool],
         budget: int,
+        reproductions: Reproductions | None = None,
     ) -> None:
         self._stream = stream
         self._iterations = frozenset(iterations)
         self._tier = tier
         self._wanted = wanted
         self._budget = budget
+        self._reproductions = reproductions
         self._programs: list[ShadowCheck] = []
         self._skipped: dict[str, str] = {}
 
@@ -107,7 +111,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if iteration not in self._iterations:
             yield
             return
-        mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget)
+        mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget, self._reproductions)
         with self._where.following(), mode:
             yield
         checks = [*mode.checks, *self._programs]

@@ -20,6 +20,7 @@ from harness.shadow.host import as_is, in_double, map_tensors, tensors_of
 from harness.shadow.kinds import Kind, Operation, read_operation, without_place
 from harness.shadow.measure import Distance, measure, measure_bits, participation
 from harness.shadow.randomness import Draw
+from harness.shadow.reproduction import Call, Reproductions
 from harness.shadow.results import Result, results_of
 from harness.shadow.sample import thinned
 from harness.shadow.terms import count_terms, host_bytes, operands_of
@@ -55,6 +56,7 @@ class ShadowOps(TorchDispatchMode):
         tier: precision tier, a key of ``SHADOW_TIERS``: what is called suspicious depends on it.
         wanted: whether to check an operation, by its name; one that isn't is counted as not checked.
         budget: bytes of host memory that computing one operation again may take; one that needs more isn't checked.
+        reproductions: is offered each call that was checked; none is kept without it.
 
     Attributes:
         checks: what was found, in the order of the calls.
@@ -71,6 +73,7 @@ class ShadowOps(TorchDispatchMode):
         tier: str,
         wanted: Callable[[str], bool] = lambda name: True,
         budget: int = 8 * 2**30,
+        reproductions: Reproductions | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._whereabouts = whereabouts
@@ -78,6 +81,8 @@ class ShadowOps(TorchDispatchMode):
         self._tier = tier
         self._wanted = wanted
         self._budget = budget
+        self._reproductions = reproductions
+        self._before: tuple[Any, Any] | None = None
         self._views: set[tuple[Any, ...]] = set()
         self.checks: list[ShadowCheck] = []
         self.calls: Counter[str] = Counter()
@@ -105,7 +110,14 @@ class ShadowOps(TorchDispatchMode):
             self.checked[operation.name] += 1
             return op(*args, **kwargs)
         returned, found = _CHECKS[operation.kind](self, op, operation, args, kwargs)
-        self.checks += [self._check(place, operation, call, args, entry) for entry in found]
+        checks = [self._check(place, operation, call, args, entry) for entry in found]
+        self.checks += checks
+        if self._reproductions is not None:
+            with _disable_current_modes():
+                made = Call(op, operation, (args, kwargs), self._before)
+                for check, entry in zip(checks, found, strict=True):
+                    self._reproductions.offer(check, entry.result, made)
+        self._before = None
         return returned
 
     def _unwanted(self, operation: Operation, args: Any) -> str:
@@ -120,7 +132,7 @@ class ShadowOps(TorchDispatchMode):
     def _compute(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
         thin = thinned if _is_update(operation) else _whole
         with _disable_current_modes():
-            before = _inputs(lambda value: in_double(map_tensors(value, thin)), args, kwargs)
+            before = self._before = _inputs(lambda value: in_double(map_tensors(value, thin)), args, kwargs)
         returned = op(*args, **kwargs)
         with _disable_current_modes():
             return returned, self._compare(op, operation, (args, kwargs), before, returned, thin)
@@ -184,6 +196,7 @@ class ShadowOps(TorchDispatchMode):
     def _move(self, op: Any, operation: Operation, args: Any, kwargs: Any) -> tuple[Any, list[_Found]]:
         with _disable_current_modes():
             host_args, host_kwargs = _inputs(as_is, args, without_place(kwargs))
+            self._before = (host_args, host_kwargs)
         returned = op(*args, **kwargs)
         with _disable_current_modes():
             expected, reason = compute_on_host(op, operation, host_args, host_kwargs)

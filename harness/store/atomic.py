@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.values.errors import AlignmentError, UsageError
 
-__all__ = ["LARGEST_FILE", "read_bounded", "replace_folder", "require_plain_name", "write_text"]
+__all__ = ["LARGEST_FILE", "read_bounded", "replace_folder", "require_plain_name", "write_bytes", "write_text"]
 
 LARGEST_FILE = 64 * 2**20
 """Bytes. Baselines and traces come from other machines: a larger file is refused before it is read."""
@@ -37,11 +37,16 @@ def require_plain_name(name: str, what: str) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, whenever the writer is killed."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one, whenever the writer is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)  # mkstemp's 0600 would keep a colleague from reading it

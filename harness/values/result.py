@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.values.baseline import Baseline
 from harness.values.provenance import Provenance
+from harness.values.reproduction import Reproduction
 from harness.values.trace import Trace
 from harness.values.verdict import Verdict
 
@@ -25,6 +26,7 @@ class Result:
         seconds: wall-clock time of the run and the judging.
         output: the tail of the run's output; shown where the run ended in an error.
         asked_device: the device that the run was asked for, as the command line spells it.
+        reproductions: the calls behind findings of shadow ops, each to be run again alone.
     """
 
     verdict: Verdict
@@ -35,6 +37,7 @@ class Result:
     seconds: float = 0.0
     output: str = ""
     asked_device: str = ""
+    reproductions: tuple[Reproduction, ...] = ()
 
     @property
     def case(self) -> str:

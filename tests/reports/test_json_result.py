@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.values.errors import AlignmentError
 from harness.values.provenance import Device, Provenance
+from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
@@ -131,6 +132,9 @@ records = st.builds(
     seconds=numbers,
     command=texts,
     output=texts,
+    reproductions=st.lists(
+        st.builds(Reproduction, counts, counts, texts, texts, texts, texts, texts, texts), max_size=2
+    ).map(tuple),
 )
 
 
@@ -157,7 +161,18 @@ def test_a_record_comes_back_to_the_bit(folder: Path, record: Record) -> None:
 
     back = read_result(stored(folder, text))
 
-    for name in ("candidate", "reference", "baseline", "planned", "done", "command", "output", "device", "emulated"):
+    for name in (
+        "candidate",
+        "reference",
+        "baseline",
+        "planned",
+        "done",
+        "command",
+        "output",
+        "device",
+        "emulated",
+        "reproductions",
+    ):
         assert getattr(back, name) == getattr(record, name)
     assert repr(back.seconds) == repr(record.seconds)
     for name in (
@@ -215,7 +230,7 @@ def test_a_half_written_file_is_refused_wherever_it_ends(
 def test_every_field_is_needed(tmp_path: Path, samples: dict[str, Callable[[], Result]]) -> None:
     whole = json.loads(encode(record_of(samples["passing"]())))
 
-    for name in whole.keys() - {"shadow", "shadow_ops"}:  # younger than the first results
+    for name in whole.keys() - {"shadow", "shadow_ops", "reproductions"}:  # younger than the first results
         with pytest.raises(ResultError, match=r"missing"):
             read_result(stored(tmp_path, json.dumps({key: value for key, value in whole.items() if key != name})))
 

@@ -1,0 +1,34 @@
+"""A reproduction: one call that came out wrong, as a program of its own with the call's inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Reproduction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """The call behind a finding of shadow ops, to be run again alone.
+
+    Args:
+        number: the program is ``<number>.py``, its inputs ``<number>.safetensors``.
+        iteration: of the call.
+        part: of the step, by name.
+        module: dotted path, empty for none.
+        op: the operation.
+        tensor: which result was wrong.
+        note: what was cut off its inputs, or why it has no program.
+        program: its text; empty where it has none.
+        inputs: the content of its safetensors file; empty where it has no program, or where only its place is kept.
+    """
+
+    number: int
+    iteration: int
+    part: str
+    module: str
+    op: str
+    tensor: str
+    note: str = ""
+    program: str = ""
+    inputs: bytes = b""
