@@ -100,7 +100,7 @@ class Gate:
         exact_holds = all(finding.status is Outcome.PASS for finding in exact)
         aligned = next((one for one in judged if one.holds), None) if exact_holds else None
         shown = aligned or judged[-1]
-        findings = violations_first([*exact, find_tier(judged), *shown.findings])
+        findings = violations_first([*exact, *shown.findings, find_tier(judged)])
         status, reason = _decide(aligned, judged, findings)
         return self._verdict(candidate, status, reason, findings, agreements, shown, aligned)
 
@@ -140,7 +140,7 @@ class Gate:
         violated = any(finding.status is Outcome.FAIL for finding in exact)
         outside = all(one.fails for one in judged)
         tier = [find_tier(judged)] if outside else []  # where it isn't, the iterations to come have a say
-        findings = violations_first([*exact, *tier, *judged[-1].findings])
+        findings = violations_first([*exact, *judged[-1].findings, *tier])
         status, reason = Status.INCONCLUSIVE, "the trace alone is open"
         if violated or outside:
             status, reason = _decide(None, judged, findings)

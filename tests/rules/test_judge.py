@@ -69,6 +69,21 @@ def test_a_lower_loss_fails_where_the_legacy_rule_passes(make):
     assert verdict.legacy.verdict == "pass"
 
 
+def test_a_reference_that_scatters_too_far_to_show_equivalence_decides_nothing(make):
+    """Its loss is known at the first iterations, and drifts by some 10 % a run, up or down, to the end."""
+    baseline = make.baseline()
+
+    def drifting(run, seed):
+        drift = 0.1 * np.random.default_rng(seed).standard_normal() * np.clip((run.iterations - 3) / 10, 0, 1)
+        return make.with_signal(run, "loss", run.loss * np.exp(drift))
+
+    tiers = {tier: tuple(drifting(run, seed) for seed, run in enumerate(runs)) for tier, runs in baseline.tiers.items()}
+    verdict = judged(make, drifting(make.trace(77), 77), dataclasses.replace(baseline, tiers=tiers))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.reason.startswith("equivalence: ")
+    assert not [finding for finding in verdict.violations if finding.rule != "precision tier"]
+
+
 def shuffled(make, trace):
     return make.with_signal(trace, "loss", np.random.default_rng(0).permutation(trace.loss))
 
