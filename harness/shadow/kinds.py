@@ -53,6 +53,9 @@ _NOTHING = frozenset(
     }
 )
 
+_BESIDES = frozenset({"profiler", "c10d", "_c10d_functional", "debugprims", "rngprims"})
+"""Namespaces of operations that compute nothing, or are checked by program: collectives."""
+
 _WRITES_UNSAID = {
     "native_batch_norm": ("running_mean", "running_var"),
     "cudnn_batch_norm": ("running_mean", "running_var"),
@@ -101,7 +104,7 @@ def read_operation(op: Any) -> Operation:
 
 
 def _kind(op: Any, name: str, written: frozenset[str]) -> Kind:
-    if name in _NOTHING or op.namespace not in {"aten", "torchvision", "mmcv"}:
+    if name in _NOTHING or op.namespace in _BESIDES:
         return Kind.NOTHING
     if torch.Tag.nondeterministic_seeded in op.tags:
         return Kind.RANDOM

@@ -48,6 +48,12 @@ class Wrong(TorchDispatchMode):
 
 
 @pytest.fixture
+def wrong():
+    """The class of devices on which one operation is wrong."""
+    return Wrong
+
+
+@pytest.fixture
 def net():
     torch.manual_seed(0)
     return Net()

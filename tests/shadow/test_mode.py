@@ -5,7 +5,6 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from harness.values.shadow import Part
-from tests.shadow.conftest import Wrong
 
 
 def scaled(place, factor):
@@ -106,26 +105,26 @@ class TestWhere:
     ],
 )
 @pytest.mark.parametrize("tier", ["fp32", "tf32"])
-def test_a_wrong_kernel_is_named(shadowed, violations, net, op, change, part, tensor, tier):
+def test_a_wrong_kernel_is_named(shadowed, violations, net, wrong, op, change, part, tensor, tier):
     # Copies are made by a convolution's neighbour here and there; any will do.
     forward = (lambda x, labels: net(x.clone(), labels)) if op == "clone" else None
     if op == "bmm" and tier == "tf32":
         pytest.skip("half the bits of bfloat16 lie within this net's tf32 bounds of a short sum")
-    found = violations(shadowed(Wrong(op, change), tier=tier, forward=forward), tier)
+    found = violations(shadowed(wrong(op, change), tier=tier, forward=forward), tier)
     assert {(row.op, row.tensor) for row in found} == {(op, tensor)}
     assert part in {row.part for row in found}
 
 
-def test_one_wrong_layer_is_the_only_one_named(shadowed, violations):
-    found = violations(shadowed(Wrong("convolution_backward", scaled(1, 1.01), call=1), tier="tf32"), "tf32")
+def test_one_wrong_layer_is_the_only_one_named(shadowed, violations, wrong):
+    found = violations(shadowed(wrong("convolution_backward", scaled(1, 1.01), call=1), tier="tf32"), "tf32")
     assert [(row.module, row.op, row.tensor) for row in found] == [
         ("block.0", "convolution_backward", "weight gradient")
     ]
     assert found[0].projection == pytest.approx(1e-2, rel=0.1)
 
 
-def test_statistics_that_do_not_move_are_found(shadowed, violations, net):
-    class Forgetful(Wrong):
+def test_statistics_that_do_not_move_are_found(shadowed, violations, wrong):
+    class Forgetful(wrong):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             if func._schema.name == "aten::native_batch_norm":
                 args = (*args[:3], args[3].clone(), args[4].clone(), *args[5:])
@@ -135,8 +134,8 @@ def test_statistics_that_do_not_move_are_found(shadowed, violations, net):
     assert {(row.part, row.tensor) for row in found} == {(Part.BUFFERS, "running mean"), (Part.BUFFERS, "running var")}
 
 
-def test_another_epsilon_is_found(shadowed, violations):
-    class Epsilon(Wrong):
+def test_another_epsilon_is_found(shadowed, violations, wrong):
+    class Epsilon(wrong):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             if func._schema.name == "aten::native_batch_norm":
                 args = (*args[:7], 1e-4)

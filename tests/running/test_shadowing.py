@@ -1,0 +1,78 @@
+"""Shadow ops from end to end, on a config of a user's own."""
+
+import dataclasses
+
+import pytest
+
+from harness.running.cases import find_case
+from harness.running.verify import verify, verify_alone
+from harness.values.shadow import Part
+from harness.values.verdict import Status
+
+pytestmark = pytest.mark.slow
+
+
+def alone(tiny, order, folder, **changes):
+    changes = {"iterations": 2, "shadow": (0, 1), "device": "emulated", "profile": "tf32", **changes}
+    order = dataclasses.replace(order, **changes)
+    return verify_alone(find_case(order.config, order.options), order, folder=folder).verdict
+
+
+def test_a_healthy_port_passes_without_a_baseline(tiny, order, tmp_path):
+    verdict = alone(tiny, order, tmp_path)
+    assert verdict.status is Status.PASS, verdict.reason
+    assert verdict.shadow.coverage.rate == 1
+    assert verdict.shadow.iterations == (0, 1)
+    assert {row.part for row in verdict.shadow.rows} >= set(Part) - {Part.RANDOM}
+
+
+@pytest.mark.parametrize(
+    ("fault", "op", "tensor", "also"),
+    [
+        ("conv-wgrad-x1.05", "convolution_backward", "weight gradient", []),
+        ("bn-eps-1e-4", "native_batch_norm", "output", []),
+        ("bn-momentum-ignored", "native_batch_norm", "running mean", []),
+        ("bn-running-variance-biased", "native_batch_norm", "running var", []),
+        ("weight-decay-ignored", "SGD", "weight momentum buffer", []),
+        ("schedule-off-by-one", "schedule", "learning rate of group 0", ["SGD"]),
+        ("aux-loss-lost", "sum", "total", []),
+        ("channels-swapped", "feed", "images", []),
+    ],
+)
+def test_a_fault_fails_and_is_named(tiny, order, tmp_path, fault, op, tensor, also):
+    verdict = alone(tiny, order, tmp_path, faults=(fault,))
+    assert verdict.status is Status.FAIL
+    assert (op, tensor) in {(row.op, row.tensor) for row in verdict.shadow.violations}
+    assert {row.op for row in verdict.shadow.violations} <= {op, *also}
+
+
+def test_two_processes_are_checked_both_and_what_they_gather(tiny, order, tmp_path):
+    verdict = alone(tiny, order, tmp_path, launcher="pytorch", processes=2)
+    assert verdict.status is Status.PASS, verdict.reason
+    assert "all_reduce" in {row.op for row in verdict.shadow.rows}
+
+
+@pytest.mark.parametrize("fault", ["allreduce-not-averaged", "allreduce-rank-lost", "allreduce-skipped"])
+def test_what_goes_wrong_between_processes_is_found(tiny, order, tmp_path, fault):
+    verdict = alone(tiny, order, tmp_path, launcher="pytorch", processes=2, faults=(fault,))
+    assert "all_reduce" in {row.op for row in verdict.shadow.violations}
+
+
+def test_mixed_precision_is_judged_by_what_it_declares(tiny, order, tmp_path):
+    verdict = alone(tiny, order, tmp_path, amp=True)
+    assert verdict.status is Status.PASS, verdict.reason
+
+
+@pytest.mark.parametrize("fault", ["loss-scale-not-undone", "fp16-without-loss-scale"])
+def test_a_wrong_loss_scale_is_found(tiny, order, tmp_path, fault):
+    assert alone(tiny, order, tmp_path, amp=True, faults=(fault,)).status is Status.FAIL
+
+
+def test_beside_a_baseline_they_name_what_the_trace_can_only_see(tiny, order, baselines, tmp_path):
+    order = dataclasses.replace(
+        order, device="emulated", faults=("bn-momentum-ignored",), shadow=(0, 1), shadow_tier="tf32"
+    )
+    verdict = verify(find_case(order.config), order, baselines=baselines, folder=tmp_path).verdict
+    assert verdict.status is Status.FAIL
+    assert "running mean" in verdict.reason
+    assert {finding.rule for finding in verdict.violations} >= {"shadow", "state"}
