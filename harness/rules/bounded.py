@@ -97,17 +97,17 @@ class Bounds:
         violated = ~(size <= allowed)
         failed = np.asarray(violated.any(axis=1))
         at = np.where(failed, violated.argmax(axis=1), (size / allowed).argmax(axis=1))
-        looks = zip(chosen, failed.tolist(), at.tolist(), strict=True)
-        return [self._find(number, place, float(deviation[number, place]), failed=bad) for number, bad, place in looks]
+        observed = self.spread.relative_at((np.array(chosen), at), deviation[chosen, at])
+        bound = np.where(observed > 0, self.above[chosen, at], self.below[chosen, at])
+        looks = zip(chosen, at.tolist(), failed.tolist(), observed.tolist(), bound.tolist(), strict=True)
+        return [self._find(*look) for look in looks]
 
     def _undecided(self, signal: str) -> Finding:
         return Finding(self.rule, Outcome.INCONCLUSIVE, signal, f"{signal}: no iteration to judge", tier=self.tier)
 
-    def _find(self, number: int, at: int, deviation: float, *, failed: bool) -> Finding:
+    def _find(self, number: int, at: int, failed: bool, observed: float, bound: float) -> Finding:
         """The finding on one signal at one place."""
         signal, iteration = self.signals[number], int(self.iterations[at])
-        observed = self.spread.relative_at((number, at), deviation)
-        bound = float((self.above if observed > 0 else self.below)[number, at])
         return Finding(
             self.rule,
             Outcome.FAIL if failed else Outcome.PASS,

@@ -80,12 +80,10 @@ class Spread:
         with np.errstate(over="ignore"):
             return np.where(self.logarithmic, np.expm1(deviation), deviation)
 
-    def relative_at(self, at: tuple[int, ...], deviation: float) -> float:
-        """One deviation as people read it."""
-        if not self.logarithmic[at]:
-            return deviation
+    def relative_at(self, at: tuple[np.ndarray, ...], deviation: FloatArray) -> FloatArray:
+        """(n,) deviations at n places as people read them, where ``at`` indexes those places."""
         with np.errstate(over="ignore"):
-            return float(np.expm1(deviation))
+            return np.where(self.logarithmic[at], np.expm1(deviation), deviation)
 
     def head(self, looks: int) -> Spread:
         """The first ``looks`` of the last axis."""
