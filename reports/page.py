@@ -49,7 +49,7 @@ def render_case(result: Result) -> str:
         findings_lead=findings_lead(verdict),
         more_findings=rows[SHOWN:],
         more_summary=findings_rest(verdict),
-        shadow=shadow_section(verdict.shadow),
+        shadow=shadow_section(verdict.shadow, result.reproductions),
         heat_classes=CLASSES,
         agreements=sorted(verdict.agreements, key=lambda row: (row.agrees, not row.required)),
         comparable_heading=_comparable_heading(verdict),

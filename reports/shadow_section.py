@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.values.reproduction import Reproduction
 from harness.values.shadow import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
 from reports.heatmap import Heatmap, draw_heatmap, stage_of
 from reports.shadow_words import precisions_line, row_words, steps_words, worst_first
@@ -20,7 +22,7 @@ _STAGES_SHOWN = 40
 
 @dataclass(frozen=True)
 class CallRow:
-    """The worst call of a tensor, worded."""
+    """The worst call of a tensor, worded; ``program`` is the file that makes it again, ``note`` what is said of it."""
 
     number: int
     words: str
@@ -29,6 +31,8 @@ class CallRow:
     projection: str
     allowed_projection: str
     times: str
+    program: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,19 @@ class ShadowSection:
     fallen_back: str
 
 
-def shadow_section(evidence: ShadowEvidence | None) -> ShadowSection | None:
-    """The section of some evidence; None where no step was shadowed."""
+def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Reproduction] = ()) -> ShadowSection | None:
+    """The section of some evidence; None where no step was shadowed.
+
+    Args:
+        evidence: of a run.
+        reproductions: the calls behind its findings, whose programs lie beside the page.
+    """
     if evidence is None:
         return None
     ranked = worst_first(evidence)
     violated = [row for row in ranked if row.violated]
     shown = violated[:_VIOLATIONS_SHOWN] or ranked[:_CLOSEST_SHOWN]
+    again = {(each.part, each.op, each.tensor, each.module): each for each in reproductions}
     stages = _stages(evidence)
     return ShadowSection(
         heading=_heading(evidence, len(violated)),
@@ -111,8 +121,8 @@ def shadow_section(evidence: ShadowEvidence | None) -> ShadowSection | None:
         heatmap=draw_heatmap(evidence.rows, shown if violated else ()) if evidence.rows else None,
         description=_description(evidence, len(violated)),
         calls_caption=_calls_caption(len(violated)),
-        calls=tuple(_call(number, row) for number, row in enumerate(shown, 1)),
-        more=tuple(_call(number, row) for number, row in enumerate(violated[len(shown) :], len(shown) + 1)),
+        calls=tuple(_call(number, row, again) for number, row in enumerate(shown, 1)),
+        more=tuple(_call(number, row, again) for number, row in enumerate(violated[len(shown) :], len(shown) + 1)),
         stages=tuple(stages),
         precision_lead=_precision_lead(evidence),
         precisions=tuple(map(_precision, evidence.precisions)),
@@ -163,8 +173,9 @@ def _calls_caption(violated: int) -> str:
     return "The violated tensor" if violated == 1 else f"The {violated} violated tensors, the worst first"
 
 
-def _call(number: int, row: ShadowRow) -> CallRow:
+def _call(number: int, row: ShadowRow, again: Mapping[tuple[str, str, str, str], Reproduction]) -> CallRow:
     bounded = math.isfinite(row.allowed_projection)
+    found = again.get((row.part.value, row.op, row.tensor, row.module))
     return CallRow(
         number=number,
         words=row_words(row),
@@ -173,6 +184,8 @@ def _call(number: int, row: ShadowRow) -> CallRow:
         projection=relative(row.projection, signed=True) if bounded else NOTHING,
         allowed_projection=relative(row.allowed_projection) if bounded else NOTHING,
         times=_times(row),
+        program=f"reproduce/{found.number}.py" if found is not None and found.program else "",
+        note=found.note if found is not None else "",
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
+from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.trace import StateTable, Trace
@@ -366,7 +367,9 @@ def failing_by_shadow() -> Result:
         aligned_tier="",
         shadow=found,
     )
-    return replace(whole, verdict=verdict)
+    call = ("backward", "backbone.layer3.0.conv1", "convolution_backward", "weight gradient")
+    again = Reproduction(1, 0, *call, note="Its inputs are cut to the first 1 of 2 samples.", program="x", inputs=b"y")
+    return replace(whole, verdict=verdict, reproductions=(again,))
 
 
 SAMPLES: dict[str, Callable[[], Result]] = {

@@ -52,7 +52,7 @@ def test_it_is_well_formed_and_alone(any_result: Result, parse: Parse) -> None:
         assert not [name for name in attributes if name.startswith("on")], tag
         for name in ("href", "src", "xlink:href"):
             target = attributes.get(name)
-            assert target is None or target.startswith("#") or target in {"result.json", "trace.csv"}
+            assert target is None or target.startswith("#") or target in {"result.json", "trace.csv", "reproduce/1.py"}
     policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in str(policy["content"])
     assert "script-src" not in str(policy["content"])

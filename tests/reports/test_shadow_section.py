@@ -89,6 +89,8 @@ def test_the_page_says_what_is_wrong_and_where(samples: Samples, parse: Callable
     assert "the host has no such operation" in page.texts["td"]
     assert "Left by the device to its host: roi_align" in page.texts["p"]
     assert "backbone.layer3.0.conv1, convolution_backward" in page.texts["title"]  # the diamond's
+    assert "reproduce/1.py" in [link["href"] for link in page.all("a")]
+    assert "Its inputs are cut to the first 1 of 2 samples." in page.texts["th"]
 
 
 def test_the_page_says_that_all_is_well_and_what_is_closest(samples: Samples, parse: Callable[[str], Any]) -> None:

@@ -30,7 +30,10 @@ def test_one_case_opens_its_own_page(tmp_path: Path, any_result: Result) -> None
 
     assert page == tmp_path / "out" / "ann_small" / "report.html"
     expected = {"index.html", "junit.xml", "ann_small/report.html", "ann_small/result.json"}
-    assert files(tmp_path / "out") == expected | ({"ann_small/trace.csv"} if any_result.trace is not None else set())
+    expected |= {"ann_small/trace.csv"} if any_result.trace is not None else set()
+    for found in any_result.reproductions:
+        expected |= {f"ann_small/reproduce/{found.number}.{kind}" for kind in ("py", "safetensors")}
+    assert files(tmp_path / "out") == expected
 
 
 def test_many_cases_open_the_index(tmp_path: Path, samples: dict[str, Callable[[], Result]]) -> None:
@@ -154,3 +157,25 @@ def test_merging_nothing_is_refused(tmp_path: Path) -> None:
         reports.merge([tmp_path], tmp_path / "merged")
     with pytest.raises(ResultError, match=r"missing"):
         reports.merge([tmp_path / "result.json"], tmp_path / "merged")
+
+
+def test_programs_lie_beside_the_page_and_an_earlier_reports_do_not(
+    tmp_path: Path, samples: dict[str, Callable[[], Result]]
+) -> None:
+    result = samples["failing_by_shadow"]()
+    (found,) = result.reproductions
+    reports.write([replace(result, reproductions=(found, replace(found, number=2)))], tmp_path)
+    folder = tmp_path / "ann_small" / "reproduce"
+    (folder / "mine.txt").write_text("kept")
+    unwritten = replace(found, number=3, program="", inputs=b"", note="It has no program: too large.")
+
+    reports.write([replace(result, reproductions=(found, unwritten))], tmp_path)
+
+    assert files(folder) == {"1.py", "1.safetensors", "mine.txt"}
+    assert (folder / "1.py").read_text() == found.program
+    assert (folder / "1.safetensors").read_bytes() == found.inputs
+    kept = json.loads((tmp_path / "ann_small" / "result.json").read_text())["reproductions"]
+    assert [(entry["program"], entry["note"]) for entry in kept] == [
+        ("reproduce/1.py", found.note),
+        (None, unwritten.note),
+    ]
