@@ -1,7 +1,7 @@
 """Synchronized batch norm's operations for the host, which PyTorch has for accelerators only.
 
-Written from PyTorch's description of them and Ioffe & Szegedy 2015 (arXiv 1502.03167, section 3), with the mean μ and the
-variance σ² of all processes' samples: y = γ (x − μ) / √(σ² + ε) + β, and its gradient through μ and σ² too.
+Written from PyTorch's description of them and Ioffe & Szegedy 2015 (arXiv 1502.03167, section 3), with the mean μ and
+the variance σ² of all processes' samples: y = γ (x − μ) / √(σ² + ε) + β, and its gradient through μ and σ² too.
 """
 
 from __future__ import annotations
