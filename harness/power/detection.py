@@ -11,7 +11,7 @@ from harness.power.record import Ending, Record
 from harness.rules.shadow import judge_shadow, weigh_shadow
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-__all__ = ["CRASH", "RULES", "SHADOW", "Detection", "detect"]
+__all__ = ["CRASH", "RULES", "SHADOW", "Detection", "detect", "detect_by_trace"]
 
 CRASH = "crash"
 SHADOW = "shadow"
@@ -91,7 +91,7 @@ def detect(gate: Gate, record: Record) -> Detection:
         gate: of the record's case and planned iterations.
         record: a run that ended in any way.
     """
-    return replace(_by_rules(gate, record), **_by_shadow(record, gate.demanded))
+    return replace(detect_by_trace(gate, record), **_by_shadow(record, gate.demanded))
 
 
 def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
@@ -103,7 +103,13 @@ def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
     return {"shadowed": True, "shadow": (worst.iteration or 0, worst.message) if worst else None}
 
 
-def _by_rules(gate: Gate, record: Record) -> Detection:
+def detect_by_trace(gate: Gate, record: Record) -> Detection:
+    """Judge a run by a gate, by all but shadow ops.
+
+    Args:
+        gate: of the record's case and planned iterations.
+        record: a run that ended in any way.
+    """
     trace, provenance = record.trace, record.provenance
     if trace is None or provenance is None or not len(trace):
         return Detection(Status.ERROR, _first_line(record.error), rules={CRASH: None})

@@ -49,7 +49,7 @@ class Effect:
         extent: how much.
         times: largest change over the largest that rounding made at the same place; infinite where rounding makes none.
         iteration: where that is.
-        what: the signal, or ``gradient`` or ``update`` of a tensor's number.
+        what: the signal, or ``gradient`` or ``update`` of a parameter.
     """
 
     extent: Extent
@@ -70,7 +70,7 @@ def measure_effect(faulty: Record, twin: Record, rounding: Sequence[Record], hea
     """
     changes = _signal_changes(faulty.trace, twin.trace, [record.trace for record in rounding], healthy)
     changes += _state_changes(faulty.trace, twin.trace)
-    changes += _sampled_changes(faulty, rounding)
+    changes += _sampled_changes(faulty, rounding, _parameters(twin.trace))
     if all(largest == 0 for _, largest, _, _ in changes):
         return Effect(Extent.NONE if faulty.trace is not None else Extent.CLEAR)
     times, _, iteration, what = max(changes, key=lambda change: change[0])
@@ -110,18 +110,26 @@ def _state_changes(faulty: Trace | None, twin: Trace | None) -> list[_Change]:
     return [(0.0, 0.0 if equal else np.inf, 0, "state")]
 
 
-def _sampled_changes(faulty: Record, rounding: Sequence[Record]) -> list[_Change]:
+def _parameters(twin: Trace | None) -> tuple[str, ...]:
+    """The names of the trained parameters, in the model's order, which the samples have too."""
+    names = twin.state.names if twin is not None else ()
+    return tuple(name.partition("/")[2] for name in names if name.startswith("param/"))
+
+
+def _sampled_changes(faulty: Record, rounding: Sequence[Record], names: Sequence[str]) -> list[_Change]:
     if faulty.errors is None:
         return []
     changes = []
     for part, change in faulty.errors.items():
         length = len(change)
         noise = [record.errors[part][:length] for record in rounding if record.errors is not None]
-        changes.append(_largest(change, [each for each in noise if len(each) == length], part, 0.0))
+        changes.append(_largest(change, [each for each in noise if len(each) == length], part, 0.0, names))
     return changes
 
 
-def _largest(change: FloatArray, noise: Sequence[FloatArray], what: str, resolution: float) -> _Change:
+def _largest(
+    change: FloatArray, noise: Sequence[FloatArray], what: str, resolution: float, names: Sequence[str] = ()
+) -> _Change:
     """The largest of (T, P) changes beside noise; what rounding did earlier in a run it may do later."""
     size = np.where(np.isnan(change), np.inf, change)
     most = np.max([np.where(np.isfinite(each), each, 0.0) for each in noise], axis=0) if noise else np.zeros_like(size)
@@ -129,7 +137,8 @@ def _largest(change: FloatArray, noise: Sequence[FloatArray], what: str, resolut
     with np.errstate(all="ignore"):
         times = np.where(size > 0, size / most, 0.0)
     iteration, number = np.unravel_index(int(np.argmax(times)), times.shape)
-    name = f"{what} of tensor {number}" if times.shape[1] > 1 else what
+    named = names[int(number)] if number < len(names) else f"tensor {number}"
+    name = f"{what} of {named}" if times.shape[1] > 1 else what
     return float(times[iteration, number]), float(size.max(initial=0.0)), int(iteration), name
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from harness.emulation.faults import parse_fault
 from harness.judge import Gate
-from harness.power.detection import detect
+from harness.power.detection import detect, detect_by_trace
 from harness.power.effect import Effect, Extent, measure_effect
 from harness.power.ensembles import cut_ensembles, gate_of
 from harness.power.experiment import Kind
@@ -114,7 +114,7 @@ def _ensemble_rows(
         if not studies or any(not gates[study.case.name].get(size) for study in studies):
             continue
         judged = [
-            (study, record, detect(gate, record).seen)
+            (study, record, detect_by_trace(gate, record).seen)
             for study in studies
             for gate in gates[study.case.name][size]
             for record in (*study.of(Kind.FAULT), *study.of(Kind.HEALTHY))

@@ -94,9 +94,9 @@ class Record:
         except (OSError, ValueError, KeyError) as failure:
             raise RunError("errors of gradients can't be read", where=path, observed=repr(failure)) from None
 
-    @cached_property
+    @property
     def shadow(self) -> ShadowRecord | None:
-        """Its operations beside float64; None where none were watched, or it crashed before.
+        """Its operations beside float64, megabytes of them and not kept; None where none were watched, or it crashed.
 
         Raises:
             RunError: a run that did not crash has none that can be read.

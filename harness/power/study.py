@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.judge import Gate
 from harness.power.crew import Crew, Task
-from harness.power.detection import detect
+from harness.power.detection import detect_by_trace
 from harness.power.experiment import Experiment, Kind
 from harness.power.folder import OUTCOME
 from harness.power.plan import Settings, plan_case
@@ -172,7 +172,7 @@ class Study:
             record
             for case_study in self.collect()
             for record in case_study.of(Kind.FAULT)
-            if record.ending is Ending.STOPPED and not detect(case_study.gate, record).seen
+            if record.ending is Ending.STOPPED and not detect_by_trace(case_study.gate, record).seen
         ]
 
 
