@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +35,8 @@ from models.datasets import TicketSampler
 from models.registry import DATASETS
 from models.start import draw_start_weights
 
-WORST = dict[str, tuple[float, float]]
+WORST = dict[str, dict[str, tuple[float, str]]]
+"""Family → measure → its largest ratio, and the call that had it."""
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
             flagged = {}
             for seed in seeds:
                 checks = step.shadowed(seed, tier)
-                widen(worst, checks, tier)
+                widen(worst, checks, tier, f"{name} {tier} {seed}")
                 if failed := failures(checks, tier):
                     flagged[seed] = failed
             runs, found = runs + len(seeds), found + len(flagged)
@@ -67,10 +67,10 @@ def main() -> None:
                 print(f"  seed {seed}: {failed[0].message}")
     bound = binomtest(found, runs).proportion_ci(0.95, "exact").high
     print(f"all: {found} of {runs} runs with a finding (rate at most {bound:.1%}, Clopper-Pearson, 95 %)")
-    for family, (error, projection) in sorted(worst.items(), key=lambda item: -max(item[1])):
-        print(
-            f"  {family:32} error {error:.2f} of {ERROR_MARGIN:g}, projection {projection:.2f} of {PROJECTION_MARGIN:g}"
-        )
+    margins = {"error": ERROR_MARGIN, "projection": PROJECTION_MARGIN}
+    for family, found_worst in sorted(worst.items(), key=lambda item: -item[1]["projection"][0]):
+        for measure, (ratio, call) in found_worst.items():
+            print(f"  {family:28} {measure:10} {ratio:5.2f} of {margins[measure]:g}  {call}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"runs": runs, "found": found, "worst": worst}, indent=1) + "\n")
 
@@ -116,14 +116,13 @@ def failures(checks: tuple[ShadowCheck, ...], tier: str) -> list[Finding]:
     return [finding for finding in findings if finding.status is Outcome.FAIL]
 
 
-def widen(worst: WORST, checks: tuple[ShadowCheck, ...], tier: str) -> None:
+def widen(worst: WORST, checks: tuple[ShadowCheck, ...], tier: str, run: str) -> None:
     """Take each family's largest ratios in, in units of the error model."""
-    ratios: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for check, error, projection in _ratios(checks, tier):
-        ratios[family_of(check.op)].append((error, projection))
-    for family, found in ratios.items():
-        known = worst.get(family, (0.0, 0.0))
-        worst[family] = max(known[0], *(e for e, _ in found)), max(known[1], *(p for _, p in found))
+        known = worst.setdefault(family_of(check.op), {"error": (0.0, ""), "projection": (0.0, "")})
+        call = f"{run}: {check.module} {check.op} {check.tensor}"
+        known["error"] = max(known["error"], (error, call))
+        known["projection"] = max(known["projection"], (projection, call))
 
 
 def _ratios(checks: tuple[ShadowCheck, ...], tier: str) -> Iterator[tuple[ShadowCheck, float, float]]:

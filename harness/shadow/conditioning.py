@@ -23,8 +23,11 @@ __all__ = ["measure_scale", "perturbed"]
 _STEP = 2.0**-20
 """Small enough for the operation to be linear in it, 2³³ times float64's own rounding."""
 
-_DRAWS = {1: 16, 16: 4}
-"""Elements in a result, at most → how often the inputs are changed; a large result averages by itself."""
+_DRAWS = {1: 16, 16: 8}
+"""Elements in a result, at most → how often the inputs are changed."""
+
+_FEWEST_DRAWS = 4
+"""The norm of a large result averages by itself; its projection is one number a draw, and could be small by luck."""
 
 
 def measure_scale(
@@ -50,7 +53,7 @@ def measure_scale(
     """
     generator = torch.Generator().manual_seed(seed)
     fewest = min((result.numel() for result in results), default=1)
-    draws = next((count for elements, count in _DRAWS.items() if fewest <= elements), 1)
+    draws = next((count for elements, count in _DRAWS.items() if fewest <= elements), _FEWEST_DRAWS)
     moved = [[0.0, 0.0] for _ in results]
     for _ in range(draws):
         changed_args = [perturbed(value, generator, smallest) for value in args]
