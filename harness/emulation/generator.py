@@ -46,6 +46,10 @@ def register(card: Card) -> None:
             _of_device[made._cdata] = made
             return made
 
+        def clone_state(self) -> Any:
+            """Another generator of the same device, in the same state."""
+            return Generator(self.device).set_state(self.get_state())
+
         @property
         def device(self) -> torch.device:
             """The device that it draws for."""

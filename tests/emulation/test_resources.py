@@ -22,7 +22,10 @@ def test_a_generator_of_the_device_draws_as_the_host_s_does() -> None:
     kept = generator.get_state()
     first = torch.randperm(9, generator=generator, device="sdaa:1")
     generator.set_state(kept)
+    other = generator.clone_state()
+    assert other.device == generator.device
     assert torch.equal(torch.randperm(9, generator=generator, device="sdaa:1"), first)
+    assert torch.equal(torch.randperm(9, generator=other, device="sdaa:1"), first)
 
 
 @pytest.mark.on_device
@@ -140,7 +143,7 @@ def test_other_layouts_are_a_typed_error(layout: str) -> None:
 @pytest.mark.parametrize("module", ["torch", "torch.sdaa"])
 def test_events_keep_the_time(module: str) -> None:
     event = torch.Event if module == "torch" else torch.sdaa.Event
-    first, second = event("sdaa", enable_timing=True), event(enable_timing=True)
+    first, second = event(enable_timing=True), event(enable_timing=True)
     first.record()
     (torch.ones(200, 200, device="sdaa") @ torch.ones(200, 200, device="sdaa")).sum()
     second.record(torch.accelerator.current_stream())
@@ -149,7 +152,9 @@ def test_events_keep_the_time(module: str) -> None:
     assert 0 < first.elapsed_time(second) == -second.elapsed_time(first)
     assert isinstance(torch.accelerator.current_stream().record_event(), torch.Event)
     with pytest.raises(DeviceError, match="isn't known"):
-        first.elapsed_time(event("sdaa"))
+        first.elapsed_time(event())
+    with pytest.raises(DeviceError, match="isn't known"):
+        first.elapsed_time(3)
 
 
 @pytest.mark.on_device
