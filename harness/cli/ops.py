@@ -49,6 +49,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write every distinct tensor here: .csv, or .json with the coverage"
     )
+    parser.add_argument(
+        "--forced",
+        action="store_true",
+        help="make each operation again with hard inputs (large, denormal, tied, infinite, NaN, strided, empty) and "
+        "list where the device is off; it shows, and doesn't change the exit code",
+    )
     add_patience_options(parser)
     parser.set_defaults(func=run)
 
@@ -68,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         parse_fault(fault)
     if choice.emulated:
         banner()
-    result, record, tier = _shadowed(choice.name, arguments)
+    result, record, forced, tier = _shadowed(choice.name, arguments)
     if record is None:
         print_error(RunError("no operation could be listed", observed=result.verdict.reason))
         print(result.output)
@@ -76,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     evidence = weigh_shadow(record, tier)
     tensors = list_tensors(record, evidence)
     _show(list_operations(tensors, evidence.coverage), evidence.coverage, result)
+    if forced is not None:
+        _show_forced(forced, tier)
     if arguments.out:
         _write(arguments.out, tensors, evidence.coverage)
     return result.verdict.status.exit_code
@@ -89,10 +97,12 @@ def _require(arguments: argparse.Namespace) -> None:
         raise UsageError("no such format", where="--out", observed=arguments.out, allowed="a .csv or .json file")
 
 
-def _shadowed(device: str, arguments: argparse.Namespace) -> tuple[Result, ShadowRecord | None, str]:
-    """The verdict of shadow ops alone, and every check; None where the run left none."""
+def _shadowed(
+    device: str, arguments: argparse.Namespace
+) -> tuple[Result, ShadowRecord | None, ShadowRecord | None, str]:
+    """The verdict of shadow ops alone, every check, those with hard inputs, and the tier; None where there are none."""
     from harness.running.cases import find_case
-    from harness.running.folder import shadow_files
+    from harness.running.folder import FORCED, shadow_files
     from harness.running.order import Order
     from harness.running.verify import verify_alone
     from harness.store.shadow import read_shadow
@@ -110,11 +120,14 @@ def _shadowed(device: str, arguments: argparse.Namespace) -> tuple[Result, Shado
         command=reproduction(),
         shadow=tuple(range(steps)),
         shadow_tier=arguments.tier or case.tier,
+        shadow_forced=arguments.forced,
     )
     with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, steps) as advance:
         result = verify_alone(case, order, folder=folder, patience=patience_of(arguments), on_iteration=advance)
-        failed = result.verdict.status is Status.ERROR
-        return result, None if failed else read_shadow(shadow_files(folder)), order.shadow_tier
+        if result.verdict.status is Status.ERROR:
+            return result, None, None, order.shadow_tier
+        forced = read_shadow([folder / FORCED]) if arguments.forced else None
+        return result, read_shadow(shadow_files(folder)), forced, order.shadow_tier
 
 
 def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
@@ -143,6 +156,32 @@ def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
         console.print(Text(line))
     status = result.verdict.status
     console.print(Text(status.value, style=STATUS_STYLES[status]) + Text(f" {result.case}: {result.verdict.reason}"))
+
+
+def _show_forced(record: ShadowRecord, tier: str) -> None:
+    """Where the device is off with hard inputs, each with its worst tensor, and what could not be compared."""
+    from harness.rules.shadow import weigh_shadow
+    from harness.shadow.listing import off_with_hard_inputs
+
+    evidence = weigh_shadow(record, tier)
+    console = open_console()
+    calls, checked = sum(record.coverage.calls.values()), sum(record.coverage.checked.values())
+    operations = len({check.op for check in record.checks})
+    off = off_with_hard_inputs(evidence)
+    console.print(
+        f"hard inputs: {operations} operations, {checked} of {calls} calls compared; "
+        f"{len(off)} of {len(evidence.rows)} tensors further from float64 than at {tier}"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("inputs", "operation", "tensor", "error", "allowed", "projection", "allowed "):
+        table.add_column(name, justify="left" if name in {"inputs", "operation", "tensor"} else "right")
+    for row in off:
+        numbers = (_short(row.error), _short(row.allowed), _short(row.projection, signed=True))
+        table.add_row(row.module, row.op, row.tensor, *numbers, _short(row.allowed_projection))
+    if off:
+        console.print(table)
+    for what, why in record.coverage.skipped.items():
+        console.print(Text(f"not compared: {what}, {why}"))
 
 
 def _cells(row: OpRow) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ from harness.emulation import HealthyNoise, set_iteration
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.cases import RUNNER_FIELDS, flatten
-from harness.running.folder import PROVENANCE, REPRODUCTIONS, STREAM, shadow_file
+from harness.running.folder import FORCED, PROVENANCE, REPRODUCTIONS, STREAM, shadow_file
 from harness.running.order import Order
+from harness.shadow.forcing import ForcedCalls
 from harness.shadow.hook import ShadowHook
 from harness.shadow.program import Origin
 from harness.shadow.reproduction import Reproductions
@@ -250,15 +251,21 @@ def _noise(order: Order) -> _Around | None:
 @contextmanager
 def _shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowHook]:
     """The hook that shadows the order's iterations, and its stream; the first process keeps what comes out wrong."""
-    with ShadowStream(shadow_file(folder, rank), order.shadow_tier) as stream:
+    with ExitStack() as stack:
+        stream = stack.enter_context(ShadowStream(shadow_file(folder, rank), order.shadow_tier))
         chosen = frozenset(order.shadow_ops)
 
         def wanted(name: str) -> bool:
             return not chosen or name in chosen
 
+        forced = None
+        if order.shadow_forced and rank == 0:
+            forced = ForcedCalls(
+                stack.enter_context(ShadowStream(folder / FORCED, order.shadow_tier)), order.shadow_tier
+            )
         origin = Origin(device.emulated, device.profile, order.faults)
         kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin) if rank == 0 else None
-        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept)
+        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
 
 
 def _together(around: list[_Around]) -> _Around | None:

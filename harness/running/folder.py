@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ERROR", "ORDER", "OUTPUT", "PROVENANCE", "REPRODUCTIONS", "STREAM", "shadow_file", "shadow_files"]
+__all__ = ["ERROR", "FORCED", "ORDER", "OUTPUT", "PROVENANCE", "REPRODUCTIONS", "STREAM", "shadow_file", "shadow_files"]
 
 ORDER = "order.json"
 """What was to be run: written by the watcher."""
@@ -21,6 +21,9 @@ ERROR = "error.json"
 OUTPUT = "output.log"
 """What it printed."""
 
+
+FORCED = "forced.jsonl"
+"""The checks of operations that were made again with hard inputs."""
 
 REPRODUCTIONS = "reproduce"
 """A folder: the calls that came out wrong, each as a program with its inputs."""

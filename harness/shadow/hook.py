@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.processes import HostGroup
 from harness.shadow.feeding import InputsWatched
+from harness.shadow.forcing import ForcedCalls
 from harness.shadow.gathering import GradientsWatched
 from harness.shadow.mode import ShadowOps
 from harness.shadow.reproduction import Reproductions
@@ -40,6 +41,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         wanted: whether to check an operation, by its name.
         budget: bytes of host memory that computing one operation again may take.
         reproductions: keeps the calls that came out wrong; none is kept without it.
+        forced: makes each operation of the first shadowed iteration again with hard inputs; none without it.
     """
 
     priority = "VERY_HIGH"
@@ -52,6 +54,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         wanted: Callable[[str], bool],
         budget: int,
         reproductions: Reproductions | None = None,
+        forced: ForcedCalls | None = None,
     ) -> None:
         self._stream = stream
         self._iterations = frozenset(iterations)
@@ -59,6 +62,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._wanted = wanted
         self._budget = budget
         self._reproductions = reproductions
+        self._forced = forced
         self._programs: list[ShadowCheck] = []
         self._skipped: dict[str, str] = {}
 
@@ -112,11 +116,14 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             yield
             return
         mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget, self._reproductions)
-        with self._where.following(), mode:
+        forced, self._forced = self._forced, None
+        with self._where.following(), forced or nullcontext(), mode:
             yield
         checks = [*mode.checks, *self._programs]
         skipped = {**mode.skipped, **self._skipped}
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back)
+        if forced is not None:
+            forced.replay(iteration)
 
     @contextmanager
     def _listening(self, wrapper: Any) -> Iterator[None]:

@@ -138,6 +138,39 @@ def test_ops_lists_a_step_and_judges_it(align, user_folder):
 
 
 @pytest.mark.slow
+def test_ops_shows_what_a_step_does_not_meet(align):
+    words = ("ops", "tiny.py", "--device", "emulated", "--profile", "fp32", "--tier", "fp32", "--forced")
+    code, out, err = align(*words)
+    assert code == 0, out + err
+    assert "hard inputs: " in out
+    assert not re.search(r"^large +_log_softmax", out, re.MULTILINE)
+    code, out, err = align(*words, "--fault", "log-softmax-no-maximum")
+    assert code == 0, out + err  # the step doesn't meet it
+    assert re.search(r"^large +_log_softmax +output +inf", out, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_finding_comes_with_a_program_that_makes_the_call_again(align, run, user_folder):
+    code, out, err = align(
+        *("verify", "tiny.py", "--no-baseline", "--device", "emulated", "--profile", "tf32", "--tier", "tf32"),
+        *("--fault", "conv-wgrad-x1.05", "--out", "again"),
+    )
+    assert code == 1, out + err
+    folder = user_folder / "again" / "tiny"
+    (found,) = json.loads((folder / "result.json").read_text())["reproductions"]
+    assert (found["op"], found["program"]) == ("convolution_backward", "reproduce/1.py")
+    assert 'href="reproduce/1.py"' in (folder / "report.html").read_text()
+
+    def error_on(device):
+        code, out, err = run(sys.executable, folder / "reproduce" / "1.py", "--device", device)
+        assert code == 0, err
+        return float(re.search(r"^error (\S+)", out, re.MULTILINE)[1])
+
+    assert error_on("cpu") < 1e-6
+    assert 0.049 < error_on("emulated") < 0.051
+
+
+@pytest.mark.slow
 def test_without_a_device_the_emulated_one_is_taken_with_a_banner(align, baselines):
     code, out, err = align("verify", "tiny.py", "--baseline-dir", baselines, "--out", "fallback")
     assert code == 0, out + err

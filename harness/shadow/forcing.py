@@ -1,0 +1,198 @@
+"""Each operation of a step again, with hard inputs: what a training step seldom meets, and a port is wrong on first.
+
+The smallest call of each operation is the model: its tensors are made large, denormal, tied, infinite, NaN, strided or
+empty, and the device's results are held against the host's in float64 like those of a step. It shows, and doesn't
+decide: a device whose convolution computes in half overflows by intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from harness.shadow.counterparts import compute_on_host
+from harness.shadow.host import in_double, map_tensors, tensors_of
+from harness.shadow.kinds import Kind, read_operation
+from harness.shadow.mode import ShadowOps
+from harness.shadow.whereabouts import Whereabouts
+from harness.store.shadow import ShadowStream
+from harness.values.shadow import Part
+
+__all__ = ["HARD_INPUTS", "ForcedCalls"]
+
+_Tensor = torch.Tensor
+
+LARGEST_CALL = 64 * 2**20
+"""Bytes of the tensors of a call that is kept to be made again."""
+
+_LARGE = 1e4
+"""What the largest element becomes: its exponential overflows float32, its square float16."""
+
+
+class ForcedCalls(TorchDispatchMode):
+    """Enter it before a shadowed step's own mode: it keeps the smallest call of each operation. Then ``replay``.
+
+    Args:
+        stream: where the checks go, each with the kind of its hard inputs in place of the module.
+        tier: precision tier, a key of ``SHADOW_TIERS``.
+    """
+
+    def __init__(self, stream: ShadowStream, tier: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._stream = stream
+        self._tier = tier
+        self._calls: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {}
+        self._too_large: dict[str, str] = {}
+
+    def __torch_dispatch__(
+        self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the call as it is; keep it where it is the smallest of its operation so far."""
+        kwargs = kwargs or {}
+        operation = read_operation(op)
+        if operation.kind in {Kind.COMPUTE, Kind.MOVE} and not operation.name.startswith(("_foreach_", "_fused_")):
+            self._keep(op, operation.name, args, kwargs)
+        return op(*args, **kwargs)
+
+    def replay(self, iteration: int) -> None:
+        """Make each kept call again with each kind of hard inputs, and write down how far the device is off.
+
+        Args:
+            iteration: that the calls are of.
+        """
+        for op, (_, args, kwargs) in self._calls.items():
+            for kind, harden in HARD_INPUTS.items():
+                with torch.no_grad():
+                    self._once(iteration, kind, op, harden(list(args)), kwargs)
+        self._stream.append(iteration, (), {}, {}, dict(self._too_large))
+        self._calls.clear()
+
+    def _keep(self, op: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        tensors = list(tensors_of([*args, *kwargs.values()]))
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        if not any(tensor.is_floating_point() for tensor in tensors):
+            return
+        if size > LARGEST_CALL:
+            self._too_large.setdefault(name, f"its smallest call has {size / 2**20:.0f} MiB")
+        elif op not in self._calls or size < self._calls[op][0]:
+            self._too_large.pop(name, None)
+            with _disable_current_modes():
+                self._calls[op] = (size, tuple(_copied(list(args))), {key: _copied(v) for key, v in kwargs.items()})
+
+    def _once(self, iteration: int, kind: str, op: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any]) -> None:
+        """One call under shadow; a refusal of the device's is a finding where the host doesn't refuse."""
+        if args is None:
+            return
+        name = read_operation(op).name
+        mode = ShadowOps(_HardPlace(kind), iteration, self._tier)
+        try:
+            with mode:
+                op(*args, **kwargs)
+        except (RuntimeError, ValueError, IndexError, NotImplementedError) as refusal:
+            with _disable_current_modes():
+                host = [in_double(value) for value in args], {key: in_double(value) for key, value in kwargs.items()}
+                _, reason = compute_on_host(op, read_operation(op), *host)
+            if not reason:
+                said = f"the device refuses what the host computes: {str(refusal).splitlines()[0][:120]}"
+                self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
+            return
+        skipped = {f"{name}, {kind}": why for why in mode.skipped.values()}
+        self._stream.append(iteration, mode.checks, mode.calls, mode.checked, skipped)
+
+
+class _HardPlace(Whereabouts):
+    """A call that no module made: the kind of its inputs stands in its place."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(torch.nn.Module())
+        self._kind = kind
+
+    def here(self) -> tuple[Part, str]:
+        """The forward, and the kind of the inputs."""
+        return Part.FORWARD, self._kind
+
+
+def _copied(value: Any) -> Any:
+    """The argument with each tensor copied on its own device."""
+    return _changed(value, lambda tensor: tensor.detach().clone())
+
+
+def _changed(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
+    """``map_tensors``, which sends devices to the host, for tensors alone."""
+    return value if isinstance(value, torch.device) else map_tensors(value, change)
+
+
+def _floating(change: Callable[[_Tensor], _Tensor]) -> Callable[[list[Any]], list[Any]]:
+    """Every floating tensor changed, anything else as a copy."""
+
+    def harden(args: list[Any]) -> list[Any]:
+        return [_changed(value, lambda t: change(t) if t.is_floating_point() else t.clone()) for value in args]
+
+    return harden
+
+
+def _first(change: Callable[[_Tensor], _Tensor]) -> Callable[[list[Any]], list[Any]]:
+    """The first floating tensor changed, anything else as a copy: the product of two denormals is nothing anyway."""
+
+    def harden(args: list[Any]) -> list[Any]:
+        first = next((tensor for tensor in tensors_of(args) if tensor.is_floating_point()), None)
+        return [_changed(value, lambda tensor: change(tensor) if tensor is first else tensor.clone()) for value in args]
+
+    return harden
+
+
+def _scaled(largest: Callable[[torch.dtype], float]) -> Callable[[_Tensor], _Tensor]:
+    """The tensor with its largest element at a size that depends on the dtype."""
+
+    def change(tensor: _Tensor) -> _Tensor:
+        host = tensor.detach().cpu().double()
+        size = float(host.abs().max()) if host.numel() else 0.0
+        return (host * (largest(tensor.dtype) / size if size else 1.0)).to(tensor.dtype).to(tensor.device)
+
+    return change
+
+
+def _tied(tensor: _Tensor) -> _Tensor:
+    """The tensor on a grid of halves, where many elements are equal."""
+    return ((tensor.detach().cpu().double() * 2).round() / 2).to(tensor.dtype).to(tensor.device)
+
+
+def _holding(value: float) -> Callable[[_Tensor], _Tensor]:
+    """The tensor with one element set."""
+
+    def change(tensor: _Tensor) -> _Tensor:
+        host = tensor.detach().cpu().contiguous().clone()
+        host.view(-1)[: min(1, host.numel())] = value
+        return host.to(tensor.device)
+
+    return change
+
+
+def _strided(tensor: _Tensor) -> _Tensor:
+    """The tensor as every second element of one of twice the size."""
+    wide = tensor.new_empty((*tensor.shape, 2))
+    wide[..., 0] = tensor
+    return wide[..., 0]
+
+
+def _emptied(args: list[Any]) -> list[Any] | None:
+    """No sample: the first axis that all large tensors share is cut to nothing; None where they share none."""
+    tensors = [value for value in args if isinstance(value, _Tensor) and value.dim()]
+    if not tensors or len({tensor.shape[0] for tensor in tensors}) > 1:
+        return None
+    return [value[:0].clone() if isinstance(value, _Tensor) and value.dim() else value for value in args]
+
+
+HARD_INPUTS: Mapping[str, Callable[[list[Any]], list[Any] | None]] = {
+    "large": _floating(_scaled(lambda dtype: _LARGE)),
+    "denormal": _first(_scaled(lambda dtype: torch.finfo(dtype).tiny / 4)),
+    "ties": _floating(_tied),
+    "infinity": _first(_holding(float("inf"))),
+    "NaN": _first(_holding(float("nan"))),
+    "strided": _floating(_strided),
+    "empty": _emptied,
+}
+"""Kind → what makes a call's positional arguments hard; None where it can't be made of them."""

@@ -1,0 +1,132 @@
+"""Operations again with hard inputs."""
+
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+import torch
+
+from harness.rules.shadow import weigh_shadow
+from harness.shadow import forcing
+from harness.shadow.forcing import HARD_INPUTS, ForcedCalls
+from harness.shadow.listing import off_with_hard_inputs
+from harness.shadow.mode import ShadowOps
+from harness.shadow.whereabouts import Whereabouts
+from harness.values.shadow import Coverage, ShadowRecord
+
+TINY = torch.finfo(torch.float32).tiny
+
+
+class Kept:
+    """A stream that keeps what it is given."""
+
+    def __init__(self):
+        self.checks, self.calls, self.skipped = [], Counter(), {}
+
+    def append(self, iteration, checks, calls, checked, skipped, fallen_back=()):
+        self.checks += checks
+        self.calls.update(calls)
+        self.skipped.update(skipped)
+
+
+@pytest.fixture
+def forced(net, batch):
+    """A step of the net and its operations with hard inputs, on a wrong device where one is given."""
+
+    def run(device=None, tier="fp32"):
+        kept, where = Kept(), Whereabouts(net)
+        calls = ForcedCalls(kept, tier)
+        with ExitStack() as stack:
+            if device is not None:
+                stack.enter_context(device)
+            with where.following(), calls, ShadowOps(where, 0, tier) as mode:
+                net(*batch).backward()
+            calls.replay(0)
+        plain = weigh_shadow(ShadowRecord((0,), tuple(mode.checks), Coverage(), tier), tier)
+        hard = weigh_shadow(ShadowRecord((0,), tuple(kept.checks), Coverage(), tier), tier)
+        return plain.violations, off_with_hard_inputs(hard), kept
+
+    return run
+
+
+def found_with(rows, *kinds):
+    return {row.op for row in rows if row.module in kinds}
+
+
+@pytest.fixture
+def healthy(forced):
+    return forced()
+
+
+class TestAHealthyHost:
+    def test_is_off_only_in_how_what_is_not_finite_spreads(self, healthy):
+        _, off, _ = healthy
+        assert {row.module for row in off} <= {"infinity", "NaN"}
+
+    def test_met_every_kind(self, healthy):
+        _, _, kept = healthy
+        assert {check.module for check in kept.checks} == set(HARD_INPUTS)
+        assert {"convolution", "convolution_backward", "native_batch_norm", "_softmax"} <= set(kept.calls)
+
+
+def test_a_maximum_that_is_not_subtracted_shows_with_large_inputs_alone(forced, wrong):
+    def change(out, x, dim, half):
+        return x - x.exp().sum(dim, keepdim=True).log()
+
+    plain, off, _ = forced(wrong("_log_softmax", change))
+    assert plain == ()
+    assert "_log_softmax" in found_with(off, "large")
+    assert "_log_softmax" not in found_with(off, "strided", "ties", "empty", "denormal")
+
+
+def test_an_overflow_of_half_precision_shows(forced, wrong):
+    _, off, _ = forced(wrong("convolution", lambda out, *args: out.half().float()), tier="fp16")
+    row = next(row for row in off if (row.module, row.op) == ("large", "convolution"))
+    assert row.error == float("inf")
+
+
+def test_denormals_that_are_flushed_show(forced, wrong):
+    def flush(out, *args):
+        return torch.where(out.abs() < TINY, torch.zeros_like(out), out)
+
+    plain, off, _ = forced(wrong("relu", flush))
+    assert plain == ()
+    assert found_with(off, "denormal") == {"relu"}
+
+
+def test_strides_that_are_ignored_show(forced, wrong):
+    def change(out, x):
+        return out if x.is_contiguous() else torch.as_strided(x, x.shape, x.contiguous().stride()).relu()
+
+    plain, off, _ = forced(wrong("relu", change))
+    assert plain == ()
+    assert found_with(off, "strided") == {"relu"}
+
+
+def test_a_device_that_refuses_what_the_host_computes_is_listed(forced, wrong):
+    def change(out, x):
+        if not x.numel():
+            raise RuntimeError("no empty tensors here")
+        return out
+
+    _, _, kept = forced(wrong("relu", change))
+    assert "no empty tensors here" in kept.skipped["relu, empty"]
+
+
+def test_the_smallest_call_is_taken_and_one_too_large_is_listed(forced, monkeypatch):
+    monkeypatch.setattr(forcing, "LARGEST_CALL", 1024)
+    _, _, kept = forced()
+    assert "MiB" in kept.skipped["convolution"]
+    assert "convolution" not in kept.calls
+
+
+def test_the_step_is_what_it_was(forced, net, batch):
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    net(*batch).backward()
+    gradients = [parameter.grad.clone() for parameter in net.parameters()]
+    buffers = {name: value.clone() for name, value in net.state_dict().items()}
+    net.load_state_dict(state)
+    net.zero_grad()
+    forced()
+    assert all(torch.equal(p.grad, expected) for p, expected in zip(net.parameters(), gradients, strict=True))
+    assert all(torch.equal(value, buffers[name]) for name, value in net.state_dict().items())
