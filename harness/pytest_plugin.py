@@ -57,6 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("iterations", type=int, default=0, help="how many; the case's own without it")
     add("false-alarm-rate", type=float, default=FALSE_ALARM_RATE, help="of all the cases together; %(default)s")
     add("no-early-stop", action="store_true", help="run to the end, also where the verdict can't change any more")
+    add("shadow", default="", help="iterations to compute again in float64 on the host: auto, none, or their numbers")
     add("baseline-dir", default="", help="where the baselines lie")
     add("out", default="alignment-report", help="the report's folder")
 
@@ -167,7 +168,7 @@ class CaseItem(pytest.Item):
         words = [f"--fault={fault}" for fault in option("align_fault")]
         words += [f"--false-alarm-rate={self.false_alarm_rate!r}"]
         words += ["--no-early-stop"] if option("align_no_early_stop") else []
-        for name in ("device", "profile", "baseline-dir", "iterations"):
+        for name in ("device", "profile", "baseline-dir", "iterations", "shadow"):
             value = option(f"align_{name.replace('-', '_')}")
             words += [f"--{name}={value}"] if value else []
         return words
