@@ -36,6 +36,15 @@ class CallRow:
 
 
 @dataclass(frozen=True)
+class ProgramRow:
+    """A reproduction, worded; ``program`` is empty where there is none, and ``note`` says why."""
+
+    words: str
+    program: str
+    note: str
+
+
+@dataclass(frozen=True)
 class StageRow:
     """A stage of the model, worded: what the heat map shows, for those who can't see it."""
 
@@ -78,6 +87,7 @@ class ShadowSection:
         calls_caption: what the table of calls holds.
         calls: the violated, or where there are none those closest to their bounds.
         more: further violated ones, folded away.
+        programs: every finding's reproduction.
         stages: a row a stage.
         precision_lead: the families of the tier in one sentence.
         precisions: a row a family.
@@ -93,6 +103,7 @@ class ShadowSection:
     calls_caption: str
     calls: tuple[CallRow, ...]
     more: tuple[CallRow, ...]
+    programs: tuple[ProgramRow, ...]
     stages: tuple[StageRow, ...]
     precision_lead: str
     precisions: tuple[PrecisionRow, ...]
@@ -123,6 +134,7 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
         calls_caption=_calls_caption(len(violated)),
         calls=tuple(_call(number, row, again) for number, row in enumerate(shown, 1)),
         more=tuple(_call(number, row, again) for number, row in enumerate(violated[len(shown) :], len(shown) + 1)),
+        programs=tuple(map(_program, reproductions)),
         stages=tuple(stages),
         precision_lead=_precision_lead(evidence),
         precisions=tuple(map(_precision, evidence.precisions)),
@@ -184,9 +196,19 @@ def _call(number: int, row: ShadowRow, again: Mapping[tuple[str, str, str, str],
         projection=relative(row.projection, signed=True) if bounded else NOTHING,
         allowed_projection=relative(row.allowed_projection) if bounded else NOTHING,
         times=_times(row),
-        program=f"reproduce/{found.number}.py" if found is not None and found.program else "",
+        program=_place(found) if found is not None else "",
         note=found.note if found is not None else "",
     )
+
+
+def _program(found: Reproduction) -> ProgramRow:
+    where = ", ".join(filter(None, (found.module, found.op, found.tensor)))
+    return ProgramRow(where or "not told", _place(found), found.note)
+
+
+def _place(found: Reproduction) -> str:
+    """The file of its program, beside the page."""
+    return f"reproduce/{found.number}.py" if found.program else ""
 
 
 def _times(row: ShadowRow) -> str:

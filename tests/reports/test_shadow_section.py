@@ -89,7 +89,8 @@ def test_the_page_says_what_is_wrong_and_where(samples: Samples, parse: Callable
     assert "the host has no such operation" in page.texts["td"]
     assert "Left by the device to its host: roi_align" in page.texts["p"]
     assert "backbone.layer3.0.conv1, convolution_backward" in page.texts["title"]  # the diamond's
-    assert "reproduce/1.py" in [link["href"] for link in page.all("a")]
+    assert [link["href"] for link in page.all("a")].count("reproduce/1.py") == 2  # in the table and in the list
+    assert "backbone.layer3.0.conv1, convolution_backward, weight gradient." in page.texts["li"]
     assert "Its inputs are cut to the first 1 of 2 samples." in page.texts["th"]
 
 
@@ -166,6 +167,15 @@ def test_what_is_not_shown_is_said(samples: Samples) -> None:
         ("b", "1 of 1", "not said"),
         ("SGD", "–", "no update known"),
     ]
+
+
+def test_a_finding_without_a_program_says_why(samples: Samples, parse: Callable[[str], Any]) -> None:
+    result = samples["failing_by_shadow"]()
+    (found,) = result.reproductions
+    page = parse(render_case(replace(result, reproductions=(replace(found, program="", note="It has none: why."),))))
+
+    assert "It has none: why." in page.texts["li"]
+    assert "reproduce/1.py" not in [link["href"] for link in page.all("a")]
 
 
 def test_evidence_without_rows_is_no_health(samples: Samples) -> None:
