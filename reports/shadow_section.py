@@ -2,77 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.values.reproduction import Reproduction
-from harness.values.shadow import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
-from reports.heatmap import Heatmap, draw_heatmap, stage_of
-from reports.shadow_words import precisions_line, row_words, steps_words, worst_first
-from reports.wording import NOTHING, multiple, relative
+from harness.values.shadow import Coverage, ShadowEvidence
+from reports.heatmap import Heatmap, draw_heatmap
+from reports.shadow_rows import (
+    CallRow,
+    PrecisionRow,
+    ProgramRow,
+    StageRow,
+    UncheckedRow,
+    call_row,
+    precision_row,
+    program_row,
+    stage_rows,
+    unchecked_rows,
+)
+from reports.shadow_words import precisions_line, steps_words, worst_first
+from reports.wording import relative
 
-__all__ = ["CallRow", "ShadowSection", "shadow_section"]
+__all__ = ["ShadowSection", "shadow_section"]
 
 _VIOLATIONS_SHOWN = 20
 _CLOSEST_SHOWN = 5
-_STAGES_SHOWN = 40
-
-
-@dataclass(frozen=True)
-class CallRow:
-    """The worst call of a tensor, worded; ``program`` is the file that makes it again, ``note`` what is said of it."""
-
-    number: int
-    words: str
-    error: str
-    allowed: str
-    projection: str
-    allowed_projection: str
-    times: str
-    program: str
-    note: str
-
-
-@dataclass(frozen=True)
-class ProgramRow:
-    """A reproduction, worded; ``program`` is empty where there is none, and ``note`` says why."""
-
-    words: str
-    program: str
-    note: str
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """A stage of the model, worded: what the heat map shows, for those who can't see it."""
-
-    stage: str
-    tensors: int
-    violated: int
-    closest: str
-    times: str
-
-
-@dataclass(frozen=True)
-class PrecisionRow:
-    """The effective precision of a family, worded."""
-
-    family: str
-    bits: str
-    expected: int
-    calls: int
-
-
-@dataclass(frozen=True)
-class UncheckedRow:
-    """An operation with calls that were not checked, worded."""
-
-    op: str
-    calls: str
-    share: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -125,21 +79,21 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
     violated = [row for row in ranked if row.violated]
     shown = violated[:_VIOLATIONS_SHOWN] or ranked[:_CLOSEST_SHOWN]
     again = {(each.part, each.op, each.tensor, each.module): each for each in reproductions}
-    stages = _stages(evidence)
+    stages = stage_rows(evidence)
     return ShadowSection(
         heading=_heading(evidence, len(violated)),
         lead=_lead(evidence, len(violated)),
         heatmap=draw_heatmap(evidence.rows, shown if violated else ()) if evidence.rows else None,
         description=_description(evidence, len(violated)),
         calls_caption=_calls_caption(len(violated)),
-        calls=tuple(_call(number, row, again) for number, row in enumerate(shown, 1)),
-        more=tuple(_call(number, row, again) for number, row in enumerate(violated[len(shown) :], len(shown) + 1)),
-        programs=tuple(map(_program, reproductions)),
+        calls=tuple(call_row(number, row, again) for number, row in enumerate(shown, 1)),
+        more=tuple(call_row(number, row, again) for number, row in enumerate(violated[len(shown) :], len(shown) + 1)),
+        programs=tuple(map(program_row, reproductions)),
         stages=tuple(stages),
         precision_lead=_precision_lead(evidence),
-        precisions=tuple(map(_precision, evidence.precisions)),
+        precisions=tuple(map(precision_row, evidence.precisions)),
         coverage_lead=_coverage_lead(evidence.coverage),
-        unchecked=tuple(_unchecked(evidence.coverage)),
+        unchecked=tuple(unchecked_rows(evidence.coverage)),
         fallen_back=", ".join(evidence.coverage.fallen_back),
     )
 
@@ -185,66 +139,10 @@ def _calls_caption(violated: int) -> str:
     return "The violated tensor" if violated == 1 else f"The {violated} violated tensors, the worst first"
 
 
-def _call(number: int, row: ShadowRow, again: Mapping[tuple[str, str, str, str], Reproduction]) -> CallRow:
-    bounded = math.isfinite(row.allowed_projection)
-    found = again.get((row.part.value, row.op, row.tensor, row.module))
-    return CallRow(
-        number=number,
-        words=row_words(row),
-        error=relative(row.error),
-        allowed=relative(row.allowed),
-        projection=relative(row.projection, signed=True) if bounded else NOTHING,
-        allowed_projection=relative(row.allowed_projection) if bounded else NOTHING,
-        times=_times(row),
-        program=_place(found) if found is not None else "",
-        note=found.note if found is not None else "",
-    )
-
-
-def _program(found: Reproduction) -> ProgramRow:
-    where = ", ".join(filter(None, (found.module, found.op, found.tensor)))
-    return ProgramRow(where or "not told", _place(found), found.note)
-
-
-def _place(found: Reproduction) -> str:
-    """The file of its program, beside the page."""
-    return f"reproduce/{found.number}.py" if found.program else ""
-
-
-def _times(row: ShadowRow) -> str:
-    return multiple(row.excess, 1.0)
-
-
-def _stages(evidence: ShadowEvidence) -> list[StageRow]:
-    """Every stage that has a violation, and of the others as many as can be read, in forward order."""
-    groups: dict[str, list[ShadowRow]] = defaultdict(list)
-    for row in evidence.rows:
-        groups[stage_of(row.module)].append(row)
-    broken = [stage for stage, rows in groups.items() if any(row.violated for row in rows)]
-    kept = {*broken, *list(groups)[:_STAGES_SHOWN]}
-    return [_stage(stage, rows) for stage, rows in groups.items() if stage in kept]
-
-
-def _stage(stage: str, rows: list[ShadowRow]) -> StageRow:
-    worst = max(rows, key=lambda row: (row.violated, row.excess))
-    return StageRow(
-        stage=stage or "outside of modules",
-        tensors=len(rows),
-        violated=sum(row.violated for row in rows),
-        closest=row_words(worst),
-        times=_times(worst),
-    )
-
-
 def _precision_lead(evidence: ShadowEvidence) -> str:
     line = precisions_line(evidence.precisions)
     said = f"This device's effective precision: {line}. " if line else ""
     return f"{said}Explicit mantissa bits, by the median error of a family's calls; float32 has 23."
-
-
-def _precision(precision: EffectivePrecision) -> PrecisionRow:
-    bits = f"{precision.bits:.1f}" if math.isfinite(precision.bits) else NOTHING
-    return PrecisionRow(precision.family, bits, precision.expected, precision.calls)
 
 
 def _coverage_lead(coverage: Coverage) -> str:
@@ -254,21 +152,3 @@ def _coverage_lead(coverage: Coverage) -> str:
     if checked == calls:
         return f"All {calls} calls of {len(coverage.calls)} operations were checked."
     return f"{checked} of {calls} calls were checked ({relative(coverage.rate)}). What was not counts against coverage."
-
-
-def _unchecked(coverage: Coverage) -> list[UncheckedRow]:
-    """The operations with an unchecked call, the largest share of the step first; also what was skipped uncounted."""
-    total = sum(coverage.calls.values())
-    missing = {op: calls - coverage.checked.get(op, 0) for op, calls in coverage.calls.items()}
-    missing = {op: count for op, count in missing.items() if count > 0} | {
-        op: 0 for op in coverage.skipped if op not in coverage.calls
-    }
-    return [
-        UncheckedRow(
-            op=op,
-            calls=f"{count} of {coverage.calls[op]}" if count else NOTHING,
-            share=relative(count / total) if count and total else NOTHING,
-            why=coverage.skipped.get(op, "not said"),
-        )
-        for op, count in sorted(missing.items(), key=lambda item: -item[1])
-    ]
