@@ -73,8 +73,12 @@ def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path):
 
 @pytest.mark.usefixtures("capsys")
 def test_detection_does_not_drop_and_no_healthy_port_is_called(tmp_path):
-    faults = "conv-wgrad-x1.05,bn-momentum-ignored,align-corners-flipped,momentum-zero,aux-loss-lost,subnormals-flushed"
+    faults = (
+        "conv-wgrad-x1.05,bn-momentum-ignored,align-corners-flipped,momentum-zero,aux-loss-lost,subnormals-flushed,"
+        "conv-wgrad-layer-x1.01"
+    )
     words = ["power", "ann_small", "--faults", faults, "--healthy", "6", "--iterations", "4", "--repeats", "8"]
+    words += ["--shadow", "1"]
     out = tmp_path / "out"
     assert main([*words, "--jobs", "1", "--work-dir", str(tmp_path / "runs"), "--out", str(out)]) == 0
     document = json.loads((out / "power.json").read_text())
@@ -87,6 +91,9 @@ def test_detection_does_not_drop_and_no_healthy_port_is_called(tmp_path):
         "aux-loss-lost": 0,
     }
     assert [row["reason"] for row in document["healthy"] if row["seen"]] == []
-    (unseen,) = [row for row in document["faults"] if not row["seen"]]
-    assert unseen["effect"]["extent"] == "none"
+    assert [row["shadow"] for row in document["healthy"] if row["shadow"]] == []
+    rows = {row["fault"]: row for row in document["faults"]}
+    assert "weight gradient" in rows["conv-wgrad-layer-x1.01"]["shadow"][1], "no trace shows it, shadow ops do"
+    assert rows["subnormals-flushed"]["shadow"] is None
+    assert rows["subnormals-flushed"]["effect"]["extent"] == "none"
     assert document["rates"]["legacy_detected"]["count"] < document["rates"]["detected"]["count"]
