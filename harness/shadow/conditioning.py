@@ -72,8 +72,8 @@ def perturbed(value: Any, generator: torch.Generator, smallest: float = 0.0) -> 
     def change(tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_floating_point():
             return tensor.clone()
-        signs = torch.empty(tensor.shape, dtype=torch.float64).bernoulli_(0.5, generator=generator)
-        steps = signs.mul_(2 * _STEP).sub_(_STEP)
-        return tensor + steps * (tensor.abs().clamp_min(smallest) if smallest else tensor)
+        steps = torch.empty(tensor.shape, dtype=torch.float64).bernoulli_(0.5, generator=generator)
+        steps.mul_(2 * _STEP).sub_(_STEP)
+        return steps.mul_(tensor.abs().clamp_min_(smallest) if smallest else tensor).add_(tensor)
 
     return map_tensors(value, change)

@@ -11,6 +11,9 @@ __all__ = ["Distance", "measure", "measure_bits", "participation"]
 
 _Tensor = torch.Tensor
 
+_CHUNK = 1 << 20
+"""Elements that are looked at at once: what is held beside the two results doesn't grow with them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Distance:
@@ -29,6 +32,9 @@ class Distance:
     spread: float
 
 
+_NOT_COMPARABLE = Distance(math.inf, 0.0, math.nan, 1.0)
+
+
 def measure(candidate: _Tensor, reference: _Tensor) -> Distance:
     """The distance of a floating result on the host, of any shape, from its float64 twin of the same shape.
 
@@ -36,52 +42,62 @@ def measure(candidate: _Tensor, reference: _Tensor) -> Distance:
     an infinity there too.
     """
     if candidate.shape != reference.shape:
-        return Distance(math.inf, 0.0, math.nan, 1.0)
-    c, r = candidate.reshape(-1).double(), reference.reshape(-1)
-    if not (bool(torch.isfinite(c).all()) and bool(torch.isfinite(r).all())):
-        finite = _both_finite(c, r, candidate.dtype)
-        if finite is None:
-            return Distance(math.inf, 0.0, math.nan, 1.0)
-        c, r = c[finite], r[finite]
-    squared = r.square()
-    energy = float(squared.sum())
-    difference = c - r
-    distance = math.sqrt(float(difference.dot(difference)))
+        return _NOT_COMPARABLE
+    energy = fourth = distance = along = 0.0
+    for c, r in zip(candidate.reshape(-1).split(_CHUNK), reference.reshape(-1).split(_CHUNK), strict=True):
+        both = _both_finite(c.double(), r, candidate.dtype)
+        if both is None:
+            return _NOT_COMPARABLE
+        made, due = both
+        squared, difference = due.square(), made - due
+        energy += float(squared.sum())
+        fourth += float(squared.dot(squared))
+        distance += float(difference.dot(difference))
+        along += float(difference.dot(due))
     if energy == 0.0:
         return Distance(math.inf if distance else 0.0, 0.0, 0.0, 1.0)
-    fourth = float(squared.dot(squared))
     return Distance(
-        error=distance / math.sqrt(energy),
-        projection=float(difference.dot(r)) / energy,
+        error=math.sqrt(distance / energy),
+        projection=along / energy,
         size=math.sqrt(energy),
-        spread=max(1.0, energy * energy / fourth) if fourth else 1.0,
+        spread=_participation(energy, fourth),
     )
 
 
 def participation(tensor: _Tensor) -> float:
     """(Σ x²)² / Σ x⁴: how many elements carry a tensor's norm, from 1 to their number."""
-    squared = tensor.detach().reshape(-1).double().square()
-    fourth = float(squared.dot(squared))
-    return max(1.0, float(squared.sum()) ** 2 / fourth) if fourth else 1.0
+    energy = fourth = 0.0
+    for part in tensor.detach().reshape(-1).split(_CHUNK):
+        squared = part.double().square()
+        energy += float(squared.sum())
+        fourth += float(squared.dot(squared))
+    return _participation(energy, fourth)
 
 
 def measure_bits(candidate: _Tensor, reference: _Tensor) -> Distance:
     """The distance of a result that has to be equal bit for bit: its error is the share of elements that differ."""
     if candidate.shape != reference.shape or candidate.dtype != reference.dtype:
-        return Distance(math.inf, 0.0, math.nan, 1.0)
+        return _NOT_COMPARABLE
     if not candidate.numel() or torch.equal(candidate, reference):
         return Distance(0.0, 0.0, 0.0, 1.0)
     differ = (candidate != reference) & ~(candidate.isnan() & reference.isnan())
     return Distance(float(differ.double().mean()), 0.0, 0.0, 1.0)
 
 
-def _both_finite(c: _Tensor, r: _Tensor, dtype: torch.dtype) -> _Tensor | None:
-    """Which elements are finite on both sides; None where the sides don't agree on it."""
-    narrow = r.to(dtype).double()
+def _participation(energy: float, fourth: float) -> float:
+    return max(1.0, energy * energy / fourth) if fourth else 1.0
+
+
+def _both_finite(c: _Tensor, r: _Tensor, dtype: torch.dtype) -> tuple[_Tensor, _Tensor] | None:
+    """The elements that are finite on both sides, (n,) each; None where the sides don't agree on which."""
     finite = torch.isfinite(c)
+    if bool(finite.all()) and bool(torch.isfinite(r).all()):
+        return c, r
+    narrow = r.to(dtype).double()
     # At the edge of its range a dtype may round to infinity or not; either is right.
     edge = r.abs() > 0.99 * torch.finfo(dtype).max
     same = torch.where(finite, torch.isfinite(narrow), (c == narrow) | (c.isnan() & narrow.isnan()))
     if not bool((same | edge).all()):
         return None
-    return finite & torch.isfinite(r) & ~edge
+    kept = finite & torch.isfinite(r) & ~edge
+    return c[kept], r[kept]

@@ -8,17 +8,17 @@ listed without a program, and why.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
 
 from harness.rules.shadow import Allowance, allow
+from harness.shadow.call import Call
 from harness.shadow.host import tensors_of
-from harness.shadow.kinds import Kind, Operation
+from harness.shadow.kinds import Kind
 from harness.shadow.program import Origin, UnwritableError, render_program, source_of
 from harness.shadow.results import Result
 from harness.store.atomic import write_bytes, write_text
@@ -26,7 +26,7 @@ from harness.store.reproductions import INDEX, index_entry
 from harness.values.reproduction import Reproduction
 from harness.values.shadow import Part, ShadowCheck, ShadowRow
 
-__all__ = ["Call", "Reproductions"]
+__all__ = ["Reproductions"]
 
 MOST_KEPT = 10
 LARGEST_INPUTS = 32 * 2**20
@@ -47,23 +47,6 @@ _BATCHED: Mapping[str, tuple[int, ...]] = {
 """Operations that can be called with fewer samples → the positions of the arguments that have a batch as first axis."""
 
 _HOST_HAS_NOT = ("cudnn_", "miopen_", "_amp_", "_batch_norm_with_update", "batch_norm_")
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call, as it was given.
-
-    Args:
-        op: the operation, with its overload.
-        operation: what its schema says.
-        given: positional and keyword arguments, as the device had them; those that it writes are written.
-        before: the same on the host, before the call; floating tensors in float64.
-    """
-
-    op: Any
-    operation: Operation
-    given: tuple[Sequence[Any], Mapping[str, Any]]
-    before: tuple[Sequence[Any], Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True)

@@ -85,3 +85,19 @@ class TestScale:
         x = torch.randn(10_000, dtype=torch.float64)
         x -= x.mean() * (1 - 1e-9)
         assert self.scale(torch.sum, x) > 1e5
+
+
+def test_what_is_measured_is_left_as_it_was():
+    c, r = torch.ones(5, dtype=torch.float64), torch.full((5,), 2.0, dtype=torch.float64)
+    measure(c, r)
+    assert torch.equal(c, torch.ones(5, dtype=torch.float64))
+    assert torch.equal(r, torch.full((5,), 2.0, dtype=torch.float64))
+
+
+def test_large_results_are_measured_as_small_ones_are():
+    torch.manual_seed(0)
+    r = torch.randn(3_000_000, dtype=torch.float64)
+    distance = measure((r * 1.5).float(), r)
+    assert distance.error == pytest.approx(0.5, rel=1e-6)
+    assert distance.size == pytest.approx(float(r.norm()))
+    assert 0.3 < distance.spread / len(r) < 0.36  # a third, for normal numbers

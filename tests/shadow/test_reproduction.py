@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from harness.shadow import reproduction
+from harness.shadow.call import Call
 from harness.shadow.kinds import read_operation
 from harness.shadow.program import Origin
-from harness.shadow.reproduction import Call, Reproductions
+from harness.shadow.reproduction import Reproductions
 from harness.shadow.results import Result
 from harness.store.reproductions import read_reproductions
 from harness.values.errors import RunError
