@@ -7,6 +7,7 @@ it names the operation and the module.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.rules.finiteness import judge_finiteness
@@ -16,7 +17,7 @@ from harness.values.shadow import ShadowEvidence
 from harness.values.trace import Trace
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-__all__ = ["LEAST_COVERAGE", "judge_alone", "with_shadow"]
+__all__ = ["LEAST_COVERAGE", "judge_alone", "require_shadow", "with_shadow"]
 
 LEAST_COVERAGE = 0.95
 """Share of the calls that have to be checked for shadow ops to pass a case alone."""
@@ -75,6 +76,21 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
         demanded_tier=evidence.tier,
         shadow=evidence,
     )
+
+
+def require_shadow(verdict: Verdict, iterations: Sequence[int]) -> Verdict:
+    """A verdict that passes no run which left less than the shadow checks that were ordered.
+
+    Args:
+        verdict: with the evidence that there is.
+        iterations: that were to be shadowed.
+    """
+    done = verdict.shadow.iterations if verdict.shadow is not None else ()
+    missing = sorted(set(iterations) - set(done))
+    if verdict.status is not Status.PASS or not missing:
+        return verdict
+    reason = f"the run left no shadow checks of iteration {', '.join(map(str, missing))}, which were ordered"
+    return replace(verdict, status=Status.INCONCLUSIVE, reason=reason, aligned_tier="")
 
 
 def _told(failed: list[Finding]) -> str:

@@ -15,7 +15,7 @@ from harness.running.decision import Decision
 from harness.running.folder import REPRODUCTIONS, shadow_files
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
-from harness.shadow_verdict import judge_alone, with_shadow
+from harness.shadow_verdict import judge_alone, require_shadow, with_shadow
 from harness.store.baselines import load_baseline
 from harness.store.reproductions import read_reproductions
 from harness.store.shadow import read_shadow
@@ -98,19 +98,21 @@ def verify_alone(
             verdict = _error(case, run.error)
         else:
             evidence = weigh_shadow(read_shadow(shadow_files(folder)), order.shadow_tier)
-            verdict = judge_alone(case.name, run.trace, evidence)
+            verdict = require_shadow(judge_alone(case.name, run.trace, evidence), order.shadow)
     except AlignmentError as error:
         verdict = _error(case, error)
     return _result(verdict, order, run, None, folder, started)
 
 
 def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
-    """The verdict with what shadow ops say, where some ran."""
-    files = shadow_files(folder)
-    if not order.shadow or not files:
+    """The verdict with what shadow ops say, where some were ordered; without all of it nothing passes."""
+    if not order.shadow:
         return verdict
-    record = read_shadow(files)
-    return with_shadow(verdict, weigh_shadow(record, order.shadow_tier)) if record.iterations else verdict
+    files = shadow_files(folder)
+    if not files:
+        return require_shadow(verdict, order.shadow)
+    evidence = weigh_shadow(read_shadow(files), order.shadow_tier)
+    return require_shadow(with_shadow(verdict, evidence) if evidence.iterations else verdict, order.shadow)
 
 
 def _result(

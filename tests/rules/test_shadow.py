@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.rules.rounding import SHADOW_TIERS, rounding
 from harness.rules.shadow import allow, judge_shadow, weigh_shadow
-from harness.shadow_verdict import judge_alone, with_shadow
+from harness.shadow_verdict import judge_alone, require_shadow, with_shadow
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Outcome, Status, Verdict
 
@@ -182,3 +182,16 @@ class TestVerdict:
 
     def test_alone_a_run_cut_short_is_an_error(self, make):
         assert judge_alone("case", make.trace(1, complete=False), evidence(check())).status is Status.ERROR
+
+    @pytest.mark.parametrize(("ordered", "status"), [((0, 1), Status.PASS), ((0, 1, 10), Status.INCONCLUSIVE)])
+    def test_a_run_that_left_too_few_checks_does_not_pass(self, ordered, status):
+        assert require_shadow(with_shadow(self.passed, evidence(check())), ordered).status is status
+
+    def test_a_run_that_left_none_does_not_pass(self):
+        verdict = require_shadow(self.passed, (0, 29))
+        assert verdict.status is Status.INCONCLUSIVE
+        assert "0, 29" in verdict.reason
+
+    def test_a_failure_stays_one_whatever_is_missing(self):
+        failed = Verdict("case", Status.FAIL, "stopped early")
+        assert require_shadow(failed, (0, 29)) is failed
