@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,14 @@ from mmengine.runner import Runner
 import models
 from harness.devices.mmengine_adapter import join_process_group, leave_process_group, teach_mmengine
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
-from harness.emulation import HealthyNoise, set_iteration
+from harness.emulation import set_iteration
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
+from harness.running.around import noise_of, shadowed, together
 from harness.running.cases import RUNNER_FIELDS, flatten
-from harness.running.folder import FORCED, PROVENANCE, REPRODUCTIONS, STREAM, shadow_file
+from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
-from harness.shadow.forcing import ForcedCalls
-from harness.shadow.hook import ShadowHook
-from harness.shadow.program import Origin
-from harness.shadow.reproduction import Reproductions
 from harness.store.provenance import write_provenance
-from harness.store.shadow import ShadowStream
 from harness.store.stream import TraceStream
 from harness.values.case import Case
 from harness.values.errors import CaseError
@@ -34,8 +30,6 @@ from harness.values.provenance import Device, Provenance
 from models.start import weights_digest
 
 __all__ = ["run_experiment"]
-
-_Around = Callable[[int], AbstractContextManager[Any]]
 
 _WITHOUT_EFFECT = frozenset(
     {
@@ -90,13 +84,13 @@ def run_experiment(
                 write_provenance(folder / PROVENANCE, provenance)
 
         runner.register_hook(StartHook(case.seed, case.start, describe), priority="VERY_HIGH")
-        around = [noise] if (noise := _noise(order)) else []
+        around = noise_of(order)
         if order.shadow:
-            shadow = stack.enter_context(_shadowed(order, folder, runner.rank, device))
+            shadow = stack.enter_context(shadowed(order, folder, runner.rank, device))
             runner.register_hook(shadow, priority="VERY_HIGH")
             around.append(shadow.shadowing)
         runner.register_hook(
-            RecordingHook(stream, iterations, case.seed, _together(around), set_iteration), priority="VERY_HIGH"
+            RecordingHook(stream, iterations, case.seed, together(around), set_iteration), priority="VERY_HIGH"
         )
         for hook in hooks:
             runner.register_hook(hook, priority=hook.priority)
@@ -239,45 +233,3 @@ def _widened(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map(_widened, value))
     return value
-
-
-def _noise(order: Order) -> _Around | None:
-    """The healthy noise of a reference's repeat: other rounding, anew at each iteration."""
-    if not order.noise_tier:
-        return None
-    return lambda iteration: HealthyNoise(tier=order.noise_tier, seed=order.noise_seed * 1_000_003 + iteration)
-
-
-@contextmanager
-def _shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowHook]:
-    """The hook that shadows the order's iterations, and its stream; the first process keeps what comes out wrong."""
-    with ExitStack() as stack:
-        stream = stack.enter_context(ShadowStream(shadow_file(folder, rank), order.shadow_tier))
-        chosen = frozenset(order.shadow_ops)
-
-        def wanted(name: str) -> bool:
-            return not chosen or name in chosen
-
-        forced = None
-        if order.shadow_forced and rank == 0:
-            forced = ForcedCalls(
-                stack.enter_context(ShadowStream(folder / FORCED, order.shadow_tier)), order.shadow_tier
-            )
-        origin = Origin(device.emulated, device.profile, order.faults)
-        kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin) if rank == 0 else None
-        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
-
-
-def _together(around: list[_Around]) -> _Around | None:
-    """What is entered around each iteration, as one; the last one sees each operation first."""
-    if not around:
-        return None
-
-    @contextmanager
-    def entered(iteration: int) -> Iterator[None]:
-        with ExitStack() as stack:
-            for enter in around:
-                stack.enter_context(enter(iteration))
-            yield
-
-    return entered

@@ -1,0 +1,64 @@
+"""What lies around each iteration of a run: other rounding, and what watches its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.emulation import HealthyNoise
+from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
+from harness.running.order import Order
+from harness.shadow.forcing import ForcedCalls
+from harness.shadow.hook import ShadowHook
+from harness.shadow.program import Origin
+from harness.shadow.reproduction import Reproductions
+from harness.store.shadow import ShadowStream
+from harness.values.provenance import Device
+
+__all__ = ["Around", "noise_of", "shadowed", "together"]
+
+Around = Callable[[int], AbstractContextManager[Any]]
+"""Makes what is entered around an iteration, from its number."""
+
+
+def noise_of(order: Order) -> list[Around]:
+    """The healthy noise of a reference's repeat: other rounding, anew at each iteration. None for a plain run."""
+    if not order.noise_tier:
+        return []
+    return [lambda iteration: HealthyNoise(tier=order.noise_tier, seed=order.noise_seed * 1_000_003 + iteration)]
+
+
+@contextmanager
+def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowHook]:
+    """The hook that shadows the order's iterations, and its stream; the first process keeps what comes out wrong."""
+    chosen = frozenset(order.shadow_ops)
+
+    def wanted(name: str) -> bool:
+        return not chosen or name in chosen
+
+    with ExitStack() as stack:
+        stream = stack.enter_context(ShadowStream(shadow_file(folder, rank), order.shadow_tier))
+        forced = None
+        if order.shadow_forced and rank == 0:
+            calls = stack.enter_context(ShadowStream(folder / FORCED, order.shadow_tier))
+            forced = ForcedCalls(calls, order.shadow_tier)
+        origin = Origin(device.emulated, device.profile, order.faults)
+        kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin) if rank == 0 else None
+        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
+
+
+def together(around: list[Around]) -> Around | None:
+    """All of them as one, entered in their order, so that the last one sees each operation first; None for none."""
+    if not around:
+        return None
+
+    @contextmanager
+    def entered(iteration: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            for enter in around:
+                stack.enter_context(enter(iteration))
+            yield
+
+    return entered
