@@ -53,7 +53,8 @@ troubles = st.tuples(
 
 
 def first_of(verdict):
-    return next((one.rule, one.signal, one.iteration) for one in verdict.findings)
+    """The first finding of a rule that a run can be asked before its end: equivalence is asked of whole runs alone."""
+    return next((one.rule, one.signal, one.iteration) for one in verdict.findings if one.rule != "equivalence")
 
 
 @settings(max_examples=60, deadline=None)
