@@ -24,7 +24,7 @@ from harness.devices.surroundings import git_commit, versions
 from harness.emulation import install
 from harness.recording.dropout import HostDropout
 from harness.rules.rounding import SHADOW_TIERS, family_of
-from harness.rules.shadow import ERROR_MARGIN, PROJECTION_MARGIN, allow, judge_shadow, weigh_shadow
+from harness.rules.shadow import allow, judge_shadow, margin_of, weigh_shadow
 from harness.running.cases import find_case, load_config, small_cases
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
@@ -35,8 +35,8 @@ from models.datasets import TicketSampler
 from models.registry import DATASETS
 from models.start import draw_start_weights
 
-WORST = dict[str, dict[str, tuple[float, str]]]
-"""Family → measure → its largest ratio, and the call that had it."""
+WORST = dict[str, dict[str, tuple[float, str, str]]]
+"""Family → measure → its largest ratio, and the operation and the call that had it."""
 
 
 def main() -> None:
@@ -67,10 +67,10 @@ def main() -> None:
                 print(f"  seed {seed}: {failed[0].message}")
     bound = binomtest(found, runs).proportion_ci(0.95, "exact").high
     print(f"all: {found} of {runs} runs with a finding (rate at most {bound:.1%}, Clopper-Pearson, 95 %)")
-    margins = {"error": ERROR_MARGIN, "projection": PROJECTION_MARGIN}
     for family, found_worst in sorted(worst.items(), key=lambda item: -item[1]["projection"][0]):
-        for measure, (ratio, call) in found_worst.items():
-            print(f"  {family:28} {measure:10} {ratio:5.2f} of {margins[measure]:g}  {call}")
+        for measure, (ratio, op, call) in found_worst.items():
+            margin = getattr(margin_of(op), measure)
+            print(f"  {family:28} {measure:10} {ratio:5.2f} of {margin:g}  {call}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"runs": runs, "found": found, "worst": worst}, indent=1) + "\n")
 
@@ -119,10 +119,10 @@ def failures(checks: tuple[ShadowCheck, ...], tier: str) -> list[Finding]:
 def widen(worst: WORST, checks: tuple[ShadowCheck, ...], tier: str, run: str) -> None:
     """Take each family's largest ratios in, in units of the error model."""
     for check, error, projection in _ratios(checks, tier):
-        known = worst.setdefault(family_of(check.op), {"error": (0.0, ""), "projection": (0.0, "")})
+        known = worst.setdefault(family_of(check.op), {"error": (0.0, "", ""), "projection": (0.0, "", "")})
         call = f"{run}: {check.module} {check.op} {check.tensor}"
-        known["error"] = max(known["error"], (error, call))
-        known["projection"] = max(known["projection"], (projection, call))
+        known["error"] = max(known["error"], (error, check.op, call))
+        known["projection"] = max(known["projection"], (projection, check.op, call))
 
 
 def _ratios(checks: tuple[ShadowCheck, ...], tier: str) -> Iterator[tuple[ShadowCheck, float, float]]:
@@ -132,8 +132,8 @@ def _ratios(checks: tuple[ShadowCheck, ...], tier: str) -> Iterator[tuple[Shadow
         if judged and math.isfinite(check.error):
             yield (
                 check,
-                ERROR_MARGIN * check.error / allowed.error,
-                PROJECTION_MARGIN * abs(check.projection) / allowed.projection,
+                margin_of(check.op).error * check.error / allowed.error,
+                margin_of(check.op).projection * abs(check.projection) / allowed.projection,
             )
 
 

@@ -77,7 +77,7 @@ def test_detection_does_not_drop_and_no_healthy_port_is_called(tmp_path):
         "conv-wgrad-x1.05,bn-momentum-ignored,align-corners-flipped,momentum-zero,aux-loss-lost,subnormals-flushed,"
         "conv-wgrad-layer-x1.01"
     )
-    words = ["power", "ann_small", "--faults", faults, "--healthy", "6", "--iterations", "4", "--repeats", "8"]
+    words = ["power", "ann_small", "--faults", faults, "--healthy", "3", "--iterations", "3", "--repeats", "8"]
     words += ["--shadow", "1"]
     out = tmp_path / "out"
     assert main([*words, "--jobs", "1", "--work-dir", str(tmp_path / "runs"), "--out", str(out)]) == 0
