@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -23,7 +22,7 @@ from scipy.stats import binomtest
 from harness.devices.surroundings import git_commit, versions
 from harness.emulation import install
 from harness.recording.dropout import HostDropout
-from harness.rules.rounding import SHADOW_TIERS, family_of
+from harness.rules.rounding import SHADOW_TIERS, family_of, smallest_normal
 from harness.rules.shadow import allow, judge_shadow, margin_of, weigh_shadow
 from harness.running.cases import find_case, load_config, small_cases
 from harness.shadow.mode import ShadowOps
@@ -35,8 +34,8 @@ from models.datasets import TicketSampler
 from models.registry import DATASETS
 from models.start import draw_start_weights
 
-WORST = dict[str, dict[str, tuple[float, str, str]]]
-"""Family → measure → its largest ratio, and the operation and the call that had it."""
+WORST = dict[str, dict[str, tuple[float, float, str]]]
+"""Family → measure → its largest ratio to the model, the margin, and the call that had it."""
 
 
 def main() -> None:
@@ -68,9 +67,8 @@ def main() -> None:
     bound = binomtest(found, runs).proportion_ci(0.95, "exact").high
     print(f"all: {found} of {runs} runs with a finding (rate at most {bound:.1%}, Clopper-Pearson, 95 %)")
     for family, found_worst in sorted(worst.items(), key=lambda item: -item[1]["projection"][0]):
-        for measure, (ratio, op, call) in found_worst.items():
-            margin = getattr(margin_of(op), measure)
-            print(f"  {family:28} {measure:10} {ratio:5.2f} of {margin:g}  {call}")
+        for measure, (ratio, margin, call) in found_worst.items():
+            print(f"  {family:36} {measure:10} {ratio:5.2f} of {margin:g}  {call}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"runs": runs, "found": found, "worst": worst}, indent=1) + "\n")
 
@@ -118,23 +116,17 @@ def failures(checks: tuple[ShadowCheck, ...], tier: str) -> list[Finding]:
 
 def widen(worst: WORST, checks: tuple[ShadowCheck, ...], tier: str, run: str) -> None:
     """Take each family's largest ratios in, in units of the error model."""
-    for check, error, projection in _ratios(checks, tier):
-        known = worst.setdefault(family_of(check.op), {"error": (0.0, "", ""), "projection": (0.0, "", "")})
-        call = f"{run}: {check.module} {check.op} {check.tensor}"
-        known["error"] = max(known["error"], (error, check.op, call))
-        known["projection"] = max(known["projection"], (projection, check.op, call))
-
-
-def _ratios(checks: tuple[ShadowCheck, ...], tier: str) -> Iterator[tuple[ShadowCheck, float, float]]:
     for check in checks:
-        allowed = allow(check, tier)
-        judged = check.part not in {Part.RANDOM, Part.TRANSFER} and 0 < allowed.error < math.inf
-        if judged and math.isfinite(check.error):
-            yield (
-                check,
-                margin_of(check.op).error * check.error / allowed.error,
-                margin_of(check.op).projection * abs(check.projection) / allowed.projection,
-            )
+        allowed, margin = allow(check, tier), margin_of(check.op, check.dtype, tier)
+        if check.part in {Part.RANDOM, Part.TRANSFER} or not 0 < allowed.error < math.inf > check.error:
+            continue
+        family = family_of(check.op) + (" in half's range" if smallest_normal(check.op, check.dtype, tier) else "")
+        known = worst.setdefault(family, {"error": (0.0, 0.0, ""), "projection": (0.0, 0.0, "")})
+        call = f"{run}: {check.module} {check.op} {check.tensor}"
+        error = margin.error * check.error / allowed.error
+        projection = margin.projection * abs(check.projection) / allowed.projection
+        known["error"] = max(known["error"], (error, margin.error, call))
+        known["projection"] = max(known["projection"], (projection, margin.projection, call))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.rules.bounded import percent
-from harness.rules.rounding import family_of, kept_bits, mantissa_bits, rounding, unit_roundoff
+from harness.rules.rounding import family_of, kept_bits, mantissa_bits, rounding, smallest_normal, unit_roundoff
 from harness.values.shadow import EffectivePrecision, Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.values.verdict import Finding, Outcome
 
@@ -41,13 +41,16 @@ class Margin:
     projection: float
 
 
-_USUAL = Margin(4.0, 5.0)  # 1.97 and 2.10, the gradient of batch norm
+_USUAL = Margin(4.0, 5.0)
 
 _MARGINS: Mapping[str, Margin] = {
-    "convolution backward": Margin(6.0, 14.0),  # 2.73 and 6.74, of small gradients in half precision's range
-    "matmul": Margin(4.0, 10.0),  # 0.68 and 4.90, of a product with nineteen classes' proxies
-    "attention": Margin(4.0, 10.0),
+    "convolution forward": Margin(1.2, 4.2),
+    "convolution backward": Margin(4.0, 5.0),
+    "matmul": Margin(1.4, 10.0),
 }
+
+_IN_HALF_RANGE = Margin(6.0, 14.0)
+"""Of what passes through half precision: gradients lie where it has few bits left, and some fall to zero."""
 
 RANDOM_MARGIN = 6.0
 """Standard deviations that the mean of a random draw may be from its expectation: 2e-9 by chance."""
@@ -68,9 +71,9 @@ class Allowance:
     projection: float
 
 
-def margin_of(op: str) -> Margin:
-    """How often the modelled rounding a healthy kernel of an operation may have."""
-    return _MARGINS.get(family_of(op), _USUAL)
+def margin_of(op: str, dtype: str, tier: str) -> Margin:
+    """How often the modelled rounding a healthy kernel may have, of an operation, its result's dtype and a tier."""
+    return _IN_HALF_RANGE if smallest_normal(op, dtype, tier) else _MARGINS.get(family_of(op), _USUAL)
 
 
 def allow(check: ShadowCheck, tier: str) -> Allowance:
@@ -83,7 +86,7 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
     averaged = base * max(check.scale / math.sqrt(check.spread), check.along)
     # Equal elements are rounded alike, as those of a mask are: then nothing averages out. Sums are hardly ever equal.
     alike = unit_roundoff(mantissa_bits(check.dtype) if check.terms == 1 else mantissa_bits("float32"))
-    margin = margin_of(check.op)
+    margin = margin_of(check.op, check.dtype, tier)
     return Allowance(
         error=margin.error * base * check.scale,
         projection=margin.projection * averaged + margin.error * min(alike, base),
