@@ -7,7 +7,7 @@ factor of 1.001 shows where the error's norm hides it.
 
 The margins are twice the largest that healthy ports were seen to have of the modelled rounding, rounded up: 40 training
 steps of four models at five precision tiers (``python benchmarks/shadow_healthy.py --seeds 1000-1001``), seeds that
-nothing else uses. Families that were seen well within the others' have the others'.
+nothing else uses. ``docs/shadow.md`` has the figures.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _USUAL = Margin(4.0, 5.0)
 
 _MARGINS: Mapping[str, Margin] = {
     "convolution forward": Margin(1.2, 4.2),
-    "convolution backward": Margin(4.0, 5.0),
+    "convolution backward": Margin(3.5, 4.0),
     "matmul": Margin(1.4, 10.0),
 }
 
