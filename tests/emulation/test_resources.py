@@ -72,9 +72,9 @@ def test_pinning_ends_with_the_memory() -> None:
         address = pinned.data_ptr()
         del pinned
         gc.collect()
-        again = torch.ones(1000)
-        assert not again.is_pinned()
-        if again.data_ptr() == address:
+        others = [torch.ones(1000) for _ in range(100)]  # the allocator gives the address back when it likes
+        assert not any(other.is_pinned() for other in others)
+        if address in {other.data_ptr() for other in others}:
             return
     pytest.fail("no address came back: the test saw nothing")
 
