@@ -15,6 +15,7 @@ from harness.cli.options import (
     add_device_options,
     add_options,
     add_patience_options,
+    chosen_device,
     patience_of,
     reproduction,
     run_folder,
@@ -61,17 +62,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Shadow the first step, or as many as asked for, and list its operations."""
-    from harness.devices.choice import choose_device
-    from harness.emulation import get_profile, parse_fault
     from harness.rules.shadow import weigh_shadow
     from harness.shadow.listing import list_operations, list_tensors
 
     _require(arguments)
-    choice = choose_device(arguments.device)
-    if arguments.profile:
-        get_profile(arguments.profile)
-    for fault in arguments.fault:
-        parse_fault(fault)
+    choice = chosen_device(arguments)
     if choice.emulated:
         banner()
     result, record, forced, tier = _shadowed(choice.name, arguments)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.devices.choice import CHOICES
+from harness.devices.choice import CHOICES, DeviceChoice, choose_device
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.values.errors import UsageError
 
@@ -29,6 +29,7 @@ __all__ = [
     "add_patience_options",
     "add_shadow_options",
     "baseline_folder",
+    "chosen_device",
     "patience_of",
     "reproduction",
     "run_folder",
@@ -65,6 +66,22 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="put a fault in, to see whether it is found; `align faults` lists them",
     )
+
+
+def chosen_device(arguments: argparse.Namespace) -> DeviceChoice:
+    """The device that was asked for, or is here; with its profile and faults, refused before anything runs.
+
+    Raises:
+        DeviceError: there is no such device, profile or fault.
+    """
+    from harness.emulation import get_profile, parse_fault
+
+    choice = choose_device(arguments.device)
+    if arguments.profile:
+        get_profile(arguments.profile)
+    for fault in arguments.fault:
+        parse_fault(fault)
+    return choice
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from harness.cli.options import (
     add_patience_options,
     add_shadow_options,
     baseline_folder,
+    chosen_device,
     patience_of,
     reproduction,
     run_folder,
@@ -66,16 +67,10 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and say the worst verdict by the exit code."""
     import reports
-    from harness.devices.choice import choose_device
-    from harness.emulation import get_profile, parse_fault
     from harness.running.cases import find_case, small_cases
 
     _require_evidence(arguments)
-    choice = choose_device(arguments.device)
-    if arguments.profile:
-        get_profile(arguments.profile)
-    for fault in arguments.fault:
-        parse_fault(fault)
+    choice = chosen_device(arguments)
     if choice.fallback:
         banner("no accelerator asked for or found: using the EMULATED device, no evidence about real hardware")
     elif choice.emulated:

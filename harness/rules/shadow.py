@@ -23,7 +23,7 @@ from harness.rules.rounding import family_of, kept_bits, mantissa_bits, rounding
 from harness.values.shadow import EffectivePrecision, Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["RULE", "Allowance", "Margin", "allow", "judge_shadow", "margin_of", "weigh_shadow"]
+__all__ = ["RULE", "Allowance", "Margin", "allow", "judge_shadow", "margin_of", "weigh_check", "weigh_shadow"]
 
 RULE = "shadow"
 
@@ -93,6 +93,22 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
     )
 
 
+def weigh_check(check: ShadowCheck, tier: str) -> ShadowRow:
+    """One check beside what a healthy kernel may have at a tier, a key of ``SHADOW_TIERS``."""
+    allowed = allow(check, tier)
+    return ShadowRow(
+        iteration=check.iteration,
+        part=check.part,
+        module=check.module,
+        op=check.op,
+        tensor=check.tensor,
+        error=check.error,
+        allowed=allowed.error,
+        projection=check.projection,
+        allowed_projection=allowed.projection,
+    )
+
+
 def weigh_shadow(record: ShadowRecord, tier: str) -> ShadowEvidence:
     """The record's checks, each tensor's worst beside what a healthy kernel may have, and the precision they show.
 
@@ -102,20 +118,7 @@ def weigh_shadow(record: ShadowRecord, tier: str) -> ShadowEvidence:
     """
     groups: dict[tuple[Part, str, str, str], list[ShadowRow]] = defaultdict(list)
     for check in record.checks:
-        allowed = allow(check, tier)
-        groups[check.part, check.module, check.op, check.tensor].append(
-            ShadowRow(
-                iteration=check.iteration,
-                part=check.part,
-                module=check.module,
-                op=check.op,
-                tensor=check.tensor,
-                error=check.error,
-                allowed=allowed.error,
-                projection=check.projection,
-                allowed_projection=allowed.projection,
-            )
-        )
+        groups[check.part, check.module, check.op, check.tensor].append(weigh_check(check, tier))
     rows = tuple(_worst(rows) for rows in groups.values())
     return ShadowEvidence(record.iterations, tier, rows, _precisions(record.checks, tier), record.coverage)
 

@@ -12,6 +12,7 @@ import torch
 from harness.rules.rounding import mantissa_bits
 from harness.shadow.host import tensors_of
 from harness.shadow.kinds import Operation
+from harness.shadow.terms import OF_MANY
 
 __all__ = ["Arguments", "Call", "dtype_name"]
 
@@ -59,7 +60,7 @@ class Call:
     @property
     def is_update(self) -> bool:
         """Whether it treats every element of many tensors alike, so that some of them show what it does to all."""
-        return self.name.startswith(("_foreach_", "_fused_", "_amp_foreach_")) and "norm" not in self.name
+        return self.name.startswith(OF_MANY) and "norm" not in self.name
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
+from harness.shadow.call import dtype_name
 from harness.shadow.host import map_tensors, tensors_of
 from harness.shadow.measure import Distance, measure, measure_bits
 from harness.values.shadow import Part, ShadowCheck
@@ -53,7 +54,7 @@ class InputsWatched:
                 op="feed",
                 tensor=name,
                 call=-1,
-                dtype=str(known.dtype).removeprefix("torch.") if known is not None else "",
+                dtype=dtype_name(known.dtype) if known is not None else "",
                 shape=tuple(known.shape) if known is not None else (),
                 contiguous=True,
                 error=distance.error,

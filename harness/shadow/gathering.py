@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch.utils._python_dispatch import _disable_current_modes
 
+from harness.shadow.call import dtype_name
 from harness.shadow.measure import Distance, measure
 from harness.shadow.sample import sample
 from harness.values.shadow import Part, ShadowCheck
@@ -56,7 +57,7 @@ class GradientsWatched:
                 op="all_reduce" if len(everyone) > 1 else "accumulate",
                 tensor=f"{leaf} gradient",
                 call=-1,
-                dtype=str(parameter.dtype).removeprefix("torch."),
+                dtype=dtype_name(parameter.dtype),
                 shape=tuple(parameter.shape),
                 contiguous=True,
                 error=distance.error,

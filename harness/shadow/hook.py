@@ -77,7 +77,6 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Sample what the step is going to change."""
-        self._now = runner.iter
         if runner.iter not in self._iterations:
             return
         self._programs, self._skipped, self._stack = [], {}, ExitStack()

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from harness.rules.rounding import family_of
-from harness.rules.shadow import allow
+from harness.rules.shadow import weigh_check
 from harness.values.shadow import Coverage, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 
 __all__ = ["OpRow", "list_operations", "list_tensors", "off_with_hard_inputs", "on_device", "render_csv", "render_json"]
@@ -148,7 +148,7 @@ def render_json(rows: Iterable[OpRow], coverage: Coverage) -> str:
 
 
 def _row(checks: Sequence[ShadowCheck], evidence: ShadowEvidence) -> OpRow:
-    weighed = [_weighed(check, evidence.tier) for check in checks]
+    weighed = [weigh_check(check, evidence.tier) for check in checks]
     worst = max(weighed, key=lambda row: (row.violated, row.excess))
     first = checks[0]
     precision = next((p for p in evidence.precisions if p.family == family_of(first.op)), None)
@@ -172,14 +172,6 @@ def _row(checks: Sequence[ShadowCheck], evidence: ShadowEvidence) -> OpRow:
         on_host=first.op in evidence.coverage.fallen_back if first.op in evidence.coverage.calls else None,
         module=worst.module,
     )
-
-
-def _weighed(check: ShadowCheck, tier: str) -> ShadowRow:
-    allowed = allow(check, tier)
-    return ShadowRow(
-        check.iteration, check.part, check.module, check.op, check.tensor,
-        check.error, allowed.error, check.projection, allowed.projection,
-    )  # fmt: skip
 
 
 def _merged(rows: Sequence[OpRow], calls: int) -> OpRow:

@@ -80,7 +80,7 @@ class ShadowOps(TorchDispatchMode):
         place = self._whereabouts.here()
         if operation.kind is Kind.NOTHING:
             return op(*args, **kwargs)
-        call = sum(self.calls.values())
+        call = self.calls.total()
         self.calls[operation.name] += 1
         if falls_back(op, args):
             self.fallen_back.add(operation.name)

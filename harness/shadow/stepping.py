@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from harness.shadow.call import dtype_name
 from harness.shadow.measure import Distance, measure
 from harness.shadow.sample import sample
 from harness.shadow.update import UPDATES
@@ -126,7 +127,7 @@ class StepProgram:
             op=type(self.wrapper.optimizer).__name__,
             tensor=f"{leaf} {what}",
             call=-1,
-            dtype=str(kept.parameter.dtype).removeprefix("torch."),
+            dtype=dtype_name(kept.parameter.dtype),
             shape=tuple(kept.parameter.shape),
             contiguous=kept.parameter.is_contiguous(),
             error=distance.error,

@@ -9,7 +9,7 @@ import torch
 
 from harness.shadow.host import tensors_of
 
-__all__ = ["BILINEAR", "count_terms", "host_bytes", "operands_of"]
+__all__ = ["BILINEAR", "OF_MANY", "count_terms", "host_bytes", "operands_of"]
 
 BILINEAR = {
     "convolution": (0, 1),
@@ -33,6 +33,9 @@ def operands_of(name: str, args: Sequence[Any]) -> list[torch.Tensor]:
     return [args[place] for place in BILINEAR.get(name, ())]
 
 
+OF_MANY = ("_foreach_", "_fused_", "_amp_foreach_")
+"""How the names begin of operations that treat many tensors, each element by itself but for norms."""
+
 _NORMALIZATIONS = ("batch_norm", "group_norm")
 
 
@@ -48,7 +51,7 @@ def count_terms(name: str, args: Sequence[Any], result: torch.Tensor, place: int
     Returns:
         At least 1; exact for products, an upper estimate for reductions, 1 for elementwise operations.
     """
-    if name.startswith(("_foreach_", "_fused_", "_amp_foreach_")):
+    if name.startswith(OF_MANY):
         return 1.0
     if name == "convolution_backward":
         return _of_convolution_gradient(args[0], args[1], args[2], place)
