@@ -1,0 +1,9 @@
+"""What each fault that acts through mmengine's Runner does: a file for each thing that such faults change."""
+
+from __future__ import annotations
+
+from runner_faults import batch_and_loss, processes, schedule, steps
+from runner_faults.stand_in import Check
+
+AREAS = (batch_and_loss, processes, schedule, steps)
+CHECKS: dict[str, Check] = {name: area.CHECKS[name] for area in AREAS for name in area.CHECKS}
