@@ -16,7 +16,6 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE))  # for what lies beside the tests
 pytest.register_assert_rewrite("runner_faults")
 
 
