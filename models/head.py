@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.values.errors import ModelError
 from models.layers import resize
-from models.losses import pixel_accuracy
+from models.losses import confusion_matrix, pixel_accuracy
 from models.parts import build_part
 
 __all__ = ["DecodeHead"]
@@ -117,11 +117,13 @@ class DecodeHead(nn.Module):
             labels: (N, H, W) int64.
 
         Returns:
-            `loss_ce`, as it enters the sum, and `acc_seg`, percent.
+            `loss_ce`, as it enters the sum, and `acc_seg`, percent; in evaluation mode also `confusion`, the pixels of
+            each label that are given each class, (num_classes, num_classes) int64 on the host.
         """
         logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=self.align_corners)
         name = str(self.loss_decode.name)
-        return {name: self.loss_decode(logits, labels), "acc_seg": pixel_accuracy(logits, labels)}
+        losses = {name: self.loss_decode(logits, labels), "acc_seg": pixel_accuracy(logits, labels)}
+        return losses if self.training else {**losses, "confusion": confusion_matrix(logits, labels)}
 
 
 def _numbers(value: int | Sequence[int]) -> tuple[int, ...]:

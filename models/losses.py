@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.registry import MODELS
 
-__all__ = ["IGNORED", "CrossEntropyLoss", "pixel_accuracy"]
+__all__ = ["IGNORED", "CrossEntropyLoss", "confusion_matrix", "pixel_accuracy"]
 
 IGNORED: Final = 255
 """The label of pixels that belong to no class."""
@@ -53,3 +53,20 @@ def pixel_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     right = (logits.argmax(dim=1) == labels).sum(dtype=torch.float32)
     labelled = (labels != IGNORED).sum(dtype=torch.float32).clamp(min=1)
     return right * 100.0 / labelled
+
+
+@torch.no_grad()
+def confusion_matrix(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many labelled pixels of each class are given each class: (K, K) int64, labels down, answers across.
+
+    It is counted on the host, so that a device needs no more kernels for it than for its answer.
+
+    Args:
+        logits: (N, K, H, W).
+        labels: (N, H, W) int64.
+    """
+    classes = logits.shape[1]
+    answered, labelled = logits.argmax(dim=1).cpu(), labels.cpu()
+    kept = labelled != IGNORED
+    cells = labelled[kept] * classes + answered[kept]
+    return torch.bincount(cells, minlength=classes**2).reshape(classes, classes)

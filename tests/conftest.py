@@ -10,6 +10,7 @@ from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
 from harness.values.trace import StateTable, Trace
 
+ANSWERS = ("loss/decode.loss_ce", *(f"pixels/decode/{label}/{given}" for label in (0, 1) for given in (0, 1)))
 TENSORS = ("param/conv.weight", "param/conv.bias", "mean/bn.running_mean", "var/bn.running_var")
 
 
@@ -39,6 +40,12 @@ def make_trace(seed=0, noise=1e-5, iterations=30, scale=1.0, **changes):
     at = np.array([i for i in (0, 1, 2, 4, 8, 16, 29) if i < iterations])
     levels = np.array([5.0, 0.1, 1.0, 8.0])
     state = levels * np.exp(noise * rng.standard_normal((len(at), len(TENSORS))))
+    asked = np.array([i for i in (0, 8, 29) if i < iterations])
+    answers = np.tile([2.0, 700.0, 300.0, 100.0, 900.0], (len(asked), 1))
+    answers[:, 0] *= np.exp(noise * rng.standard_normal(len(asked)))
+    turned = rng.integers(0, 3, len(asked)) if noise else 0  # pixels between two classes
+    answers[:, 1] += turned
+    answers[:, 2] -= turned
     trace = Trace(
         iterations=t.astype(np.int64),
         signals=signals,
@@ -46,6 +53,7 @@ def make_trace(seed=0, noise=1e-5, iterations=30, scale=1.0, **changes):
         complete=True,
         batches=tuple(f"{i:032x}" for i in t),
         state=StateTable(at.astype(np.int64), TENSORS, state),
+        evaluation=StateTable(asked.astype(np.int64), ANSWERS, answers),
     )
     return dataclasses.replace(trace, **changes) if changes else trace
 

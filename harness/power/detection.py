@@ -18,7 +18,7 @@ SHADOW = "shadow"
 
 RULES = (
     *("comparability", "finiteness", "schedule", "first step", "loss", "loss components", "gradient norm"),
-    *("update norm", "parameter norms", "BatchNorm statistics", "equivalence", CRASH),
+    *("update norm", "parameter norms", "BatchNorm statistics", "evaluation", "equivalence", CRASH),
 )
 """The columns of the table; a rule that is none of them gets a column of its own behind them."""
 

@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.power.record import Record
-from harness.values.trace import FloatArray, Trace
+from harness.values.trace import FloatArray, StateTable, Trace
 
 __all__ = ["CLEARLY", "Effect", "Extent", "measure_effect"]
 
@@ -101,13 +101,17 @@ def _signal_changes(
 
 
 def _state_changes(faulty: Trace | None, twin: Trace | None) -> list[_Change]:
-    """Whether the norms of the state are equal to the bit; hundreds of single numbers are no measure of more."""
+    """Whether the tables of the state are equal to the bit; hundreds of single numbers are no measure of more."""
     if faulty is None or twin is None:
         return []
-    ours, theirs = faulty.state, twin.state
+    pairs = (("state", faulty.state, twin.state), ("evaluation", faulty.evaluation, twin.evaluation))
+    return [(0.0, 0.0 if _equal(ours, theirs) else np.inf, 0, what) for what, ours, theirs in pairs]
+
+
+def _equal(ours: StateTable, theirs: StateTable) -> bool:
+    """To the bit, as far as both go."""
     rows = min(len(ours.iterations), len(theirs.iterations))
-    equal = ours.names == theirs.names and np.array_equal(ours.values[:rows], theirs.values[:rows])
-    return [(0.0, 0.0 if equal else np.inf, 0, "state")]
+    return ours.names == theirs.names and np.array_equal(ours.values[:rows], theirs.values[:rows])
 
 
 def _parameters(twin: Trace | None) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
+from harness.recording.evaluation import EvaluationProbe, add_up
 from harness.recording.norms import StateNorms, fetch, total
 from harness.recording.processes import HostGroup
 from harness.store.stream import TraceStream
@@ -46,6 +47,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         planned: how many iterations are recorded.
         seed: of the host's draws.
         around: makes what is entered around each iteration, for example a rounding; called with its number.
+        probe: what asks the model in evaluation mode; None where nothing does.
         on_iteration: called with the number of each iteration before it begins.
     """
 
@@ -57,11 +59,13 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         planned: int,
         seed: int,
         around: Callable[[int], AbstractContextManager[Any]] | None = None,
+        probe: EvaluationProbe | None = None,
         on_iteration: Callable[[int], None] | None = None,
     ) -> None:
         self._stream = stream
         self._seed = seed
         self._around = around
+        self._probe = probe
         self._on_iteration = on_iteration
         self._state_iterations = state_iterations(planned)
         self._contexts = ExitStack()
@@ -85,6 +89,8 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if self._on_iteration is not None:
             self._on_iteration(iteration)
         self._digest = batch_digest(data_batch)
+        if self._probe is not None:
+            self._probe.keep(data_batch)
         if self._stream is not None:
             self._norms.before_update()
         self._gradients = []
@@ -102,9 +108,18 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
         if self._processes is not None:
             losses, self._digest = self._processes.share(losses, self._digest)
-        if self._stream is None:
-            return
         keeps_state = runner.iter in self._state_iterations
+        # Before the model is evaluated, so that the time is the iteration's own.
+        measured = self._measure(losses, keeps_state=keeps_state) if self._stream is not None else None
+        evaluation = self._evaluate(runner)
+        if self._stream is not None and measured is not None:
+            signals, state = measured
+            self._stream.append(runner.iter, signals, self._digest, state if keeps_state else None, evaluation)
+
+    def _measure(
+        self, losses: dict[str, torch.Tensor], *, keeps_state: bool
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
         gradients = self._gradients or self._norms.gradients(self._model)
         updates, samples, scales = self._norms.sampled()
         tensors = {**(self._norms.weights() if keeps_state else {}), **self._norms.buffers()}
@@ -125,7 +140,14 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             "seconds": time.perf_counter() - self._started,
             "memory": _peak_memory(self._device_kind),
         }
-        self._stream.append(runner.iter, signals, self._digest, state if keeps_state else None)
+        return signals, state
+
+    def _evaluate(self, runner: Any) -> dict[str, float] | None:
+        """What all processes' models answer in evaluation mode, where it is asked for after this iteration."""
+        answer = self._probe.ask(runner, self._model, runner.iter) if self._probe is not None else None
+        if answer is None or self._processes is None:
+            return answer
+        return add_up(self._processes.gather(answer))
 
     @property
     def _device_kind(self) -> str:

@@ -32,11 +32,15 @@ class HostGroup:
             return None
         return cls(dist.new_group(backend="gloo"), dist.get_world_size())
 
-    def share(self, losses: Mapping[str, torch.Tensor], digest: str) -> tuple[dict[str, torch.Tensor], str]:
-        """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks."""
-        mine = ({name: float(value.detach()) for name, value in losses.items()}, digest)
+    def gather(self, mine: Any) -> list[Any]:
+        """What every process brings, in the order of the ranks."""
         everyone: list[Any] = [None] * self.size
         dist.all_gather_object(everyone, mine, group=self.group)
+        return everyone
+
+    def share(self, losses: Mapping[str, torch.Tensor], digest: str) -> tuple[dict[str, torch.Tensor], str]:
+        """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks."""
+        everyone = self.gather(({name: float(value.detach()) for name, value in losses.items()}, digest))
         device = next(iter(losses.values())).device if losses else torch.device("cpu")
         averaged = {
             name: torch.tensor(sum(values[name] for values, _ in everyone) / self.size, device=device)

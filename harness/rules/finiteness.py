@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from harness.values.trace import Trace
+from harness.values.trace import StateTable, Trace
 from harness.values.verdict import Finding, Outcome
 
 __all__ = ["RULE", "judge_finiteness"]
@@ -26,12 +28,20 @@ def judge_finiteness(candidate: Trace) -> list[Finding]:
             iteration = int(candidate.iterations[at])
             message = f"{name} is {values[at]} at iteration {iteration} ({int(bad.sum())} of {len(values)} not finite)"
             findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration, observed=float(values[at])))
-    broken = ~np.isfinite(candidate.state.values)
-    for column in np.flatnonzero(broken.any(axis=0)).tolist():
-        name, iteration = candidate.state.names[column], int(candidate.state.iterations[np.argmax(broken[:, column])])
+    for name, iteration in _broken(candidate.state):
         message = f"the norm of {name} is not finite at iteration {iteration}"
         findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration))
+    for name, iteration in _broken(candidate.evaluation):
+        message = f"in evaluation mode {name} is not finite after iteration {iteration}"
+        findings.append(Finding(RULE, Outcome.FAIL, f"evaluation/{name}", message, iteration=iteration))
     if not findings:
         message = f"all {len(candidate.signals)} signals are finite at all {len(candidate)} iterations"
         findings.append(Finding(RULE, Outcome.PASS, "*", message))
     return findings
+
+
+def _broken(table: StateTable) -> Iterator[tuple[str, int]]:
+    """The names whose numbers are somewhere not finite, each with its first such iteration."""
+    broken = ~np.isfinite(table.values)
+    for column in np.flatnonzero(broken.any(axis=0)).tolist():
+        yield table.names[column], int(table.iterations[np.argmax(broken[:, column])])

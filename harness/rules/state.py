@@ -88,7 +88,7 @@ class StateRule:
         """Held to the rows that are due: of a run that goes on, those of the iterations that it has."""
         seen = int(candidate.iterations[-1]) + 1 if len(candidate) else 0
         due = np.searchsorted(self._reference.iterations, seen)
-        deviation = bounds.deviation(_aligned(candidate.state, self._reference)[:due].T)
+        deviation = bounds.deviation(candidate.state.values_under(self._reference)[:due].T)
         violated = np.asarray(bounds.violations(deviation).any(axis=1))
         rows = deviation.shape[1]
         findings = []
@@ -113,7 +113,7 @@ def judge_state(healthy: Sequence[Trace], candidate: Trace, *, tier: str, false_
 def _tensor_spread(tables: Sequence[StateTable]) -> Spread:
     """(S, P) spread of the tensors' norms, moderated among tensors of one role."""
     names = tables[0].names
-    healthy = np.stack([_aligned(table, tables[0]) for table in tables])
+    healthy = np.stack([table.values_under(tables[0]) for table in tables])
     spread = measure_spread(healthy, resolution=_resolution(healthy, names))
     return moderate(spread, [_role(name) for name in names])
 
@@ -131,24 +131,6 @@ def _resolution(healthy: FloatArray, names: Sequence[str]) -> FloatArray:
         columns = kinds == kind
         resolution[:, columns] = FLOAT32_RESOLUTION * np.sqrt(squares[:, columns].mean(axis=1, keepdims=True))
     return resolution
-
-
-def _aligned(candidate: StateTable, reference: StateTable) -> FloatArray:
-    """(S, P): the candidate's values under the reference's iterations and names, NaN where it has none."""
-    if candidate.names == reference.names and np.array_equal(candidate.iterations, reference.iterations):
-        return candidate.values
-    values = np.full(reference.values.shape, np.nan)
-    rows, columns = (
-        {int(iteration): row for row, iteration in enumerate(candidate.iterations)},
-        {name: column for column, name in enumerate(candidate.names)},
-    )
-    found_rows = [(row, rows[int(i)]) for row, i in enumerate(reference.iterations) if int(i) in rows]
-    found_columns = [(column, columns[name]) for column, name in enumerate(reference.names) if name in columns]
-    if found_rows and found_columns:
-        to_row, from_row = (np.array(side) for side in zip(*found_rows, strict=True))
-        to_column, from_column = (np.array(side) for side in zip(*found_columns, strict=True))
-        values[np.ix_(to_row, to_column)] = candidate.values[np.ix_(from_row, from_column)]
-    return values
 
 
 def _role(name: str) -> str:

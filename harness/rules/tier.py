@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness.rules.bounded import percent
 from harness.rules.envelope import EnvelopeRule
 from harness.rules.equivalence import EquivalenceRule
+from harness.rules.evaluation import EvaluationRule
 from harness.rules.first_step import FirstStepRule
 from harness.rules.ranking import violations_first
 from harness.rules.state import StateRule
@@ -22,8 +23,8 @@ __all__ = ["RULE", "STATISTICAL_RULES", "TierJudgement", "TierRules", "describe_
 
 RULE = "precision tier"
 
-STATISTICAL_RULES = 4
-"""How many rules share a case's false-alarm rate: first step, envelope, equivalence and state."""
+STATISTICAL_RULES = 5
+"""How many rules share a case's false-alarm rate: first step, envelope, equivalence, state and evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,7 @@ class TierRules:
         self._envelope = EnvelopeRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._equivalence = EquivalenceRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._state = StateRule(healthy, planned, tier=tier, false_alarm_rate=share)
+        self._evaluation = EvaluationRule(healthy, planned, tier=tier, false_alarm_rate=share)
 
     def judge(self, candidate: Trace) -> TierJudgement:
         """What they say of a candidate.
@@ -82,6 +84,7 @@ class TierRules:
             *found,
             *self._equivalence.judge(candidate),
             *self._state.judge(candidate),
+            *self._evaluation.judge(candidate),
         )
         return TierJudgement(self.tier, findings, envelopes)
 

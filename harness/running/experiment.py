@@ -16,6 +16,7 @@ import models
 from harness.devices.mmengine_adapter import join_process_group, leave_process_group, teach_mmengine
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
 from harness.emulation import set_iteration
+from harness.recording.evaluation import EvaluationProbe
 from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.around import noise_of, shadowed, together
@@ -85,13 +86,13 @@ def run_experiment(
 
         runner.register_hook(StartHook(case.seed, case.start, describe), priority="VERY_HIGH")
         around = noise_of(order)
+        probe = None if order.training else EvaluationProbe(iterations, together(noise_of(order)))
         if order.shadow:
             shadow = stack.enter_context(shadowed(order, folder, runner.rank, device))
             runner.register_hook(shadow, priority="VERY_HIGH")
             around.append(shadow.shadowing)
-        runner.register_hook(
-            RecordingHook(stream, iterations, case.seed, together(around), set_iteration), priority="VERY_HIGH"
-        )
+        recording = RecordingHook(stream, iterations, case.seed, together(around), probe, set_iteration)
+        runner.register_hook(recording, priority="VERY_HIGH")
         for hook in hooks:
             runner.register_hook(hook, priority=hook.priority)
         for fault in faults:

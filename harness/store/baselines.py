@@ -3,6 +3,7 @@
 baseline.json                 schema, provenance, why and when, the SHA-256 of every file and of itself
 fp32/run-0.csv                a healthy run's trace
 fp32/run-0.state.csv          its per-tensor norms
+fp32/run-0.evaluation.csv     what the model answers in evaluation mode
 tf32/…                        the next tier's runs
 fp64/run-0.csv                the short run in float64
 """
@@ -17,10 +18,11 @@ from typing import Any
 
 from harness.store.atomic import read_bounded, replace_folder, require_plain_name, write_text
 from harness.store.provenance import provenance_from_json, provenance_to_json
-from harness.store.tables import read_trace, render_state, render_trace
+from harness.store.tables import TABLES, read_trace, render_state, render_trace
 from harness.values.baseline import Baseline
 from harness.values.errors import BaselineError, UsageError
 from harness.values.precision import TIERS
+from harness.values.trace import StateTable
 
 __all__ = ["SCHEMA", "list_references", "load_baseline", "save_baseline"]
 
@@ -49,8 +51,10 @@ def save_baseline(root: Path, baseline: Baseline) -> Path:
             runs[f"{_FP64}/run-0"] = baseline.fp64
         for name, run in runs.items():
             write_text(fresh / f"{name}.csv", render_trace(run))
-            if run.state.names:
-                write_text(fresh / f"{name}.state.csv", render_state(run.state))
+            for kind in TABLES:
+                table: StateTable = getattr(run, kind)
+                if table.names:
+                    write_text(fresh / f"{name}.{kind}.csv", render_state(table))
         files = sorted(path.relative_to(fresh).as_posix() for path in fresh.rglob("*.csv"))
         index: dict[str, Any] = {
             "schema": SCHEMA,
@@ -92,7 +96,7 @@ def load_baseline(root: Path, case: str, reference: str) -> Baseline:
                 _inside(folder, f"{name}.csv", hint),
                 planned=planned,
                 complete=True,
-                with_state=f"{name}.state.csv" in index["sha256"],
+                tables=[kind for kind in TABLES if f"{name}.{kind}.csv" in index["sha256"]],
                 error=BaselineError,
             )
             for name, planned in index["iterations"].items()

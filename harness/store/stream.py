@@ -44,7 +44,12 @@ class TraceStream:
         self._file.close()
 
     def append(
-        self, iteration: int, signals: Mapping[str, float], batch: str, state: Mapping[str, float] | None = None
+        self,
+        iteration: int,
+        signals: Mapping[str, float],
+        batch: str,
+        state: Mapping[str, float] | None = None,
+        evaluation: Mapping[str, float] | None = None,
     ) -> None:
         """Write one iteration, and hand it to the operating system before returning.
 
@@ -53,10 +58,13 @@ class TraceStream:
             signals: name → value.
             batch: digest of the batch.
             state: tensor → norm, at the iterations where the state is recorded.
+            evaluation: what the model answers in evaluation mode, by name, where it is asked.
         """
         line: dict[str, Any] = {"iteration": iteration, "signals": dict(signals), "batch": batch}
         if state is not None:
             line["state"] = dict(state)
+        if evaluation is not None:
+            line["evaluation"] = dict(evaluation)
         self._write(line)
 
     def _write(self, line: Mapping[str, Any]) -> None:
@@ -131,17 +139,17 @@ def assemble_stream(lines: Iterable[Mapping[str, Any]], where: Path) -> Trace:
         signals = {name: np.array([row["signals"][name] for row in rows], dtype=np.float64) for name in names}
         iterations = np.array([row["iteration"] for row in rows], dtype=np.int64)
         batches = tuple(str(row["batch"]) for row in rows)
-        state = _state(rows)
+        state, evaluation = _table(rows, "state"), _table(rows, "evaluation")
     except (KeyError, TypeError, ValueError) as failure:
         raise TraceError("a line of the stream lacks a value", where=where, observed=str(failure)) from None
     complete = ended and len(rows) == planned
-    return Trace(iterations, signals, planned, complete, batches, state)
+    return Trace(iterations, signals, planned, complete, batches, state, evaluation)
 
 
-def _state(rows: list[Mapping[str, Any]]) -> StateTable:
-    kept = [row for row in rows if "state" in row]
+def _table(rows: list[Mapping[str, Any]], key: str) -> StateTable:
+    kept = [row for row in rows if key in row]
     if not kept:
         return StateTable.empty()
-    names = tuple(kept[0]["state"])
-    values = np.array([[row["state"][name] for name in names] for row in kept], dtype=np.float64)
+    names = tuple(kept[0][key])
+    values = np.array([[row[key][name] for name in names] for row in kept], dtype=np.float64)
     return StateTable(np.array([row["iteration"] for row in kept], dtype=np.int64), names, values)

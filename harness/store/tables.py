@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ from harness.store.atomic import read_bounded
 from harness.values.errors import AlignmentError, TraceError
 from harness.values.trace import StateTable, Trace
 
-__all__ = ["parse_state", "parse_trace", "read_trace", "render_state", "render_trace"]
+__all__ = ["TABLES", "parse_state", "parse_trace", "read_trace", "render_state", "render_trace"]
+
+TABLES = ("state", "evaluation")
+"""What lies beside a trace, as ``<name>.<table>.csv``, where it has it: the fields of ``Trace`` of that name."""
 
 _ITERATION, _BATCH, _TENSOR = "iteration", "batch", "tensor"
 
 
 def render_trace(trace: Trace) -> str:
-    """A trace as CSV; the batch digests are its last column where it has them. The state table is not in it."""
+    """A trace as CSV; the batch digests are its last column where it has them. Its tables are not in it."""
     names = list(trace.signals)
     rows: list[Sequence[object]] = [[_ITERATION, *names, *([_BATCH] if trace.batches else [])]]
     for at, iteration in enumerate(trace.iterations.tolist()):
@@ -29,7 +33,7 @@ def render_trace(trace: Trace) -> str:
 
 
 def render_state(state: StateTable) -> str:
-    """A state table as CSV: one row a tensor, one column an iteration."""
+    """A state table as CSV: one row a tensor or name, one column an iteration."""
     rows: list[Sequence[object]] = [[_TENSOR, *state.iterations.tolist()]]
     rows += [[name, *map(repr, state.values[:, column].tolist())] for column, name in enumerate(state.names)]
     return _render(rows)
@@ -40,7 +44,7 @@ def read_trace(
     *,
     planned: int,
     complete: bool,
-    with_state: bool = False,
+    tables: Collection[str] = (),
     error: type[AlignmentError] = TraceError,
 ) -> Trace:
     """A trace from its CSV file.
@@ -49,16 +53,20 @@ def read_trace(
         path: the trace's file.
         planned: how many iterations the run was to have.
         complete: whether it reached its end.
-        with_state: whether to read the state table beside it, ``<name>.state.csv``.
+        tables: which of ``TABLES`` to read from beside it.
         error: the kind of error to raise.
 
     Raises:
         AlignmentError: of the kind ``error``: a file is missing or malformed.
     """
-    beside = path.with_suffix(".state.csv")
+
+    def beside(table: str) -> StateTable:
+        file = path.with_suffix(f".{table}.csv")
+        return parse_state(read_bounded(file, error), file) if table in tables else StateTable.empty()
+
     try:
-        state = parse_state(read_bounded(beside, error), beside) if with_state else StateTable.empty()
-        return parse_trace(read_bounded(path, error), path, planned=planned, complete=complete, state=state)
+        trace = parse_trace(read_bounded(path, error), path, planned=planned, complete=complete)
+        return replace(trace, state=beside("state"), evaluation=beside("evaluation"))
     except TraceError as failure:
         raise error(
             failure.what,
@@ -69,8 +77,8 @@ def read_trace(
         ) from None
 
 
-def parse_trace(text: str, where: object, *, planned: int, complete: bool, state: StateTable) -> Trace:
-    """A trace from the text of ``render_trace``.
+def parse_trace(text: str, where: object, *, planned: int, complete: bool) -> Trace:
+    """A trace from the text of ``render_trace``, without its tables.
 
     Raises:
         TraceError: the text is not such a table.
@@ -88,7 +96,6 @@ def parse_trace(text: str, where: object, *, planned: int, complete: bool, state
         planned=planned,
         complete=complete and len(rows) == planned,
         batches=tuple(row[-1] for row in rows) if batched else (),
-        state=state,
     )
 
 

@@ -80,11 +80,14 @@ class Baseline:
             ("batches", run.batches, first.batches),
             ("tensors", run.state.names, first.state.names),
             ("iterations of the tensors' norms", run.state.iterations.tolist(), first.state.iterations.tolist()),
+            ("answers in evaluation mode", run.evaluation.names, first.evaluation.names),
+            ("evaluated iterations", run.evaluation.iterations.tolist(), first.evaluation.iterations.tolist()),
         )
         for what, observed, allowed in forms:
             if observed != allowed:
                 raise BaselineError(f"a reference run has other {what} than the first", where=where)
-        finite = [*run.signals.items(), ("the tensors' norms", run.state.values)]
+        tables = [("the tensors' norms", run.state.values), ("the answers in evaluation mode", run.evaluation.values)]
+        finite = [*run.signals.items(), *tables]
         if broken := [name for name, values in finite if not np.isfinite(values).all()]:
             raise BaselineError("a reference run is not finite", where=where, observed=", ".join(broken))
 

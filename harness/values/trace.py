@@ -18,14 +18,16 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class StateTable:
-    """A norm of each tensor of the training state, at a few iterations.
+    """Numbers that describe the training state, at a few iterations.
 
-    Names carry their kind as a prefix: ``param/`` (parameter), ``mean/`` and ``var/`` (BatchNorm's running statistics).
+    Names carry their kind as a prefix. Of the tensors' Euclidean norms: ``param/`` (parameter), ``mean/`` and ``var/``
+    (BatchNorm's running statistics). Of what the model answers in evaluation mode: ``loss/`` (a weighted component) and
+    ``pixels/<head>/<label>/<class>`` (how many pixels of a label are given a class, a cell of the confusion matrix).
 
     Args:
         iterations: (S,) strictly increasing.
-        names: P tensor names.
-        values: (S, P) Euclidean norms, dimensionless.
+        names: P names.
+        values: (S, P) numbers.
 
     Raises:
         TraceError: the shapes contradict each other, or the iterations do not increase.
@@ -48,13 +50,28 @@ class StateTable:
 
     @classmethod
     def empty(cls) -> StateTable:
-        """A table without an iteration: the run recorded no per-tensor state."""
+        """A table without an iteration: the run recorded none of it."""
         return cls(np.empty(0, np.int64), (), np.empty((0, 0)))
 
     def head(self, iterations: int) -> StateTable:
         """The rows before iteration number ``iterations``."""
         keep = self.iterations < iterations
         return StateTable(self.iterations[keep], self.names, self.values[keep])
+
+    def values_under(self, other: StateTable) -> FloatArray:
+        """(S, P) this table's values under another's S iterations and P names, NaN where it has none."""
+        if self.names == other.names and np.array_equal(self.iterations, other.iterations):
+            return self.values
+        values = np.full(other.values.shape, np.nan)
+        rows = {int(iteration): row for row, iteration in enumerate(self.iterations)}
+        columns = {name: column for column, name in enumerate(self.names)}
+        found_rows = [(row, rows[int(i)]) for row, i in enumerate(other.iterations) if int(i) in rows]
+        found_columns = [(column, columns[name]) for column, name in enumerate(other.names) if name in columns]
+        if found_rows and found_columns:
+            to_row, from_row = (np.array(side) for side in zip(*found_rows, strict=True))
+            to_column, from_column = (np.array(side) for side in zip(*found_columns, strict=True))
+            values[np.ix_(to_row, to_column)] = self.values[np.ix_(from_row, from_column)]
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +87,7 @@ class Trace:
             ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration.
         batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
         state: per-tensor norms at a few iterations.
+        evaluation: losses and confusion matrices of a fixed batch in evaluation mode, at a few iterations.
         planned: how many iterations the run was to have.
         complete: whether the run said itself that it reached its end.
 
@@ -83,6 +101,7 @@ class Trace:
     complete: bool
     batches: tuple[str, ...] = ()
     state: StateTable = field(default_factory=StateTable.empty)
+    evaluation: StateTable = field(default_factory=StateTable.empty)
 
     def __post_init__(self) -> None:
         _require_increasing(self.iterations, "the trace")
@@ -127,6 +146,7 @@ class Trace:
             complete=kept == iterations,
             batches=self.batches[:kept],
             state=self.state.head(iterations),
+            evaluation=self.evaluation.head(iterations),
         )
 
 

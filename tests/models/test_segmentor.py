@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from harness.values.errors import DataError, ModelError
 from models import build_model, draw_start_weights
-from models.losses import CrossEntropyLoss, pixel_accuracy
+from models.losses import CrossEntropyLoss, confusion_matrix, pixel_accuracy
 from models.preprocessor import SegDataPreProcessor
 
 NAMES = {
@@ -113,3 +113,18 @@ def test_a_case_starts_with_every_class_as_likely(batch):
     draw_start_weights(model, 0)
     labelled = (batch[1] != 255).double().mean().item()
     assert model.losses(*batch)["decode.loss_ce"].item() == pytest.approx(math.log(19) * labelled, rel=0.2)
+
+
+def test_the_confusion_matrix_counts_labelled_pixels_by_label_and_answer():
+    logits = torch.eye(3)[torch.tensor([[0, 1, 2, 2, 0]])].permute(0, 2, 1)[..., None]  # answers 0 1 2 2 0
+    labels = torch.tensor([0, 1, 2, 1, 255]).reshape(1, 5, 1)
+    assert confusion_matrix(logits, labels).tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
+    assert confusion_matrix(logits, torch.full_like(labels, 255)).sum() == 0
+
+
+def test_heads_count_their_pixels_in_evaluation_mode_alone(batch):
+    model, (inputs, labels) = build_model("ann_small"), batch
+    assert not [name for name in model.train().losses(inputs, labels) if name.endswith("confusion")]
+    confusions = {name: value for name, value in model.eval().losses(inputs, labels).items() if "confusion" in name}
+    assert all(matrix.sum() == (labels != 255).sum() for matrix in confusions.values())
+    assert len(confusions) == 2

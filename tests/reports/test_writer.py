@@ -12,7 +12,6 @@ import reports
 from harness.store.tables import parse_trace
 from harness.values.errors import UsageError
 from harness.values.result import Result
-from harness.values.trace import StateTable
 from reports import ResultError
 from reports.names import folder_name, folder_names
 
@@ -60,7 +59,7 @@ def test_the_trace_comes_back_to_the_bit(tmp_path: Path, samples: dict[str, Call
     reports.write([result], tmp_path)
 
     text = (tmp_path / "ann_small" / "trace.csv").read_text()
-    back = parse_trace(text, "trace.csv", planned=30, complete=True, state=StateTable.empty())
+    back = parse_trace(text, "trace.csv", planned=30, complete=True)
 
     assert back.batches == result.trace.batches
     for name, values in result.trace.signals.items():

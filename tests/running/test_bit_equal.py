@@ -25,3 +25,6 @@ def test_thirty_iterations_are_equal_to_the_bit(name, tmp_path):
         assert ours.trace.signals[signal].tolist() == theirs.trace.signals[signal].tolist(), signal
     assert ours.trace.state.names == theirs.trace.state.names
     assert ours.trace.state.values.tolist() == theirs.trace.state.values.tolist()
+    assert ours.trace.evaluation.iterations.tolist() == [0, 8, 29]
+    assert ours.trace.evaluation.names == theirs.trace.evaluation.names
+    assert ours.trace.evaluation.values.tolist() == theirs.trace.evaluation.values.tolist()

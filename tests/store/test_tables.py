@@ -32,7 +32,7 @@ def same(left, right):
 
 @given(traces())
 def test_a_trace_round_trips(trace):
-    read = parse_trace(render_trace(trace), "x", planned=trace.planned, complete=True, state=StateTable.empty())
+    read = parse_trace(render_trace(trace), "x", planned=trace.planned, complete=True)
     assert read.iterations.tolist() == trace.iterations.tolist()
     assert list(read.signals) == list(trace.signals)
     assert all(same(read.signals[name], trace.signals[name]) for name in trace.signals)
@@ -59,7 +59,7 @@ def test_a_text_that_is_cut_is_refused_or_says_so(trace, data):
     text = render_trace(trace)
     cut = text[: data.draw(st.integers(0, len(text) - 1))]
     try:
-        read = parse_trace(cut, "x", planned=trace.planned, complete=True, state=StateTable.empty())
+        read = parse_trace(cut, "x", planned=trace.planned, complete=True)
     except TraceError:
         return
     assert not read.complete
@@ -82,4 +82,4 @@ def test_a_text_that_is_cut_is_refused_or_says_so(trace, data):
 )
 def test_what_is_no_trace_is_a_trace_error(text):
     with pytest.raises(TraceError):
-        parse_trace(text, "x", planned=1, complete=True, state=StateTable.empty())
+        parse_trace(text, "x", planned=1, complete=True)

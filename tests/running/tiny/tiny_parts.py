@@ -23,8 +23,8 @@ class TinySegmentor(BaseModel):
         self.conv_seg = torch.nn.Conv2d(8, 4, 1)
 
     def forward(self, inputs, labels, mode="loss"):
-        self.calls += 1
-        if self.calls == 4:
+        self.calls += self.training
+        if self.training and self.calls == 4:
             make_trouble(self.trouble)
         x = torch.relu(self.bn(self.conv(inputs.to(self.conv.weight.dtype))))
         logits = torch.nn.functional.interpolate(self.conv_seg(self.dropout(x)), scale_factor=2, mode="bilinear")
