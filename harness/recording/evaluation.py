@@ -52,8 +52,8 @@ class EvaluationProbe:
 
         Args:
             runner: mmengine's, whose numerics the model is asked at: under autocast where the training is.
-            model: a bare module of mmengine's kind: its mode "loss" answers with ``*loss*`` scalars and, where it counts them,
-                with ``<head>.confusion`` matrices (K, K).
+            model: a bare module of mmengine's kind. Its mode "loss" answers with ``*loss*`` scalars and, where it
+                counts them, with ``<head>.confusion`` matrices (K, K).
             iteration: that has just ended.
 
         Returns:
