@@ -25,6 +25,7 @@ from harness.values.trace import FloatArray, IntArray, StateTable, Trace
 
 REPEATS = 8
 NOISE = {"fp32": 1e-6, "tf32": 1e-4}
+CLASSES = 19
 SIGNALS = ("decode.loss_ce", "aux.loss_ce", "grad_norm", "update_norm", "param_norm", "bn_mean_norm", "bn_var_norm")
 
 
@@ -104,6 +105,10 @@ def make_trace(seed: int, noise: float, iterations: int, tensors: int, at: IntAr
     levels = 1.0 + np.arange(tensors) % 7
     state = levels * np.exp(grown[at, None] * rng.standard_normal((len(at), tensors)))
     kinds = ("param", "param", "mean", "var")
+    asked = np.array([0, 8, iterations - 1])
+    answers = np.tile(np.array([1.0, *range(CLASSES**2)]), (len(asked), 1))
+    answers[:, 0] *= np.exp(grown[asked] * rng.standard_normal(len(asked)))
+    cells = (f"pixels/decode/{label}/{given}" for label in range(CLASSES) for given in range(CLASSES))
     names = tuple(f"{kinds[place % 4]}/backbone.layer{place // 40}.{place}.conv.weight" for place in range(tensors))
     return Trace(
         iterations=t.astype(np.int64),
@@ -112,6 +117,7 @@ def make_trace(seed: int, noise: float, iterations: int, tensors: int, at: IntAr
         complete=True,
         batches=tuple(f"{at:032x}" for at in t),
         state=StateTable(at, names, state),
+        evaluation=StateTable(asked, ("loss/decode.loss_ce", *cells), answers),
     )
 
 

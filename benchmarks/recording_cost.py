@@ -23,6 +23,7 @@ from harness.devices.mmengine_adapter import teach_mmengine
 from harness.devices.surroundings import git_commit, versions
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
+from harness.recording.evaluation import EvaluationProbe
 from harness.recording.hook import RecordingHook
 from harness.recording.norms import StateNorms, fetch
 from harness.running.cases import find_case, load_config
@@ -104,7 +105,8 @@ def in_turn(
 
 def parts_of(runner: Runner, batch: Any, device: str) -> dict[str, float]:
     """Seconds of each part of the hook, median of many."""
-    norms = StateNorms.of(runner.model)
+    norms, probe = StateNorms.of(runner.model), EvaluationProbe(planned=30)
+    probe.keep(batch)
     with HostDropout():
         runner.model(**runner.model.data_preprocessor(batch, True), mode="loss")["decode.loss_ce"].backward()
     norms.before_update()
@@ -124,6 +126,7 @@ def parts_of(runner: Runner, batch: Any, device: str) -> dict[str, float]:
             "parameter norms (few iterations)": norms.weights,
             "write the state (few iterations)": lambda: stream.append(0, {"loss": 1.0}, "", state),
             "seed the host's generator": lambda: torch.default_generator.manual_seed(1),
+            "evaluation mode (few iterations)": lambda: probe.ask(runner, runner.model, 0),
         }
         return {name: statistics.median(timed(part, device) for _ in range(20)) for name, part in parts.items()}
 
