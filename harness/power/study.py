@@ -151,7 +151,8 @@ class Study:
         return record
 
     def _folder(self, experiment: Experiment) -> Path:
-        return self._work_dir / experiment.case / experiment.key(code_digest(Path(experiment.config)))
+        code = code_digest(Path(experiment.config), shadowed=bool(experiment.shadow))
+        return self._work_dir / experiment.case / experiment.key(code)
 
     def _require_whole(self, experiments: Sequence[Experiment]) -> None:
         for experiment in experiments:

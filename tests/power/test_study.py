@@ -64,7 +64,7 @@ def test_a_killed_study_goes_on(study):
 
 def test_other_code_makes_other_runs(study, monkeypatch):
     study()
-    monkeypatch.setattr(study_module, "code_digest", lambda _: "other")
+    monkeypatch.setattr(study_module, "code_digest", lambda *_, **__: "other")
     assert len(study()[1]) == LEANED_ON + len(FAULTS) + 2
 
 
