@@ -73,7 +73,7 @@ def results_of(
         kwargs: keyword arguments of both calls, after them.
     """
     seen: set[int] = set()
-    for name in operation.written:
+    for name in (name for name in operation.arguments if name in operation.written):
         mine, theirs = _argument(operation, name, args[0], kwargs[0]), _argument(operation, name, args[1], kwargs[1])
         changed = list(zip(tensors_of(mine), tensors_of(theirs), strict=True))
         for number, (candidate, reference) in enumerate(changed):
