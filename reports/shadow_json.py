@@ -31,6 +31,7 @@ def summary_to_json(evidence: ShadowEvidence | None) -> dict[str, object] | None
             "checked": dict(evidence.coverage.checked),
             "skipped": dict(evidence.coverage.skipped),
             "fallen_back": list(evidence.coverage.fallen_back),
+            "programs": dict(evidence.coverage.programs),
         },
         "precisions": [_precision(precision) for precision in evidence.precisions],
     }
@@ -115,6 +116,7 @@ def _read_coverage(fields: Fields) -> Coverage:
         checked=read.table("checked", Fields.count),
         skipped=read.table("skipped", Fields.text),
         fallen_back=read.each("fallen_back", Fields.text),
+        programs=read.table("programs", Fields.count) if read.holds("programs") else {},
     )
     if (rate := read.number("rate")) != coverage.rate:
         raise read.error("rate", "a coverage contradicts its counts", rate, coverage.rate)

@@ -141,16 +141,16 @@ def precision_row(precision: EffectivePrecision) -> PrecisionRow:
 
 def unchecked_rows(coverage: Coverage) -> list[UncheckedRow]:
     """The operations with an unchecked call, the largest share of the step first; also what was skipped uncounted."""
-    total = sum(coverage.calls.values())
-    missing = {op: calls - coverage.checked.get(op, 0) for op, calls in coverage.calls.items()}
+    there = {**coverage.calls, **coverage.programs}
+    missing = {op: calls - coverage.checked.get(op, 0) for op, calls in there.items()}
     missing = {op: count for op, count in missing.items() if count > 0} | {
-        op: 0 for op in coverage.skipped if op not in coverage.calls
+        op: 0 for op in coverage.skipped if op not in there
     }
     return [
         UncheckedRow(
             op=op,
-            calls=f"{count} of {coverage.calls[op]}" if count else NOTHING,
-            share=relative(count / total) if count and total else NOTHING,
+            calls=f"{count} of {there[op]}" if count else NOTHING,
+            share=relative(count / coverage.total) if count else NOTHING,
             why=coverage.skipped.get(op, "not said"),
         )
         for op, count in sorted(missing.items(), key=lambda item: -item[1])

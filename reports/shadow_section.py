@@ -146,7 +146,7 @@ def _precision_lead(evidence: ShadowEvidence) -> str:
 
 
 def _coverage_lead(coverage: Coverage) -> str:
-    calls, checked = sum(coverage.calls.values()), sum(coverage.checked.values())
+    calls, checked = coverage.total, sum(coverage.checked.values())
     if not calls:
         return "No call was seen."
     if checked == calls:

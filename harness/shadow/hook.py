@@ -65,6 +65,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._forced = forced
         self._programs: list[ShadowCheck] = []
         self._skipped: dict[str, str] = {}
+        self._unchecked: dict[str, int] = {}
 
     def before_train(self, runner: Any) -> None:
         """Find out what the config asks of optimizer and schedule."""
@@ -79,7 +80,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         """Sample what the step is going to change."""
         if runner.iter not in self._iterations:
             return
-        self._programs, self._skipped, self._stack = [], {}, ExitStack()
+        self._programs, self._skipped, self._unchecked, self._stack = [], {}, {}, ExitStack()
         wrapper, rates = runner.optim_wrapper, self._rates[runner.iter] if self._rates is not None else None
         self._inputs = InputsWatched(self._model, data_batch, runner.iter)
         self._gradients = GradientsWatched(
@@ -90,9 +91,12 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         names = {id(parameter): name for name, parameter in self._model.named_parameters()}
         self._step = StepProgram(wrapper, names, runner.iter, self._groups, rates)
         if self._step.reason:
-            self._skipped[type(wrapper.optimizer).__name__] = self._step.reason
+            self._leave_out(type(wrapper.optimizer).__name__, self._step.updates, self._step.reason)
         else:
             self._step.before()
+        if rates is None:
+            why = "the schedule isn't counted in iterations"
+            self._leave_out("schedule", len(wrapper.optimizer.param_groups), why)
         self._stack.enter_context(self._listening(wrapper))
 
     def after_train_iter(
@@ -120,9 +124,14 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             yield
         checks = [*mode.checks, *self._programs]
         skipped = {**mode.skipped, **self._skipped}
-        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back)
+        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, self._unchecked)
         if forced is not None:
             forced.replay(iteration)
+
+    def _leave_out(self, program: str, results: int, reason: str) -> None:
+        """What a program can't check is told, and each of its results counts as a call that wasn't checked."""
+        self._skipped[program] = reason
+        self._unchecked[program] = results
 
     @contextmanager
     def _listening(self, wrapper: Any) -> Iterator[None]:

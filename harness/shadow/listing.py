@@ -141,6 +141,7 @@ def render_json(rows: Iterable[OpRow], coverage: Coverage) -> str:
             "fallen_back": list(coverage.fallen_back),
             "checked_rate": coverage.rate,
             "skipped": dict(coverage.skipped),
+            "programs": dict(coverage.programs),
         },
         "rows": [{name: _strict(value) for name, value in asdict(row).items()} for row in rows],
     }

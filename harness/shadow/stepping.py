@@ -8,19 +8,24 @@ they were configured; what should come of them is computed in float64, and compa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from harness.shadow.call import dtype_name
+from harness.shadow.conditioning import measure_scale
 from harness.shadow.measure import Distance, measure
 from harness.shadow.sample import sample
-from harness.shadow.update import UPDATES
+from harness.shadow.update import UPDATES, Update
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["StepProgram"]
+
+_Moved = dict[str, tuple[float, float]]
+"""``update`` or a state's name → by how much a rounding moves its norm, and its projection."""
 
 
 @dataclass
@@ -60,10 +65,16 @@ class StepProgram:
     @property
     def reason(self) -> str:
         """Why the step can't be checked; empty where it can."""
-        name = type(self.wrapper.optimizer).__name__
-        if name not in UPDATES:
-            return f"no float64 update is known of {name}"
+        kind = type(self.wrapper.optimizer)
+        if kind.__name__ not in UPDATES or kind is not getattr(torch.optim, kind.__name__):
+            return f"no float64 update is known of {kind.__module__}.{kind.__qualname__}"
         return "gradients are accumulated over iterations" if self.wrapper._accumulative_counts != 1 else ""
+
+    @property
+    def updates(self) -> int:
+        """How many updates a step makes: one of each parameter that is trained."""
+        groups = self.wrapper.optimizer.param_groups
+        return sum(parameter.requires_grad for group in groups for parameter in group["params"])
 
     def before(self) -> None:
         """Sample parameters and state as the iteration finds them."""
@@ -101,12 +112,17 @@ class StepProgram:
                 continue
             group = dict(self.groups[kept.group])
             group["lr"] = self.rates[kept.group] if self.rates is not None else optimizer.param_groups[kept.group]["lr"]
+            moved: _Moved = {}
             if self._factor is None and _scaler(self.wrapper) is not None:  # the scaler skips the step
                 value, state = kept.value, kept.state
             else:
                 gradient = _clipped(self.wrapper, kept.gradient, self._factor if self._factor is not None else 1.0)
                 value, state = update(kept.value, gradient, kept.state, group)
-            yield self._check(kept, "update", *_of_update(kept.value, sample(kept.parameter), value))
+                if group.get("centered"):
+                    moved = _how_far_it_moves(update, kept, gradient, group, state)
+            distance, scale = _of_update(kept.value, sample(kept.parameter), value)
+            carried, along = moved.get("update", (0.0, 0.0))
+            yield self._check(kept, "update", distance, math.hypot(scale, carried) if carried else scale, along)
             found = optimizer.state.get(kept.parameter, {})
             for name, expected in state.items():
                 if name == "step":
@@ -116,9 +132,10 @@ class StepProgram:
                     distance = Distance(math.inf, 0.0, float(expected.norm()), 1.0)
                 else:
                     distance = measure(sample(made), expected)
-                yield self._check(kept, name.replace("_", " "), distance, 1.0)
+                carried, along = moved.get(name, (0.0, 0.0))
+                yield self._check(kept, name.replace("_", " "), distance, max(1.0, carried), along)
 
-    def _check(self, kept: _Before, what: str, distance: Distance, scale: float) -> ShadowCheck:
+    def _check(self, kept: _Before, what: str, distance: Distance, scale: float, along: float) -> ShadowCheck:
         module, _, leaf = kept.name.rpartition(".")
         return ShadowCheck(
             iteration=self.iteration,
@@ -133,6 +150,7 @@ class StepProgram:
             error=distance.error,
             projection=distance.projection,
             scale=scale,
+            along=along,
             spread=distance.spread,
         )
 
@@ -147,6 +165,29 @@ def _of_update(before: torch.Tensor, after: torch.Tensor, expected: torch.Tensor
     if not size:
         return measure(after, expected), 1.0
     return measure(after - before, due), math.sqrt(float(expected.norm()) ** 2 + size**2) / size
+
+
+def _how_far_it_moves(
+    update: Update, kept: _Before, gradient: torch.Tensor, group: Mapping[str, Any], due: Mapping[str, torch.Tensor]
+) -> _Moved:
+    """By how much a rounding of gradient and state moves the update and the new state, over it and over their size.
+
+    RMSprop's centered spread is the difference of two means that may be nearly equal; nothing else here subtracts.
+    """
+    names = sorted(name for name in due if name != "step")
+    step = {name: value for name, value in kept.state.items() if name == "step"}
+    state = {name: value for name, value in kept.state.items() if name != "step"}
+
+    def run(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+        value, after = update(kept.value, args[0], {**kwargs, **step}, group)
+        return [value - kept.value, *(after[name] for name in names)]
+
+    results = run([gradient], state)
+    moved = measure_scale(run, [gradient], state, results, zlib.crc32(kept.name.encode()))
+    return {
+        name: (norm / float(result.norm()) if float(result.norm()) else 0.0, along)
+        for name, result, (norm, along) in zip(("update", *names), results, moved, strict=True)
+    }
 
 
 def _scaler(wrapper: Any) -> Any:

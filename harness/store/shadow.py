@@ -53,6 +53,7 @@ class ShadowStream:
         checked: Mapping[str, int],
         skipped: Mapping[str, str],
         fallen_back: Iterable[str] = (),
+        programs: Mapping[str, int] | None = None,
     ) -> None:
         """Write one iteration's checks, and hand them to the operating system before returning."""
         rows = [[_plain(getattr(check, name)) for name in _FIELDS] for check in checks]
@@ -63,6 +64,7 @@ class ShadowStream:
                 "checked": dict(checked),
                 "skipped": dict(skipped),
                 "fallen_back": sorted(fallen_back),
+                "programs": dict(programs or {}),
                 "checks": rows,
             }
         )
@@ -84,6 +86,7 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
     checked: Counter[str] = Counter()
     skipped: dict[str, str] = {}
     fallen_back: set[str] = set()
+    programs: Counter[str] = Counter()
     tier = ""
     for path in paths:
         header, *rest = _lines(path)
@@ -100,9 +103,10 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
                 checked.update(line["checked"])
                 skipped.update(line["skipped"])
                 fallen_back.update(line.get("fallen_back", ()))
+                programs.update(line.get("programs", {}))
         except (KeyError, TypeError, ValueError) as failure:
             raise RunError("a line of the shadow checks lacks a value", where=path, observed=str(failure)) from None
-    coverage = Coverage(dict(calls), dict(checked), skipped, tuple(sorted(fallen_back)))
+    coverage = Coverage(dict(calls), dict(checked), skipped, tuple(sorted(fallen_back)), dict(programs))
     return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier)
 
 

@@ -76,20 +76,27 @@ class Coverage:
     Args:
         calls: operation → how many calls there were.
         checked: operation → how many of them were checked.
-        skipped: operation → why not, for those that have an unchecked call.
+        skipped: operation or program → why not, for those that have an unchecked call.
         fallen_back: operations that the device left to its host.
+        programs: check by program that couldn't be made → how many results it would have checked: of an optimizer
+            without a float64 update the updates of its parameters. Each counts as a call that was not checked.
     """
 
     calls: Mapping[str, int] = field(default_factory=dict)
     checked: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     fallen_back: tuple[str, ...] = ()
+    programs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All that there was to check: calls, and the results of programs that couldn't be checked."""
+        return sum(self.calls.values()) + sum(self.programs.values())
 
     @property
     def rate(self) -> float:
-        """The share of calls that were checked, 0 where there was none."""
-        total = sum(self.calls.values())
-        return sum(self.checked.values()) / total if total else 0.0
+        """The share of ``total`` that was checked, 0 where there was none."""
+        return sum(self.checked.values()) / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)

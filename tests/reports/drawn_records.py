@@ -80,6 +80,7 @@ evidences = st.builds(
         checked=st.dictionaries(texts, counts, max_size=3),
         skipped=tables,
         fallen_back=st.lists(texts, max_size=2).map(tuple),
+        programs=st.dictionaries(texts, counts, max_size=2),
     ),
     left_out=counts,
 )

@@ -153,7 +153,10 @@ def test_what_is_not_shown_is_said(samples: Samples) -> None:
         rows=tuple(replace(ROW, module=f"stage.{at}") for at in range(50)),
         left_out=7,
         coverage=Coverage(
-            calls={"a": 5, "b": 1}, checked={"a": 3}, skipped={"a": "too large", "SGD": "no update known"}
+            calls={"a": 5, "b": 1},
+            checked={"a": 3},
+            skipped={"a": "too large", "SGD": "no update known"},
+            programs={"SGD": 4},
         ),
     )
     section = shadow_section(many)
@@ -163,10 +166,11 @@ def test_what_is_not_shown_is_said(samples: Samples) -> None:
     assert "50 of 57 tensors" in section.heading
     assert "7 tensors" in section.description
     assert [(row.op, row.calls, row.why) for row in section.unchecked] == [
+        ("SGD", "4 of 4", "no update known"),
         ("a", "2 of 5", "too large"),
         ("b", "1 of 1", "not said"),
-        ("SGD", "–", "no update known"),
     ]
+    assert section.coverage_lead.startswith("3 of 10 calls were checked")
 
 
 def test_a_finding_without_a_program_says_why(samples: Samples, parse: Callable[[str], Any]) -> None:

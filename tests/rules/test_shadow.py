@@ -180,6 +180,13 @@ class TestVerdict:
         assert verdict.status is Status.INCONCLUSIVE
         assert "90%" in verdict.reason
 
+    def test_alone_they_do_not_pass_an_optimizer_that_they_could_not_check(self, make):
+        found = evidence(check())
+        coverage = dataclasses.replace(found.coverage, programs={"ASGD": 1})
+        verdict = judge_alone("case", make.trace(1), dataclasses.replace(found, coverage=coverage))
+        assert verdict.status is Status.INCONCLUSIVE
+        assert "91%" in verdict.reason
+
     def test_alone_a_run_cut_short_is_an_error(self, make):
         assert judge_alone("case", make.trace(1, complete=False), evidence(check())).status is Status.ERROR
 

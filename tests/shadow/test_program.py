@@ -1,4 +1,4 @@
-"""What operations can't show: the optimizer's step, the schedule, the loss, the batch, the gathered gradients."""
+"""What operations can't show: the schedule, the loss, the batch, the gathered gradients."""
 
 import math
 from types import SimpleNamespace
@@ -13,116 +13,18 @@ from harness.shadow.feeding import InputsWatched
 from harness.shadow.gathering import GradientsWatched
 from harness.shadow.sample import LARGEST_SAMPLE, sample
 from harness.shadow.schedule import scheduled_rates
-from harness.shadow.stepping import StepProgram
 from harness.shadow.totals import check_loss_scale, check_total
 from harness.values.shadow import Coverage, Part, ShadowRecord
-
-OPTIMIZERS = {
-    "SGD": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=1e-2),
-    "SGD without momentum": lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=1e-2),
-    "SGD dampened": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2, weight_decay=1e-2),
-    "SGD nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
-    "SGD maximizing": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, maximize=True),
-    "Adam": lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=1e-2),
-    "Adam amsgrad": lambda p: torch.optim.Adam(p, lr=1e-2, amsgrad=True),
-    "AdamW": lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=1e-1),
-}
 
 
 def violated(checks, tier="fp32"):
     return weigh_shadow(ShadowRecord((0,), tuple(checks), Coverage()), tier).violations
 
 
-def take_steps(wrapper, net, steps=3, tamper=lambda optimizer: None, before=lambda optimizer: None):
-    """The program's checks of the last of a few steps, with something done to it before or after the update."""
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
-    groups = [{k: v for k, v in group.items() if k != "params"} for group in wrapper.param_groups]
-    torch.manual_seed(2)
-    for step in range(steps):
-        program = StepProgram(wrapper, names, step, groups, None)
-        program.before()
-        loss = net(torch.randn(16, 6)).square().mean()
-        wrapper.zero_grad()
-        wrapper.backward(loss)
-        program.after_backward()
-        if step == steps - 1:
-            before(wrapper.optimizer)
-        wrapper.step()
-        if step == steps - 1:
-            tamper(wrapper.optimizer)
-    return list(program.after())
-
-
 @pytest.fixture
 def net():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
-
-
-class TestStep:
-    @pytest.mark.parametrize("name", OPTIMIZERS)
-    @pytest.mark.parametrize("clip", [None, {"max_norm": 0.05}, {"type": "value", "clip_value": 1e-3}])
-    def test_a_healthy_step_is_as_float64_makes_it(self, net, name, clip):
-        wrapper = OptimWrapper(OPTIMIZERS[name](net.parameters()), clip_grad=clip and dict(clip))
-        checks = take_steps(wrapper, net)
-        assert len(checks) >= 4
-        assert violated(checks) == ()
-
-    @pytest.mark.parametrize("name", OPTIMIZERS)
-    def test_a_step_a_thousandth_longer_is_found(self, net, name):
-        wrapper = OptimWrapper(OPTIMIZERS[name](net.parameters()))
-
-        def longer(optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] *= 1.001
-
-        def shorter(optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] /= 1.001
-
-        found = violated(take_steps(wrapper, net, before=longer, tamper=shorter))
-        assert {row.module for row in found} == {"0", "2"}
-        assert all("update" in row.tensor for row in found)
-
-    def test_a_decay_that_skips_one_layer_is_found_there_alone(self, net):
-        wrapper = OptimWrapper(OPTIMIZERS["SGD"](net.parameters()))
-
-        def skip(optimizer):
-            with torch.no_grad():
-                net[2].weight.grad.add_(net[2].weight, alpha=-1e-2)
-
-        found = violated(take_steps(wrapper, net, before=skip))
-        assert {(row.module, row.tensor) for row in found} == {("2", "weight update"), ("2", "weight momentum buffer")}
-
-    def test_a_parameter_that_is_left_alone_is_found(self, net):
-        wrapper = OptimWrapper(OPTIMIZERS["SGD"](net.parameters()))
-        kept = {}
-
-        def keep(optimizer):
-            kept["weight"] = net[0].weight.detach().clone()
-
-        def put_back(optimizer):
-            with torch.no_grad():
-                net[0].weight.copy_(kept["weight"])
-
-        found = violated(take_steps(wrapper, net, before=keep, tamper=put_back))
-        assert [(row.module, row.tensor, round(row.projection, 9)) for row in found] == [("0", "weight update", -1.0)]
-
-    def test_a_gradient_that_is_not_a_number_is_found(self, net):
-        wrapper = OptimWrapper(OPTIMIZERS["SGD"](net.parameters()))
-
-        def poison(optimizer):
-            net[0].weight.grad[0, 0] = math.nan
-
-        assert "0" in {row.module for row in violated(take_steps(wrapper, net, before=poison))}
-
-    def test_an_unknown_optimizer_says_so(self, net):
-        program = StepProgram(OptimWrapper(torch.optim.RMSprop(net.parameters())), {}, 0, [], None)
-        assert "RMSprop" in program.reason
-
-    def test_accumulated_gradients_say_so(self, net):
-        wrapper = OptimWrapper(torch.optim.SGD(net.parameters(), lr=1.0), accumulative_counts=2)
-        assert "accumulated" in StepProgram(wrapper, {}, 0, [], None).reason
 
 
 def test_a_sample_is_bounded_and_spread():

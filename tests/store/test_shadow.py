@@ -34,7 +34,7 @@ CHECKS = st.builds(
 
 def write(path, checks, iteration=0):
     with ShadowStream(path, "tf32") as stream:
-        stream.append(iteration, checks, {"mm": 2}, {"mm": 1}, {"mm": "too large"}, {"mm"})
+        stream.append(iteration, checks, {"mm": 2}, {"mm": 1}, {"mm": "too large"}, {"mm"}, {"ASGD": 3})
 
 
 @given(st.lists(CHECKS, max_size=5))
@@ -44,7 +44,8 @@ def test_what_was_written_comes_back_to_the_bit(tmp_path_factory, checks):
     record = read_shadow([path])
     assert record.checks == tuple(checks)
     assert record.tier == "tf32"
-    assert record.coverage.rate == 0.5
+    assert record.coverage.programs == {"ASGD": 3}
+    assert record.coverage.rate == 1 / 5
     assert record.coverage.skipped == {"mm": "too large"}
     assert record.coverage.fallen_back == ("mm",)
 
