@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Fault", "Strikes"]
+__all__ = ["Fault", "Layer", "Strikes"]
 
 Strikes = Literal["kernel", "autograd", "optimizer", "schedule", "data", "distributed", "loss scaling", "model"]
 Needs = Literal["", "loss scale", "processes", "SyncBN"]
+Layer = Literal["", "fourth convolution of the backward", "middle weight"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Fault:
         severity_means: what the number says, with its unit; empty where there is none.
         begins: the iteration, counted from 0, at which it begins.
         in_kernels: whether `install` puts it in; else `attach` does.
+        layer: the only layer that it strikes; empty where it strikes all that have its operation.
         needs: what has to be there for it to strike; empty where every training has it.
     """
 
@@ -40,6 +42,7 @@ class Fault:
     severity_means: str = ""
     begins: int = 0
     in_kernels: bool = True
+    layer: Layer = ""
     needs: Needs = ""
 
     def kernels(self) -> Mapping[str, Callable[..., Any]]:

@@ -42,6 +42,7 @@ FAULTS = (
         "convolution:weight_gradient_scaled_in_one_layer",
         severity=1.01,
         severity_means="factor on the weight gradient",
+        layer="fourth convolution of the backward",
     ),
     Fault(
         "conv-wgrad-layer-x1.5",
@@ -51,6 +52,7 @@ FAULTS = (
         "convolution:weight_gradient_scaled_in_one_layer",
         severity=1.5,
         severity_means="factor on the weight gradient",
+        layer="fourth convolution of the backward",
     ),
     Fault(
         "conv-wgrad-layer-zero",
@@ -60,6 +62,7 @@ FAULTS = (
         "convolution:weight_gradient_scaled_in_one_layer",
         severity=0.0,
         severity_means="factor on the weight gradient",
+        layer="fourth convolution of the backward",
     ),
     Fault(
         "conv-wgrad-layer-stale",
@@ -67,6 +70,7 @@ FAULTS = (
         "a workspace that is read before it is written",
         "autograd",
         "convolution:weight_gradient_stale_in_one_layer",
+        layer="fourth convolution of the backward",
     ),
     Fault(
         "conv-wgrad-stale-2pct",

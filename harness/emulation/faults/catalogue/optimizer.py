@@ -34,6 +34,7 @@ FAULTS = (
         "optimizer",
         "optimizer:weight_decay_skips_a_layer",
         in_kernels=False,
+        layer="middle weight",
     ),
     Fault(
         "weight-decay-decoupled",
@@ -116,6 +117,7 @@ FAULTS = (
         "optimizer",
         "optimizer:layer_never_updated",
         in_kernels=False,
+        layer="middle weight",
     ),
     Fault(
         "gradients-accumulate-10pct",
