@@ -13,22 +13,16 @@ import re
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import torch
-from mmengine.dataset import pseudo_collate
+from training_step import TrainingStep
 
 from harness.devices.surroundings import git_commit, versions
 from harness.emulation import install
-from harness.running.cases import find_case, load_config, small_cases
+from harness.running.cases import small_cases
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
-from models import build_model
-from models.datasets import TicketSampler
-from models.registry import DATASETS
-from models.start import draw_start_weights
 
 _PEAK = "peak of resident memory, MiB:"
 
@@ -78,7 +72,7 @@ def _peak_of_this_process() -> float:
 
 
 class Training:
-    """A case's model, batch and optimizer on one device.
+    """Steps of a case on one device, plain and shadowed.
 
     Args:
         name: the case.
@@ -89,29 +83,14 @@ class Training:
     def __init__(self, name: str, device: str, profile: str) -> None:
         if device == "emulated":
             install(profile)
-        case = find_case(name)
-        config = load_config(case.config)
         self._tier = profile if device == "emulated" else "tf32"
-        self._model = build_model(config)
-        draw_start_weights(self._model, 0, **case.start)
-        self._model = self._model.to("sdaa" if device == "emulated" else device).train()
-        data = DATASETS.build({**config.train_dataloader.dataset})
-        positions = iter(TicketSampler(data, shuffle=True, seed=0))
-        batch: Any = pseudo_collate([data[next(positions)] for _ in range(config.train_dataloader.batch_size)])
-        prepared = self._model.data_preprocessor(batch, True)
-        self._images, self._labels = prepared["inputs"], prepared["data_samples"]["gt_sem_seg"]
-        self._optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
-        self._where = Whereabouts(self._model)
+        self._step = TrainingStep(name, "sdaa" if device == "emulated" else device)
+        self._fed = self._step.feed()
+        self._where = Whereabouts(self._step.model)
 
     def plain(self) -> float:
         """Seconds of one training step."""
-        started = time.perf_counter()
-        losses = self._model.losses(self._images, self._labels)
-        self._optimizer.zero_grad()
-        torch.stack([value for key, value in losses.items() if "loss" in key]).sum().backward()
-        with self._where.optimizing():
-            self._optimizer.step()
-        return time.perf_counter() - started
+        return self._step.take(*self._fed, self._where.optimizing())
 
     def shadowed(self) -> float:
         """Seconds of one training step under shadow ops."""

@@ -16,23 +16,19 @@ import math
 from pathlib import Path
 
 import torch
-from mmengine.dataset import pseudo_collate
 from scipy.stats import binomtest
+from training_step import TrainingStep
 
 from harness.devices.surroundings import git_commit, versions
 from harness.emulation import install
 from harness.recording.dropout import HostDropout
 from harness.rules.rounding import SHADOW_TIERS, family_of, smallest_normal
 from harness.rules.shadow import allow, judge_shadow, margin_of, weigh_shadow
-from harness.running.cases import find_case, load_config, small_cases
+from harness.running.cases import small_cases
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Finding, Outcome
-from models import build_model
-from models.datasets import TicketSampler
-from models.registry import DATASETS
-from models.start import draw_start_weights
 
 WORST = dict[str, dict[str, tuple[float, float, str]]]
 """Family → measure → its largest ratio to the model, the margin, and the call that had it."""
@@ -52,11 +48,11 @@ def main() -> None:
     worst: WORST = {}
     runs = found = 0
     for name in arguments.cases or [case.name for case in small_cases()]:
-        step = Step(name)
+        shadowed = Shadowed(name)
         for tier in arguments.tiers:
             flagged = {}
             for seed in seeds:
-                checks = step.shadowed(seed, tier)
+                checks = shadowed.checks(seed, tier)
                 widen(worst, checks, tier, f"{name} {tier} {seed}")
                 if failed := failures(checks, tier):
                     flagged[seed] = failed
@@ -73,38 +69,27 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"runs": runs, "found": found, "worst": worst}, indent=1) + "\n")
 
 
-class Step:
-    """One training step of a case on the emulated device.
+class Shadowed:
+    """One training step of a case on the emulated device, of any seed and at any tier's numerics.
 
     Args:
         name: the case.
     """
 
     def __init__(self, name: str) -> None:
-        self._device = install("exact")
-        self._case = find_case(name)
-        self._config = load_config(self._case.config)
-        self._data = DATASETS.build({**self._config.train_dataloader.dataset})
-        self._model = build_model(self._config).to("sdaa").train()
-        self._where = Whereabouts(self._model)
+        install("exact")
+        self._step = TrainingStep(name, "sdaa")
+        self._where = Whereabouts(self._step.model)
 
-    def shadowed(self, seed: int, tier: str) -> tuple[ShadowCheck, ...]:
-        """The checks of a step of that seed at a tier's numerics."""
+    def checks(self, seed: int, tier: str) -> tuple[ShadowCheck, ...]:
+        """What shadow ops say of the step."""
         install(tier)
-        host = build_model(self._config)
-        draw_start_weights(host, seed, **self._case.start)
-        self._model.load_state_dict(host.state_dict())
-        optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
-        positions = iter(TicketSampler(self._data, shuffle=True, seed=seed))
-        batch = pseudo_collate([self._data[next(positions)] for _ in range(self._config.train_dataloader.batch_size)])
+        self._step.begin(seed)
         torch.default_generator.manual_seed(seed)
         mode = ShadowOps(self._where, 0, tier)
         with HostDropout(), self._where.following(), mode:
-            prepared = self._model.data_preprocessor(batch, True)
-            losses = self._model.losses(prepared["inputs"], prepared["data_samples"]["gt_sem_seg"])
-            torch.stack([value for key, value in losses.items() if "loss" in key]).sum().backward()
-            with self._where.optimizing():
-                optimizer.step()
+            # The published figures are of gradients that add up over the seeds; only the optimizer's step sees it.
+            self._step.take(*self._step.feed(), self._where.optimizing(), keep_gradients=True)
         return tuple(mode.checks)
 
 
