@@ -13,6 +13,7 @@ from typing import Any
 from harness.power.detection import SHADOW, Detection
 from harness.power.outcome import FaultRow, PowerResult
 from harness.power.rates import CONFIDENCE, Rate
+from reports.power_rows import shadow_rows
 
 __all__ = ["SCHEMA", "encode_power", "tabulate_faults", "tabulate_healthy"]
 
@@ -59,6 +60,10 @@ def encode_power(result: PowerResult) -> str:
             }
             for rule in result.rules
         },
+        "shadow_alone": [
+            {"strikes": name, "found": found.counts, "named": named.counts}
+            for name, found, named in shadow_rows(result)
+        ],
         "ensembles": [
             {
                 "repeats": row.repeats,
@@ -150,6 +155,7 @@ def _detection(detection: Detection) -> dict[str, Any]:
         "legacy_fails": detection.legacy_fails,
         "shadowed": detection.shadowed,
         "shadow": None if detection.shadow is None else list(detection.shadow),
+        "named": detection.named,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from harness.power.effect import CLEARLY
 from harness.power.outcome import PowerResult
 from reports.power_rows import (
+    SHADOW_NOTE,
     RateRow,
     alarm_rows,
     heat_rows,
@@ -14,6 +15,7 @@ from reports.power_rows import (
     rate_row,
     rate_rows,
     rule_rows,
+    shadow_rows,
     split_rows,
     unseen_rows,
 )
@@ -38,6 +40,7 @@ def render_markdown(result: PowerResult) -> str:
             ("rule", "detected", "rate", "95 % interval", "by it alone", "false alarms"),
             [[name, *_cells(seen), alone.counts, false.counts] for name, seen, alone, false in rule_rows(result)],
         ),
+        *_shadow(result),
         *_ensembles(result),
         "## Healthy ports",
         _table(
@@ -74,6 +77,15 @@ def _median(result: PowerResult) -> str:
     if result.median_iterations is None:
         return ""
     return f"Median iterations to detection: {result.median_iterations:g}."
+
+
+def _shadow(result: PowerResult) -> list[str]:
+    if not result.shadowed:
+        return []
+    watched = ", ".join(map(str, result.shadow))
+    header = ("layer", "found", "rate", "95 % interval", "of these named rightly", "rate", "95 % interval")
+    rows = [[name, *_cells(found), *_cells(named)] for name, found, named in shadow_rows(result)]
+    return ["## Shadow ops alone", SHADOW_NOTE.format(watched=watched), _table(header, rows)]
 
 
 def _ensembles(result: PowerResult) -> list[str]:

@@ -9,6 +9,7 @@ from harness.power.outcome import PowerResult
 from harness.power.rates import Rate
 from reports.environment import render
 from reports.power_rows import (
+    SHADOW_NOTE,
     alarm_rows,
     heat_rows,
     percent,
@@ -16,6 +17,7 @@ from reports.power_rows import (
     rate_row,
     rate_rows,
     rule_rows,
+    shadow_rows,
     split_rows,
     unseen_rows,
 )
@@ -42,6 +44,8 @@ def render_power(result: PowerResult) -> str:
         cases=result.cases,
         rules=result.rules,
         rule_rows=rule_rows(result),
+        shadow_rows=shadow_rows(result),
+        shadow_note=SHADOW_NOTE.format(watched=", ".join(map(str, result.shadow))),
         ports=port_rows(result),
         ensembles=[
             (row, rate_row("", row.detected), rate_row("", row.detected_with_effect), rate_row("", row.false_alarms))

@@ -13,6 +13,7 @@ from harness.power.ports import PORTS
 from harness.power.rates import Rate
 
 __all__ = [
+    "SHADOW_NOTE",
     "Cell",
     "HeatRow",
     "RateRow",
@@ -23,11 +24,23 @@ __all__ = [
     "port_rows",
     "rate_rows",
     "rule_rows",
+    "shadow_rows",
     "split_rows",
     "unseen_rows",
 ]
 
 _NARROW = "\u202f"
+
+_OPERATIONS = ("kernel", "autograd", "optimizer")
+"""The layers that shadow ops are made for."""
+
+
+SHADOW_NOTE = (
+    "Shadow ops watched iterations {watched} of each run and nothing else: of the faults with an effect in the whole "
+    "run, how many they find by themselves there, a fault that begins later or that these batches don't touch "
+    "included. A finding is right where it names the operation that the fault changes and, for a fault of a single "
+    "layer, that layer's module."
+)
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,16 @@ def split_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:
     return tuple((name, rate_row(name, _seen(rows)), rate_row(name, _seen(_effective(rows)))) for name, rows in groups)
 
 
+def shadow_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:
+    """Shadow ops alone, by the layer that a fault strikes: what they find, and how much of it they name rightly."""
+    layers = result.shadowed_layers
+    groups = [(layer, rows) for layer, rows in layers.items()]
+    if all(layer in layers for layer in _OPERATIONS):
+        together = tuple(row for layer in _OPERATIONS for row in layers[layer])
+        groups.append((f"{', '.join(_OPERATIONS[:-1])} and {_OPERATIONS[-1]}", together))
+    return tuple((name, rate_row(name, _found(rows)), rate_row(name, _named(rows))) for name, rows in groups)
+
+
 def rule_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow, RateRow], ...]:
     """Each rule: what it detects, what it detects alone, its false alarms."""
     return tuple(
@@ -228,6 +251,15 @@ def _effect_words(effect: Effect) -> str:
 
 def _seen(rows: Sequence[FaultRow]) -> Rate:
     return Rate(sum(row.detection.seen_with_shadow for row in rows), len(rows))
+
+
+def _found(rows: Sequence[FaultRow]) -> Rate:
+    return Rate(sum(row.detection.shadow is not None for row in rows), len(rows))
+
+
+def _named(rows: Sequence[FaultRow]) -> Rate:
+    found = [row for row in rows if row.detection.shadow is not None]
+    return Rate(sum(bool(row.detection.named) for row in found), len(found))
 
 
 def _effective(rows: Sequence[FaultRow]) -> list[FaultRow]:

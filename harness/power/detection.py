@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.emulation.faults import parse_fault
 from harness.judge import Gate
+from harness.power.naming import is_named_by
 from harness.power.record import Ending, Record
 from harness.rules.shadow import judge_shadow, weigh_shadow
 from harness.values.verdict import Finding, Outcome, Status, Verdict
@@ -50,6 +52,7 @@ class Detection:
         legacy_fails: whether the legacy rule fails it, on the iterations that it has.
         shadow: what shadow ops found: first iteration, and the finding in words; None where they found nothing.
         shadowed: whether there were any.
+        named: whether they name the run's fault rightly; None where they found nothing, or the run has no fault.
     """
 
     status: Status
@@ -60,6 +63,7 @@ class Detection:
     legacy_fails: bool = False
     shadow: tuple[int, str] | None = None
     shadowed: bool = False
+    named: bool | None = None
 
     @property
     def seen(self) -> bool:
@@ -98,9 +102,17 @@ def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
     shadow = record.shadow
     if shadow is None:
         return {}
-    findings = [found for found in judge_shadow(weigh_shadow(shadow, tier)) if found.status is Outcome.FAIL]
-    worst = findings[0] if findings else None
-    return {"shadowed": True, "shadow": (worst.iteration or 0, worst.message) if worst else None}
+    evidence = weigh_shadow(shadow, tier)
+    findings = [found for found in judge_shadow(evidence) if found.status is Outcome.FAIL]
+    if not findings:
+        return {"shadowed": True}
+    row = min(evidence.violations, key=lambda row: (row.iteration, -row.excess))
+    faults = record.experiment.faults
+    return {
+        "shadowed": True,
+        "shadow": (findings[0].iteration or 0, findings[0].message),
+        "named": is_named_by(parse_fault(faults[0]), row, shadow) if faults else None,
+    }
 
 
 def detect_by_trace(gate: Gate, record: Record) -> Detection:

@@ -190,6 +190,13 @@ class PowerResult:
         return _rate(self.healthy, lambda row: row.detection.seen_with_shadow)
 
     @property
+    def shadowed_layers(self) -> Mapping[str, tuple[FaultRow, ...]]:
+        """The faulty runs with an effect that shadow ops watched, by the layer that the fault strikes."""
+        rows = [row for row in self.with_effect if row.detection.shadowed]
+        layers = dict.fromkeys(row.strikes for row in rows)
+        return {layer: tuple(row for row in rows if row.strikes == layer) for layer in layers}
+
+    @property
     def legacy_detected(self) -> Rate:
         """Of the faulty runs, by the legacy rule, on the iterations that they have; what crashed is seen by anyone."""
         return _rate(self.faults, lambda row: row.detection.legacy_fails or row.ending == "crashed")

@@ -15,7 +15,7 @@ from reports.power import write_power
 from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
 from reports.power_markdown import render_markdown
 from reports.power_page import render_power
-from reports.power_rows import heat_rows, unseen_rows
+from reports.power_rows import heat_rows, shadow_rows, unseen_rows
 
 
 def test_rates(result):
@@ -42,6 +42,27 @@ def test_what_shadow_ops_find_counts_on_a_line_of_its_own(make_rows):
     assert found.unseen == ()
     assert "with shadow ops" in render_page_and_markdown(found)
     assert "with shadow ops" not in render_page_and_markdown(PowerResult(faults=(make_rows.fault(),), healthy=()))
+
+
+def test_shadow_ops_alone_by_layer_and_what_they_name(make_rows):
+    found = {"shadowed": True, "shadow": (0, "conv1 is off")}
+    faults = (
+        make_rows.fault("a", **found, named=True),
+        make_rows.fault("b", **found, named=False),
+        make_rows.fault("c", shadowed=True),
+        make_rows.fault("d", strikes="autograd", **found, named=True),
+        make_rows.fault("e", strikes="optimizer", **found, named=True),
+        make_rows.fault("f", strikes="optimizer", seen=False, extent=Extent.NONE, shadowed=True),
+    )
+    rows = {name: (seen.counts, named.counts) for name, seen, named in shadow_rows(PowerResult(faults, ()))}
+    assert rows == {
+        "kernel": ("2 of 3", "1 of 2"),
+        "autograd": ("1 of 1", "1 of 1"),
+        "optimizer": ("1 of 1", "1 of 1"),
+        "kernel, autograd and optimizer": ("4 of 5", "3 of 4"),
+    }
+    words = render_page_and_markdown(PowerResult(faults, (), shadow=(0, 1)))
+    assert words.count("Shadow ops watched iterations 0, 1 of each run") == 2
 
 
 def render_page_and_markdown(result):
