@@ -52,7 +52,7 @@ class Experiment:
         onednn: whether convolutions may take oneDNN's kernels.
         channels_last: whether the weights lie in memory with channels last, so that other kernels are taken.
         iterations: how many it has.
-        stops: whether it ends as soon as it is seen.
+        stops: whether it ends as soon as it is seen, and its shadow ops as soon as they find something.
         settle: iterations that it goes on after it was seen, for rules that see it later.
         shadow: iterations whose operations are held against float64 as well.
         shadow_tier: at which tier; empty without any.

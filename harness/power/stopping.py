@@ -1,17 +1,21 @@
-"""Ends a run as soon as the rules have seen enough of it."""
+"""Ends a run, or its shadow ops, as soon as the rules have seen enough of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
 
+from harness.rules.shadow import weigh_shadow
+from harness.running.folder import shadow_files
+from harness.shadow.hook import ShadowHook
+from harness.store.shadow import read_shadow
 from harness.store.stream import read_stream
 from harness.values.trace import Trace
 
-__all__ = ["SeenEnoughError", "StopHook"]
+__all__ = ["SeenEnoughError", "ShadowStopHook", "StopHook"]
 
 
 class SeenEnoughError(Exception):
@@ -46,3 +50,29 @@ class StopHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         last = runner.iter + 1 >= runner.max_iters
         if self._seen_at is not None and runner.iter >= self._seen_at + self._settle and not last:
             raise SeenEnoughError
+
+
+class ShadowStopHook(Hook):  # type: ignore[misc]  # mmengine is not typed
+    """Shadows no further iteration once shadow ops have found something: a shadowed step costs six plain ones.
+
+    Args:
+        folder: of the run, where its shadow checks are written.
+        iterations: that are shadowed.
+        tier: precision tier that they are judged at.
+    """
+
+    priority = "LOWEST"
+
+    def __init__(self, folder: Path, iterations: Collection[int], tier: str) -> None:
+        self._folder = folder
+        self._iterations = frozenset(iterations)
+        self._tier = tier
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Judge what was written of a shadowed iteration."""
+        if runner.iter not in self._iterations:
+            return
+        if weigh_shadow(read_shadow(shadow_files(self._folder)), self._tier).violations:
+            for hook in runner.hooks:
+                if isinstance(hook, ShadowHook):
+                    hook.finish()

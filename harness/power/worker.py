@@ -95,7 +95,7 @@ def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
 
     from harness.power.fingerprint import FingerprintHook
     from harness.power.layout import ChannelsLastHook
-    from harness.power.stopping import SeenEnoughError, StopHook
+    from harness.power.stopping import SeenEnoughError, ShadowStopHook, StopHook
     from harness.running.cases import find_case, load_config
     from harness.running.experiment import run_experiment
 
@@ -116,6 +116,7 @@ def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
             return gate.decided(trace, read_provenance(folder / PROVENANCE)) is not None
 
         hooks.append(StopHook(folder / STREAM, is_seen, experiment.settle))
+        hooks.append(ShadowStopHook(folder, experiment.shadow, experiment.shadow_tier))
     order = _order(experiment)
     try:
         with _kernels(experiment):
