@@ -12,7 +12,7 @@ from harness.recording.norms import fetch
 
 __all__ = ["EvaluationProbe", "add_up", "evaluated_iterations"]
 
-_FIRST_CLASSES = 8
+_EARLY = 8
 """The iteration after which a training has begun to part the classes, and rounding has hardly grown yet."""
 
 
@@ -22,7 +22,7 @@ def evaluated_iterations(planned: int) -> frozenset[int]:
     The first shows the start weights on the running statistics of one batch; the last what the run leaves to its users.
     An evaluation costs a quarter of a training step, so that three of them cost a run of 30 iterations 2.5 %.
     """
-    return frozenset(iteration for iteration in (0, _FIRST_CLASSES, planned - 1) if iteration < planned)
+    return frozenset(iteration for iteration in (0, _EARLY, planned - 1) if iteration < planned)
 
 
 class EvaluationProbe:
