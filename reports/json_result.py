@@ -160,6 +160,7 @@ def _reproduction(found: Reproduction) -> dict[str, object]:
         "tensor": found.tensor,
         "note": found.note,
         "program": found.program or None,
+        "rank": found.rank,
     }
 
 
@@ -174,6 +175,7 @@ def _read_reproduction(fields: Fields, name: str) -> Reproduction:
         tensor=read.text("tensor"),
         note=read.text("note"),
         program=read.optional("program", Fields.text) or "",
+        rank=read.count("rank") if read.holds("rank") else 0,
     )
 
 

@@ -102,7 +102,8 @@ def call_row(number: int, row: ShadowRow, again: Mapping[tuple[str, str, str, st
 def program_row(found: Reproduction) -> ProgramRow:
     """A reproduction, worded."""
     where = ", ".join(filter(None, (found.module, found.op, found.tensor)))
-    return ProgramRow(where or "not told", _place(found), found.note)
+    process = f", in process {found.rank}" if found.rank else ""
+    return ProgramRow(f"{where or 'not told'}{process}", _place(found), found.note)
 
 
 def _place(found: Reproduction) -> str:

@@ -78,7 +78,7 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
     ranked = worst_first(evidence)
     violated = [row for row in ranked if row.violated]
     shown = violated[:_VIOLATIONS_SHOWN] or ranked[:_CLOSEST_SHOWN]
-    again = {(each.part, each.op, each.tensor, each.module): each for each in reproductions}
+    again = {(each.part, each.op, each.tensor, each.module): each for each in reversed(reproductions)}
     stages = stage_rows(evidence)
     return ShadowSection(
         heading=_heading(evidence, len(violated)),

@@ -32,7 +32,7 @@ def noise_of(order: Order) -> list[Around]:
 
 @contextmanager
 def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowHook]:
-    """The hook that shadows the order's iterations, and its stream; the first process keeps what comes out wrong."""
+    """The hook that shadows the order's iterations, and its stream; it keeps what comes out wrong in this process."""
     chosen = frozenset(order.shadow_ops)
 
     def wanted(name: str) -> bool:
@@ -45,7 +45,7 @@ def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[
             calls = stack.enter_context(ShadowStream(folder / FORCED, order.shadow_tier))
             forced = ForcedCalls(calls, order.shadow_tier)
         origin = Origin(device.emulated, device.profile, order.faults)
-        kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin) if rank == 0 else None
+        kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin, rank)
         yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
 
 

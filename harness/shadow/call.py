@@ -29,12 +29,14 @@ class Call:
         operation: what its schema says.
         given: the arguments, as the device had them; those that it writes are written.
         before: the same on the host, before the call; floating tensors in float64.
+        state: of the device's generator before a random call.
     """
 
     op: Any
     operation: Operation
     given: Arguments
     before: Arguments | None = None
+    state: torch.Tensor | None = None
 
     @property
     def name(self) -> str:

@@ -12,7 +12,9 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.shadow.call import dtype_name
 from harness.shadow.measure import Distance, measure
+from harness.shadow.program import Keep, keep_nothing, without_program
 from harness.shadow.sample import sample
+from harness.shadow.written_sum import write_average
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["GradientsWatched"]
@@ -25,9 +27,13 @@ class GradientsWatched:
         parameters: name → parameter.
         iteration: number of the step.
         group: of the processes, over the host; None for one process.
+        keep: is told of each check, and how to write it down.
     """
 
-    def __init__(self, parameters: Mapping[str, torch.nn.Parameter], iteration: int, group: Any) -> None:
+    def __init__(
+        self, parameters: Mapping[str, torch.nn.Parameter], iteration: int, group: Any, keep: Keep = keep_nothing
+    ) -> None:
+        self._keep = keep
         self._parameters = {name: p for name, p in parameters.items() if p.requires_grad}
         self._iteration = iteration
         self._group = group
@@ -48,9 +54,10 @@ class GradientsWatched:
             if name in self._before:
                 expected = expected + self._before[name]
             gradient = parameter.grad
-            distance = measure(sample(gradient), expected) if gradient is not None else _LOST
+            made = sample(gradient) if gradient is not None else None
+            distance = measure(made, expected) if made is not None else _LOST
             module, _, leaf = name.rpartition(".")
-            yield ShadowCheck(
+            check = ShadowCheck(
                 iteration=self._iteration,
                 part=Part.REDUCE,
                 module=module,
@@ -66,6 +73,13 @@ class GradientsWatched:
                 terms=float(len(everyone)),
                 spread=distance.spread,
             )
+            self._keep(
+                check,
+                write_average(parts, len(everyone), self._before.get(name), made, parameter.dtype)
+                if made is not None
+                else without_program("the parameter has no gradient any more"),
+            )
+            yield check
 
     def _everyone(self) -> list[dict[str, torch.Tensor]]:
         if self._group is None:

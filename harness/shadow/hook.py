@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness.shadow.feeding import InputsWatched
 from harness.shadow.forcing import ForcedCalls
 from harness.shadow.gathering import GradientsWatched
 from harness.shadow.mode import ShadowOps
+from harness.shadow.program import keep_nothing, without_program
 from harness.shadow.reproduction import Reproductions
 from harness.shadow.schedule import scheduled_rates
 from harness.shadow.stepping import StepProgram
@@ -26,6 +27,9 @@ from harness.store.shadow import ShadowStream
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["ShadowHook"]
+
+_OF_NUMBERS = "two numbers are compared, the run's and its config's, and nothing is computed"
+_OF_LOADERS = "what the model was given is compared with the loader's batch, which takes the case's own preprocessor"
 
 
 class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
@@ -62,6 +66,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._wanted = wanted
         self._budget = budget
         self._reproductions = reproductions
+        self._keep = reproductions.keep if reproductions is not None else keep_nothing
         self._forced = forced
         self._programs: list[ShadowCheck] = []
         self._skipped: dict[str, str] = {}
@@ -87,13 +92,12 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._programs, self._skipped, self._unchecked, self._stack = [], {}, {}, ExitStack()
         wrapper, rates = runner.optim_wrapper, self._rates[runner.iter] if self._rates is not None else None
         self._inputs = InputsWatched(self._model, data_batch, runner.iter)
-        self._gradients = GradientsWatched(
-            dict(self._model.named_parameters()), runner.iter, self._group.group if self._group else None
-        )
-        self._programs += _check_rates(wrapper.optimizer, rates, runner.iter)
-        self._programs += check_loss_scale(wrapper, self._configured, runner.iter)
+        group = self._group.group if self._group else None
+        self._gradients = GradientsWatched(dict(self._model.named_parameters()), runner.iter, group, self._keep)
+        self._tell(_check_rates(wrapper.optimizer, rates, runner.iter), _OF_NUMBERS)
+        self._tell(check_loss_scale(wrapper, self._configured, runner.iter), _OF_NUMBERS)
         names = {id(parameter): name for name, parameter in self._model.named_parameters()}
-        self._step = StepProgram(wrapper, names, runner.iter, self._groups, rates)
+        self._step = StepProgram(wrapper, names, runner.iter, self._groups, rates, self._keep)
         if self._step.reason:
             self._leave_out(type(wrapper.optimizer).__name__, self._step.updates, self._step.reason)
         else:
@@ -111,8 +115,8 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             return
         self._stack.close()
         with _disable_current_modes():
-            self._programs += self._inputs.check()
-            self._programs += check_total(outputs or {}, runner.iter)
+            self._tell(self._inputs.check(), _OF_LOADERS)
+            self._programs += check_total(outputs or {}, runner.iter, self._keep)
             if not self._step.reason:
                 self._programs += self._step.after()
 
@@ -131,6 +135,12 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, self._unchecked)
         if forced is not None:
             forced.replay(iteration)
+
+    def _tell(self, checks: Iterable[ShadowCheck], reason: str) -> None:
+        """Checks by program that no program of a reproduction's can make again, and why."""
+        for check in checks:
+            self._programs.append(check)
+            self._keep(check, without_program(reason))
 
     def _leave_out(self, program: str, results: int, reason: str) -> None:
         """What a program can't check is told, and each of its results counts as a call that wasn't checked."""

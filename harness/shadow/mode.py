@@ -113,6 +113,7 @@ class ShadowOps(TorchDispatchMode):
         args, kwargs = call.given
         if call.operation.kind is Kind.RANDOM:
             draw = Draw(call.op, call.operation, args, kwargs)
+            call = replace(call, state=draw.state)
             returned = draw.run()
             reason, drawn = draw.check(returned)
             found = [Found(result, distance) for result, distance in drawn]

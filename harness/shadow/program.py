@@ -1,19 +1,25 @@
-"""The program that makes one call again: a device's result beside the host's, of the same inputs, with torch alone."""
+"""The program that makes one finding again: a device's result beside the host's, of the same inputs, with torch alone.
+
+Its frame is here: what it says, where it runs, how it reads its inputs. What it computes is of the kind of the check:
+``written_call``, ``written_step``, ``written_sum``, ``written_draw``.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import torch
 
-from harness.shadow.kinds import Kind, Operation
+from harness.rules.shadow import Allowance
 from harness.values.shadow import ShadowCheck
 
-__all__ = ["Origin", "UnwritableError", "render_program", "source_of"]
-
+__all__ = [
+    "Keep", "Origin", "UnwritableError", "Write", "Written", "compared", "keep_nothing", "render_program", "source_of",
+    "without_program",
+]  # fmt: skip
 
 _PLAIN: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
     ((torch.dtype,), lambda value: f"wide({value})"),
@@ -43,6 +49,45 @@ class Origin:
     faults: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a program is made of beside its frame.
+
+    Args:
+        inputs: name → tensor, on the host and contiguous; the program finds them in ``stored``.
+        body: what it computes and prints, as Python; it finds the ``device`` that was asked for.
+        note: what else is to be said, a sentence.
+        strides: of the inputs that aren't contiguous.
+        options: further options of its command line, as Python.
+    """
+
+    inputs: Mapping[str, torch.Tensor]
+    body: str
+    note: str = ""
+    strides: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    options: str = ""
+
+
+Write = Callable[[Allowance], Written]
+"""Writes a program down, from what a healthy kernel may have; raises ``UnwritableError`` where that can't be."""
+
+Keep = Callable[[ShadowCheck, Write], None]
+"""Is told of each check, and how to write it down should it be a violation."""
+
+
+def keep_nothing(check: ShadowCheck, write: Write) -> None:
+    """The ``Keep`` of those who keep nothing."""
+
+
+def without_program(reason: str) -> Write:
+    """The ``Write`` of a check that has no program, and why."""
+
+    def refuse(allowed: Allowance) -> NoReturn:
+        raise UnwritableError(reason)
+
+    return refuse
+
+
 _PROGRAM = '''\
 """{words}
 
@@ -57,7 +102,8 @@ import torch
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--device", default="cpu")
-device = parser.parse_args().device
+{options}arguments = parser.parse_args()
+device = arguments.device
 {install}
 TYPES = {{{types}}}
 raw = Path(__file__).with_suffix(".safetensors").read_bytes()
@@ -65,27 +111,16 @@ start, stored = 8 + int.from_bytes(raw[:8], "little"), {{}}
 for name, entry in json.loads(raw[8:start]).items():
     first, last = (start + offset for offset in entry["data_offsets"])
     stored[name] = torch.frombuffer(bytearray(raw[first:last]), dtype=TYPES[entry["dtype"]]).reshape(entry["shape"])
-{layouts}
+{layouts}{body}'''
 
-def run(device, double):
-    wide = lambda dtype: torch.float64 if double and dtype.is_floating_point else dtype
-    x = {{name: value.to(device, wide(value.dtype)).clone() for name, value in stored.items()}}
-    result = torch.ops.{op}({arguments})
-    return {pick}.detach().cpu()
-
-
-c, r = run(device, False), run("cpu", {double})
-print(f"{{device}}:", c.flatten()[:4].tolist(), "…")
-print("the host{in_double}:", r.flatten()[:4].tolist(), "…")
-{verdict}
-'''
-
-_COMPUTED = """\
-c, r = c.double().flatten(), r.double().flatten()
-print(f"error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
-print(f"projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")"""
-
-_MOVED = 'print(f"{{float((c != r).double().mean()):.3%}} of the elements differ (none may)")'
+_COMPARED = """\
+for who, c in (("the run", made), (device, now)):
+    c, r = c.double().flatten(), due.double().flatten()
+    print(f"{{who}}:", c[:4].tolist(), "…")
+    print(f"  error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
+    print(f"  projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")
+print("the host in float64:", due.flatten()[:4].tolist(), "…")
+"""
 
 _INSTALL = """\
 if device == "emulated":  # needs the alignment harness
@@ -108,42 +143,21 @@ _TYPES = {
 }  # fmt: skip
 
 
-def render_program(
-    number: int,
-    op: Any,
-    operation: Operation,
-    check: ShadowCheck,
-    allowed: tuple[float, float],
-    *,
-    arguments: str,
-    pick: str,
-    strides: Mapping[str, tuple[int, ...]],
-    dtypes: Collection[str],
-    note: str,
-    origin: Origin,
-) -> str:
+def render_program(number: int, check: ShadowCheck, allowed: Allowance, written: Written, origin: Origin) -> str:
     """The text of a program.
 
     Args:
         number: of the reproduction.
-        op: the operation, with its overload.
-        operation: what its schema says.
-        check: what was found of the call.
-        allowed: error and projection that a healthy kernel may have.
-        arguments: of the call, as Python; tensors are ``x["0"]``, …
-        pick: the result, as Python, of ``result`` and ``x``.
-        strides: of the tensors that aren't contiguous.
-        dtypes: of the inputs, by name.
-        note: what else is to be said, a sentence.
+        check: what was found.
+        allowed: what a healthy kernel may have.
+        written: what the program is made of.
         origin: where it came out wrong.
     """
-    moved = operation.kind in {Kind.MOVE, Kind.VIEW}
-    verdict = _MOVED.format() if moved else _COMPUTED.format(error=allowed[0], projection=allowed[1])
     layouts = "".join(
         f'stored["{name}"] = torch.empty_strided({"{0}"}.shape, {stride}, dtype={"{0}"}.dtype).copy_({"{0}"})\n'.format(
             f'stored["{name}"]'
         )
-        for name, stride in strides.items()
+        for name, stride in written.strides.items()
     )
     faults = f" with {', '.join(origin.faults)}" if origin.faults else ""
     emulation = (
@@ -152,21 +166,23 @@ def render_program(
         if origin.emulated
         else ""
     )
-    said = f"{note}{emulation}"
+    said = f"{written.note}{emulation}"
+    dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in written.inputs.values()}
     return _PROGRAM.format(
         words=_docstring(_words(check, allowed)),
         number=number,
         note=_docstring(f"\n{said.strip()}" if said else ""),
+        options=written.options,
         install=_INSTALL.format(profile=origin.profile, faults=list(origin.faults)) if origin.emulated else _TORCH_SDAA,
         types=", ".join(f'"{name}": torch.{dtype}' for name, dtype in _TYPES.items() if dtype in dtypes),
         layouts=layouts,
-        op=f"{op.namespace}.{operation.name}.{op._overloadname}",
-        arguments=arguments,
-        pick=pick,
-        double=not moved,
-        in_double="" if moved else " in float64",
-        verdict=verdict,
+        body=written.body,
     )
+
+
+def compared(allowed: Allowance) -> str:
+    """The end of a body: prints what is ``made`` by the run and ``now`` by the device, beside what is ``due``."""
+    return _COMPARED.format(error=allowed.error, projection=allowed.projection)
 
 
 def source_of(value: Any, names: dict[int, str]) -> str:
@@ -189,11 +205,11 @@ def source_of(value: Any, names: dict[int, str]) -> str:
     raise UnwritableError(f"an argument of type {type(value).__name__} can't be written down")
 
 
-def _words(check: ShadowCheck, allowed: tuple[float, float]) -> str:
+def _words(check: ShadowCheck, allowed: Allowance) -> str:
     where = ", ".join(filter(None, (check.module, check.op, check.tensor)))
     return (
-        f"{where}: error {check.error:.3g} (allowed {allowed[0]:.3g}), projection {check.projection:+.3g} "
-        f"(allowed {allowed[1]:.3g}) at iteration {check.iteration}."
+        f"{where}: error {check.error:.3g} (allowed {allowed.error:.3g}), projection {check.projection:+.3g} "
+        f"(allowed {allowed.projection:.3g}) at iteration {check.iteration}."
     )
 
 

@@ -12,7 +12,7 @@ from harness.shadow.kinds import Operation
 from harness.shadow.measure import Distance
 from harness.shadow.results import Result
 
-__all__ = ["Draw"]
+__all__ = ["Draw", "moments_of"]
 
 
 class Draw:
@@ -26,6 +26,9 @@ class Draw:
         operation: what its schema says.
         args: positional arguments.
         kwargs: keyword arguments.
+
+    Attributes:
+        state: of the device's generator before the call; None where the call has a generator of its own.
     """
 
     def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -33,7 +36,7 @@ class Draw:
         self._device = _device_of(args, kwargs)
         self._own = kwargs.get("generator") is not None
         self._copies = [value.detach().clone() if isinstance(value, torch.Tensor) else value for value in args]
-        self._state = None if self._own else _get_state(self._device)
+        self.state = None if self._own else _get_state(self._device)
 
     def run(self) -> Any:
         """The call itself, as it would have been."""
@@ -45,9 +48,9 @@ class Draw:
         if not isinstance(drawn, torch.Tensor):
             return "it draws no tensor", []
         found = []
-        if self._state is not None:
+        if self.state is not None:
             after = _get_state(self._device)
-            _set_state(self._device, self._state)
+            _set_state(self._device, self.state)
             again = self._op(*self._copies, **self._kwargs)
             again = again[0] if isinstance(again, (list, tuple)) else again
             _set_state(self._device, after)
@@ -60,25 +63,32 @@ class Draw:
         return "", found
 
 
+def moments_of(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Mean and standard deviation of what an operation draws, of dropout whether it keeps; None where not known."""
+    if name in {"bernoulli_", "bernoulli"}:
+        p = args[1] if len(args) > 1 and isinstance(args[1], float) else kwargs.get("p", 0.5)
+        return (float(p), math.sqrt(p * (1 - p))) if isinstance(p, float) else None
+    if name in {"uniform_", "rand", "rand_like"}:
+        low, high = (float(args[1]), float(args[2])) if name == "uniform_" and len(args) > 2 else (0.0, 1.0)
+        return (low + high) / 2, (high - low) / math.sqrt(12)
+    if name in {"normal_", "randn", "randn_like"}:
+        return (float(args[1]), float(args[2])) if name == "normal_" and len(args) > 2 else (0.0, 1.0)
+    if name == "native_dropout":
+        p = float(args[1])
+        return 1 - p, math.sqrt(p * (1 - p))
+    return None
+
+
 def _deviation(name: str, drawn: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
     """|mean − expected mean| over the expected standard deviation of one element; None where that isn't known."""
     if not drawn.numel():
         return 0.0
-    values = drawn.double()
-    if name in {"bernoulli_", "bernoulli"}:
-        p = args[1] if len(args) > 1 and isinstance(args[1], float) else kwargs.get("p", 0.5)
-        return _standardized(values, float(p), math.sqrt(p * (1 - p))) if isinstance(p, float) else None
-    if name in {"uniform_", "rand", "rand_like"}:
-        low, high = (float(args[1]), float(args[2])) if name == "uniform_" and len(args) > 2 else (0.0, 1.0)
-        return _standardized(values, (low + high) / 2, (high - low) / math.sqrt(12))
-    if name in {"normal_", "randn", "randn_like"}:
-        mean, deviation = (float(args[1]), float(args[2])) if name == "normal_" and len(args) > 2 else (0.0, 1.0)
-        return _standardized(values, mean, deviation)
+    moments = moments_of(name, args, kwargs)
+    if moments is None:
+        return None
     if name == "native_dropout":
-        p = float(args[1])
-        kept = (drawn != 0) | (args[0].detach().cpu() == 0)
-        return _standardized(kept.double(), 1 - p, math.sqrt(p * (1 - p)))
-    return None
+        drawn = (drawn != 0) | (args[0].detach().cpu() == 0)
+    return _standardized(drawn.double(), *moments)
 
 
 def _standardized(values: torch.Tensor, mean: float, deviation: float) -> float:

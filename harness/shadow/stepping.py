@@ -18,8 +18,10 @@ import torch
 from harness.shadow.call import dtype_name
 from harness.shadow.conditioning import measure_scale
 from harness.shadow.measure import Distance, measure
+from harness.shadow.program import Keep, Write, keep_nothing, without_program
 from harness.shadow.sample import sample
 from harness.shadow.update import UPDATES, Update
+from harness.shadow.written_step import write_step
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["StepProgram"]
@@ -40,6 +42,25 @@ class _Before:
     gradient: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class _Due:
+    """What float64 makes of a parameter: value and state after the step.
+
+    Args:
+        group: the settings that it is due with.
+        gradient: unscaled and clipped, (n,); None where the step is skipped.
+        value: of the parameter, (n,).
+        state: by name, (n,) each.
+        moved: by how much a rounding moves the update and the state; empty where that is next to nothing.
+    """
+
+    group: dict[str, Any]
+    gradient: torch.Tensor | None
+    value: torch.Tensor
+    state: Mapping[str, torch.Tensor]
+    moved: _Moved = field(default_factory=dict)
+
+
 @dataclass
 class StepProgram:
     """One shadowed step of an optimizer.
@@ -52,6 +73,7 @@ class StepProgram:
         iteration: number of the step.
         groups: the settings that the parameter groups were built with.
         rates: the learning rate that each group is due at this iteration; the group's own where None.
+        keep: is told of each check, and how to write it down.
     """
 
     wrapper: Any
@@ -59,6 +81,7 @@ class StepProgram:
     iteration: int
     groups: list[dict[str, Any]]
     rates: list[float] | None
+    keep: Keep = keep_nothing
     _kept: list[_Before] = field(default_factory=list)
     _factor: float | None = None
 
@@ -105,54 +128,67 @@ class StepProgram:
 
     def after(self) -> Iterator[ShadowCheck]:
         """What the step made of each parameter and of its state, beside float64's update."""
-        optimizer = self.wrapper.optimizer
-        update = UPDATES[type(optimizer).__name__]
         for kept in self._kept:
             if kept.gradient is None:
                 continue
-            group = dict(self.groups[kept.group])
-            group["lr"] = self.rates[kept.group] if self.rates is not None else optimizer.param_groups[kept.group]["lr"]
-            moved: _Moved = {}
-            if self._factor is None and _scaler(self.wrapper) is not None:  # the scaler skips the step
-                value, state = kept.value, kept.state
-            else:
-                gradient = _clipped(self.wrapper, kept.gradient, self._factor if self._factor is not None else 1.0)
-                value, state = update(kept.value, gradient, kept.state, group)
-                if group.get("centered"):
-                    moved = _how_far_it_moves(update, kept, gradient, group, state)
-            distance, scale = _of_update(kept.value, sample(kept.parameter), value)
-            carried, along = moved.get("update", (0.0, 0.0))
-            yield self._check(kept, "update", distance, math.hypot(scale, carried) if carried else scale, along)
-            found = optimizer.state.get(kept.parameter, {})
-            for name, expected in state.items():
+            due = self._due(kept, kept.gradient)
+            made = sample(kept.parameter)
+            distance, scale = _of_update(kept.value, made, due.value)
+            yield self._check(kept, due, "update", made, distance, scale)
+            found = self.wrapper.optimizer.state.get(kept.parameter, {})
+            for name, expected in due.state.items():
                 if name == "step":
                     continue
-                made = found.get(name)
-                if made is None:
-                    distance = Distance(math.inf, 0.0, float(expected.norm()), 1.0)
-                else:
-                    distance = measure(sample(made), expected)
-                carried, along = moved.get(name, (0.0, 0.0))
-                yield self._check(kept, name.replace("_", " "), distance, max(1.0, carried), along)
+                held = sample(found[name]) if name in found else None
+                lost = Distance(math.inf, 0.0, float(expected.norm()), 1.0)
+                distance = measure(held, expected) if held is not None else lost
+                yield self._check(kept, due, name, held, distance, 0.0)
 
-    def _check(self, kept: _Before, what: str, distance: Distance, scale: float, along: float) -> ShadowCheck:
+    def _due(self, kept: _Before, gradient: torch.Tensor) -> _Due:
+        optimizer = self.wrapper.optimizer
+        group = dict(self.groups[kept.group])
+        group["lr"] = self.rates[kept.group] if self.rates is not None else optimizer.param_groups[kept.group]["lr"]
+        if self._factor is None and _scaler(self.wrapper) is not None:  # the scaler skips the step
+            return _Due(group, None, kept.value, kept.state)
+        gradient = _clipped(self.wrapper, gradient, self._factor if self._factor is not None else 1.0)
+        update = UPDATES[type(optimizer).__name__]
+        value, state = update(kept.value, gradient, kept.state, group)
+        moved = _how_far_it_moves(update, kept, gradient, group, state) if group.get("centered") else {}
+        return _Due(group, gradient, value, state, moved)
+
+    def _written(self, kept: _Before, due: _Due, what: str, made: torch.Tensor | None) -> Write:
+        """How to write the step of a parameter down, from the gradient that it was due with."""
+        if due.gradient is None:
+            return without_program("the loss scaler was to skip the step, which a lone step doesn't show")
+        if made is None:
+            return without_program(f"the optimizer keeps no {what.replace('_', ' ')}")
+        before = {"parameter": kept.value, "gradient": due.gradient}
+        before |= {f"state.{name}": value for name, value in kept.state.items()}
+        return write_step(self.wrapper.optimizer, kept.parameter, before, due.group, what, made)
+
+    def _check(
+        self, kept: _Before, due: _Due, what: str, made: torch.Tensor | None, distance: Distance, scale: float
+    ) -> ShadowCheck:
         module, _, leaf = kept.name.rpartition(".")
-        return ShadowCheck(
+        carried, along = due.moved.get(what, (0.0, 0.0))
+        check = ShadowCheck(
             iteration=self.iteration,
             part=Part.OPTIMIZER,
             module=module,
             op=type(self.wrapper.optimizer).__name__,
-            tensor=f"{leaf} {what}",
+            tensor=f"{leaf} {what.replace('_', ' ')}",
             call=-1,
             dtype=dtype_name(kept.parameter.dtype),
             shape=tuple(kept.parameter.shape),
             contiguous=kept.parameter.is_contiguous(),
             error=distance.error,
             projection=distance.projection,
-            scale=scale,
+            scale=max(1.0, math.hypot(scale, carried) if carried else scale),
             along=along,
             spread=distance.spread,
         )
+        self.keep(check, self._written(kept, due, what, made))
+        return check
 
 
 def _of_update(before: torch.Tensor, after: torch.Tensor, expected: torch.Tensor) -> tuple[Distance, float]:

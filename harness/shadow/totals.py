@@ -8,23 +8,28 @@ from typing import Any
 
 import torch
 
+from harness.shadow.program import Keep, keep_nothing
+from harness.shadow.written_sum import write_total
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["check_loss_scale", "check_total"]
 
 
-def check_total(outputs: Mapping[str, Any], iteration: int) -> Iterator[ShadowCheck]:
+def check_total(outputs: Mapping[str, Any], iteration: int, keep: Keep = keep_nothing) -> Iterator[ShadowCheck]:
     """The logged total beside the float64 sum of every component, those whose name holds ``loss``.
 
     Args:
         outputs: what the training step returned: name → scalar; ``loss`` is the total.
         iteration: number of the step.
+        keep: is told of the check, and how to write it down.
     """
     parts = [float(value) for name, value in outputs.items() if "loss" in name and name != "loss"]
     if "loss" not in outputs or not parts:
         return
     expected, total = math.fsum(parts), float(outputs["loss"])
-    yield _check("total", "sum", total, expected, iteration, terms=len(parts), size=math.fsum(map(abs, parts)))
+    check = _check("total", "sum", total, expected, iteration, terms=len(parts), size=math.fsum(map(abs, parts)))
+    keep(check, write_total(parts, total))
+    yield check
 
 
 def check_loss_scale(wrapper: Any, configured: Any, iteration: int) -> Iterator[ShadowCheck]:

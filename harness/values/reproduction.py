@@ -1,4 +1,4 @@
-"""A reproduction: one call that came out wrong, as a program of its own with the call's inputs."""
+"""A reproduction: one thing that came out wrong, as a program of its own with its inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Reproduction"]
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """The call behind a finding of shadow ops, to be run again alone.
+    """What is behind a finding of shadow ops, to be run again alone.
 
     Args:
         number: the program is ``<number>.py``, its inputs ``<number>.safetensors``.
@@ -21,6 +21,7 @@ class Reproduction:
         note: what was cut off its inputs, or why it has no program.
         program: its text; empty where it has none.
         inputs: the content of its safetensors file; empty where it has no program, or where only its place is kept.
+        rank: of the process that found it.
     """
 
     number: int
@@ -32,3 +33,4 @@ class Reproduction:
     note: str = ""
     program: str = ""
     inputs: bytes = b""
+    rank: int = 0

@@ -124,6 +124,6 @@ records = st.builds(
     command=texts,
     output=texts,
     reproductions=st.lists(
-        st.builds(Reproduction, counts, counts, texts, texts, texts, texts, texts, texts), max_size=2
+        st.builds(Reproduction, counts, counts, texts, texts, texts, texts, texts, texts, rank=counts), max_size=2
     ).map(tuple),
 )

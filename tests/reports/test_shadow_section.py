@@ -201,3 +201,16 @@ def test_any_rows_have_a_page(samples: Samples, parse: Callable[[str], Any], row
     assert not page.open
     violated = sum(row.violated for row in rows)
     assert ("too far from float64" in page.texts["h2"]) is (violated > 0)
+
+
+def test_a_finding_of_another_process_says_which(samples: Samples, parse: Callable[[str], Any]) -> None:
+    result = samples["failing_by_shadow"]()
+    (found,) = result.reproductions
+    others = (found, replace(found, number=31, rank=3))
+    written = render_case(replace(result, reproductions=others))
+    page = parse(written)
+
+    assert written.count(", in process 3.") == 1
+    rows = [link["href"] for link in page.all("a") if link["href"].startswith("reproduce/")]
+    assert rows.count("reproduce/1.py") == 2  # the row of the violated tensor links to the first process's
+    assert rows.count("reproduce/31.py") == 1

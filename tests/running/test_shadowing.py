@@ -1,11 +1,15 @@
 """Shadow ops from end to end, on a config of a user's own."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
 from harness.running.cases import find_case
+from harness.running.folder import REPRODUCTIONS
 from harness.running.verify import verify, verify_alone
+from harness.store.reproductions import read_reproductions
 from harness.values.shadow import Part
 from harness.values.verdict import Status
 
@@ -63,10 +67,42 @@ def test_two_processes_are_checked_both_and_what_they_gather(tiny, order, tmp_pa
     assert "all_reduce" in {row.op for row in verdict.shadow.rows}
 
 
-@pytest.mark.parametrize("fault", ["allreduce-not-averaged", "allreduce-rank-lost", "allreduce-skipped"])
+@pytest.mark.parametrize("fault", ["allreduce-not-averaged", "allreduce-skipped"])
 def test_what_goes_wrong_between_processes_is_found(tiny, order, tmp_path, fault):
     verdict = alone(tiny, order, tmp_path, launcher="pytorch", processes=2, faults=(fault,))
     assert "all_reduce" in {row.op for row in verdict.shadow.violations}
+
+
+def printed(*command):
+    """What a program of a reproduction prints, run as a user runs it."""
+    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("device", ["cpu", "emulated"])
+def test_a_step_that_went_wrong_is_taken_again_alone(tiny, order, tmp_path, device):
+    alone(tiny, order, tmp_path, faults=("weight-decay-ignored",), iterations=1, shadow=(0,))
+    found = [each for each in read_reproductions(tmp_path / REPRODUCTIONS) if each.op == "SGD"]
+    assert found
+    for each in found:
+        out = printed(tmp_path / REPRODUCTIONS / f"{each.number}.py", "--device", device)
+        assert out.splitlines()[0].startswith("the run:")
+        assert "the host in float64:" in out
+
+
+def test_each_process_keeps_what_went_wrong_and_torchrun_reduces_it_again(tiny, order, tmp_path):
+    verdict = alone(tiny, order, tmp_path, launcher="pytorch", processes=2, faults=("allreduce-rank-lost",))
+    assert "all_reduce" in {row.op for row in verdict.shadow.violations}
+    found = [each for each in read_reproductions(tmp_path / REPRODUCTIONS) if each.op == "all_reduce"]
+    assert {each.rank for each in found} == {0, 1}
+    first, last = (tmp_path / REPRODUCTIONS / f"{each.number}.py" for each in (found[0], found[-1]))
+    alone_in_one = printed(first)
+    together = printed("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", last)
+    for out in (alone_in_one, together):
+        errors = [float(line.split()[1]) for line in out.splitlines() if line.startswith("  error")]
+        assert max(errors) > 0.1  # the run's
+        assert min(errors) < 1e-6  # this host's
 
 
 def test_mixed_precision_is_judged_by_what_it_declares(tiny, order, tmp_path):

@@ -1,5 +1,7 @@
 """A small net, a step of it under shadow ops, and devices that compute wrongly."""
 
+import runpy
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -99,3 +101,20 @@ def violations():
         return weigh_shadow(record, tier).violations
 
     return weigh
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "reproduce"
+
+
+@pytest.fixture
+def again(folder, monkeypatch, capsys):
+    """Runs a program of the folder as a user would: its variables, and what it prints."""
+
+    def run(number=1):
+        monkeypatch.setattr(sys, "argv", [f"{number}.py", "--device", "cpu"])
+        values = runpy.run_path(str(folder / f"{number}.py"), run_name="__main__")
+        return values, capsys.readouterr().out
+
+    return run

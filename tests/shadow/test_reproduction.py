@@ -1,41 +1,23 @@
 """A call that came out wrong, as a program of its own."""
 
 import json
-import runpy
-import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
-from harness.shadow import reproduction
+from harness.shadow import written_call
 from harness.shadow.call import Call
 from harness.shadow.kinds import read_operation
 from harness.shadow.program import Origin
 from harness.shadow.reproduction import Reproductions
 from harness.shadow.results import Result
+from harness.store import reproductions
 from harness.store.reproductions import read_reproductions
 from harness.values.errors import RunError
 from harness.values.shadow import Part, ShadowCheck
 
 aten = torch.ops.aten
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "reproduce"
-
-
-@pytest.fixture
-def again(folder, monkeypatch, capsys):
-    """Runs a program of the folder as a user would: its variables, and what it prints."""
-
-    def run(number=1):
-        monkeypatch.setattr(sys, "argv", [f"{number}.py", "--device", "cpu"])
-        values = runpy.run_path(str(folder / f"{number}.py"), run_name="__main__")
-        return values, capsys.readouterr().out
-
-    return run
 
 
 def check_of(**changes):
@@ -136,7 +118,7 @@ def test_a_dtype_is_widened_for_the_host(folder, again):
 
 
 def test_large_inputs_are_cut_along_the_batch_and_that_is_said(folder, again, monkeypatch):
-    monkeypatch.setattr(reproduction, "LARGEST_INPUTS", 3000)
+    monkeypatch.setattr(written_call, "LARGEST_INPUTS", 3000)
     x, weight = torch.randn(8, 3, 8, 8), torch.randn(2, 3, 3, 3)
     args = (x, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
     offer(Reproductions(folder, "fp32"), check_of(op="convolution"), aten.convolution.default, args)
@@ -153,14 +135,13 @@ def test_large_inputs_are_cut_along_the_batch_and_that_is_said(folder, again, mo
     [
         (aten.add.Tensor, (torch.ones(4000), torch.ones(4000)), "can't be cut"),
         (aten._softmax.default, (torch.ones(40, 100), 0, False), "can't be cut"),
-        (aten.bernoulli.default, (torch.ones(2),), "random draw"),
         (aten.add.Tensor, (torch.ones(0), torch.ones(0)), "empty"),
         (aten.add.Tensor, (torch.ones(2), torch.ones(2) * 1j), "complex"),
         (aten.add.Tensor, (torch.ones(2), object()), "object"),
     ],
 )
 def test_what_has_no_program_says_why(folder, monkeypatch, op, args, why):
-    monkeypatch.setattr(reproduction, "LARGEST_INPUTS", 3000)
+    monkeypatch.setattr(written_call, "LARGEST_INPUTS", 3000)
     offer(Reproductions(folder, "fp32"), check_of(), op, args)
     (found,) = read_reproductions(folder)
     assert why in found.note
@@ -175,7 +156,7 @@ class TestWhatIsKept:
             offer(kept, check_of(module=module, error=error, projection=0.0, iteration=iteration))
         (found,) = read_reproductions(folder)
         assert found.module == "b"
-        assert sorted(path.name for path in folder.iterdir()) == ["1.py", "1.safetensors", "index.json"]
+        assert sorted(path.name for path in folder.iterdir()) == ["1.py", "1.safetensors", "index.0.json"]
 
     def test_is_ten_findings_the_worst(self, folder):
         kept = Reproductions(folder, "fp32")
@@ -219,7 +200,7 @@ def test_a_hostile_name_stays_in_the_docstring(folder, again, name):
 )
 def test_an_index_that_is_none_is_an_error(folder, text):
     folder.mkdir()
-    (folder / "index.json").write_text(text)
+    (folder / "index.0.json").write_text(text)
     with pytest.raises(RunError):
         read_reproductions(folder)
 
@@ -229,3 +210,31 @@ def test_a_missing_program_is_an_error(folder):
     (folder / "1.safetensors").unlink()
     with pytest.raises(RunError):
         read_reproductions(folder)
+
+
+class TestProcesses:
+    def keep(self, folder, rank, module):
+        offer(Reproductions(folder, "fp32", rank=rank), check_of(module=module))
+
+    def test_share_a_folder_without_colliding(self, folder, again):
+        for rank, module in ((1, "b"), (0, "a"), (10, "c")):
+            self.keep(folder, rank, module)
+        found = read_reproductions(folder)
+        assert [(each.number, each.rank, each.module) for each in found] == [(1, 0, "a"), (11, 1, "b"), (101, 10, "c")]
+        assert all(each.program and each.inputs for each in found)
+        again(11)
+
+    def test_one_number_twice_is_an_error(self, folder):
+        self.keep(folder, 0, "a")
+        (folder / "index.1.json").write_text((folder / "index.0.json").read_text())
+        with pytest.raises(RunError, match="one number"):
+            read_reproductions(folder)
+
+    def test_past_what_is_read_the_others_are_listed(self, folder, monkeypatch):
+        for rank in range(3):
+            self.keep(folder, rank, "a")
+        size = (folder / "1.safetensors").stat().st_size
+        monkeypatch.setattr(reproductions, "MOST_BYTES", 2 * size)
+        found = read_reproductions(folder)
+        assert [bool(each.program) for each in found] == [True, True, False]
+        assert "stays with the run's files" in found[2].note

@@ -1,0 +1,175 @@
+"""A call of an operation, written down as a program that makes it again, with its inputs within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from harness.rules.shadow import Allowance
+from harness.shadow.call import Call
+from harness.shadow.host import tensors_of
+from harness.shadow.kinds import Kind
+from harness.shadow.program import UnwritableError, Written, source_of
+from harness.shadow.results import Result
+from harness.shadow.written_draw import write_draw
+
+__all__ = ["write_call"]
+
+LARGEST_INPUTS = 32 * 2**20
+
+_BATCHED: Mapping[str, tuple[int, ...]] = {
+    "convolution": (0,),
+    "convolution_backward": (0, 1),
+    "mm": (0,),
+    "bmm": (0, 1),
+    "native_batch_norm": (0,),
+    "max_pool2d_with_indices": (0,),
+    "relu": (0,),
+    "threshold_backward": (0, 1),
+    "upsample_bilinear2d": (0,),
+    "_softmax": (0,),
+    "_log_softmax": (0,),
+}
+"""Operations that can be called with fewer samples → the positions of the arguments that have a batch as first axis."""
+
+_HOST_HAS_NOT = ("cudnn_", "miopen_", "_amp_", "_batch_norm_with_update", "batch_norm_")
+
+_UNSCALE = "_amp_foreach_non_finite_check_and_unscale_"
+"""The host has it in float32 only."""
+
+_BODY = """
+
+def run(device, double):
+    wide = lambda dtype: torch.float64 if double and dtype.is_floating_point else dtype
+    x = {{name: value.to(device, wide(value.dtype)).clone() for name, value in stored.items()}}
+{statement}
+    return {pick}.detach().cpu()
+
+
+c, r = run(device, False), run("cpu", {double})
+print(f"{{device}}:", c.flatten()[:4].tolist(), "…")
+print("the host{in_double}:", r.flatten()[:4].tolist(), "…")
+{verdict}
+"""
+
+_ON_BOTH = "    result = torch.ops.{op}({arguments})"
+
+_UNSCALED = """\
+    if double:
+        x["{found}"].fill_(float(not all(bool(gradient.isfinite().all()) for gradient in {gradients})))
+        result = [gradient.mul_(x["{inverse}"]) for gradient in {gradients}]
+    else:
+        result = torch.ops.{op}({arguments})"""
+
+_COMPUTED = """\
+c, r = c.double().flatten(), r.double().flatten()
+print(f"error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
+print(f"projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")"""
+
+_MOVED = 'print(f"{{float((c != r).double().mean()):.3%}} of the elements differ (none may)")'
+
+
+def write_call(call: Call, result: Result, allowed: Allowance) -> Written:
+    """A call as a program.
+
+    Args:
+        call: with its inputs from before it was made.
+        result: which of its results was wrong.
+        allowed: what a healthy kernel may have.
+
+    Raises:
+        UnwritableError: the call can't be made again by itself.
+    """
+    if call.operation.kind is Kind.RANDOM:
+        return write_draw(call)
+    inputs, strides, names, note = _inputs_of(call)
+    positional = [source_of(value, names) for value in call.given[0]]
+    by_name = [f"{name}={source_of(value, names)}" for name, value in call.given[1].items()]
+    op = f"{call.op.namespace}.{call.name}.{call.op._overloadname}"
+    words = {"op": op, "arguments": ", ".join([*positional, *by_name])}
+    statement = _ON_BOTH.format(**words)
+    if call.name == _UNSCALE:
+        gradients, found, inverse = call.args
+        places = {"found": names[id(found)], "inverse": names[id(inverse)]}
+        statement = _UNSCALED.format(gradients=source_of(gradients, names), **places, **words)
+    moved = call.operation.kind in {Kind.MOVE, Kind.VIEW}
+    body = _BODY.format(
+        statement=statement,
+        pick=_pick(result, names),
+        double=not moved,
+        in_double="" if moved else " in float64",
+        verdict=_MOVED.format() if moved else _COMPUTED.format(error=allowed.error, projection=allowed.projection),
+    )
+    return Written(inputs, body, note, strides)
+
+
+def _inputs_of(
+    call: Call,
+) -> tuple[dict[str, torch.Tensor], dict[str, tuple[int, ...]], dict[int, str], str]:
+    """Inputs by name, strides of those that aren't contiguous, a tensor's id → its name, and a note.
+
+    Raises:
+        UnwritableError: they are too large, or nothing that can be kept.
+    """
+    if call.before is None:
+        raise UnwritableError("its inputs weren't kept")
+    if call.name.startswith(_HOST_HAS_NOT) and call.name != _UNSCALE:
+        raise UnwritableError("the host has no operation of that name")
+    given = list(tensors_of([*call.given[0], *call.given[1].values()]))
+    before = list(tensors_of([*call.before[0], *call.before[1].values()]))
+    if len(given) != len(before) or any(not tensor.numel() for tensor in before):
+        raise UnwritableError("one of its inputs is empty, or of no tensor's kind")
+    names = {id(tensor): str(place) for place, tensor in reversed(list(enumerate(given)))}
+    inputs = {names[id(tensor)]: _as_given(tensor, host) for tensor, host in zip(given, before, strict=True)}
+    inputs, note = _cut(call, inputs, names)
+    strides = {
+        name: tuple(given[int(name)].stride())
+        for name, tensor in inputs.items()
+        if tensor.shape == given[int(name)].shape and _strided(given[int(name)])
+    }
+    return inputs, strides, names, note
+
+
+def _as_given(tensor: torch.Tensor, host: torch.Tensor) -> torch.Tensor:
+    """The host's copy of an input in the dtype that the device had, which loses nothing."""
+    if tensor.dtype.is_complex:
+        raise UnwritableError("safetensors holds no complex numbers")
+    return host.to(tensor.dtype).contiguous()
+
+
+def _strided(tensor: torch.Tensor) -> bool:
+    """Whether it has a layout of its own that a tensor can be made with: dense, not overlapping, not contiguous."""
+    return not tensor.is_contiguous() and bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
+
+
+def _cut(call: Call, inputs: dict[str, torch.Tensor], names: Mapping[int, str]) -> tuple[dict[str, torch.Tensor], str]:
+    """The inputs within what is allowed, by fewer samples where they are too large, and a sentence that says so."""
+    size = sum(map(_bytes, inputs.values()))
+    if size <= LARGEST_INPUTS:
+        return inputs, ""
+    args = call.given[0]
+    places = _BATCHED.get(call.operation.name, ())
+    over_batch = call.operation.name.endswith("softmax") and args[1] in {0, -args[0].dim()}
+    batched = {names[id(args[place])] for place in places}
+    samples = min((len(inputs[name]) for name in batched), default=0)
+    fixed = sum(_bytes(tensor) for name, tensor in inputs.items() if name not in batched)
+    each = (size - fixed) / samples if samples else 0.0
+    kept = int((LARGEST_INPUTS - fixed) // each) if each else 0
+    if kept < 1 or over_batch:
+        raise UnwritableError(f"its inputs have {size / 2**20:.0f} MiB, which can't be cut to 32")
+    cut = {name: tensor[:kept].contiguous() if name in batched else tensor for name, tensor in inputs.items()}
+    return cut, f"Its inputs are cut to the first {kept} of {samples} samples."
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _pick(result: Result, names: Mapping[int, str]) -> str:
+    """The result that was wrong, of what the call returned or changed."""
+    if result.place >= 0:
+        return f"(result[{result.place}] if isinstance(result, (list, tuple)) else result)"
+    if result.original is None or id(result.original) not in names:
+        raise UnwritableError("what it changed isn't among its inputs")
+    return f'x["{names[id(result.original)]}"]'
