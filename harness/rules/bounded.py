@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,14 @@ from harness.rules.spread import Spread
 from harness.values.trace import FloatArray, IntArray
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["Bounds", "percent"]
+__all__ = ["Bounds", "Sentence", "percent"]
+
+
+class Sentence(Protocol):
+    """Says of a signal, for a person, where it is and how far a healthy run may be."""
+
+    def __call__(self, signal: str, iteration: int, observed: float, bound: float, *, violated: bool) -> str:
+        """A sentence without its full stop."""
 
 
 class Bounds:
@@ -30,6 +38,7 @@ class Bounds:
         spread: (n, T) of the healthy runs.
         looks: how many values the rule compares with a bound, in all.
         false_alarm_rate: chance that a healthy run violates any of them, in (0, 1).
+        sentence: words the findings; by default as deviations from the reference.
     """
 
     def __init__(
@@ -42,7 +51,9 @@ class Bounds:
         spread: Spread,
         looks: int,
         false_alarm_rate: float,
+        sentence: Sentence | None = None,
     ) -> None:
+        self._sentence = sentence or _sentence
         self.rule = rule
         self.tier = tier
         self.signals = tuple(signals)
@@ -112,7 +123,7 @@ class Bounds:
             self.rule,
             Outcome.FAIL if failed else Outcome.PASS,
             signal,
-            _sentence(signal, iteration, observed, bound, violated=failed),
+            self._sentence(signal, iteration, observed, bound, violated=failed),
             iteration=iteration,
             observed=observed,
             allowed=bound,

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.rules.bounded import Bounds, percent
+from harness.rules.bounded import Bounds, Sentence, percent
 from harness.rules.spread import Spread, measure_spread
 from harness.values.trace import FloatArray, Trace
-from harness.values.verdict import Finding, Outcome
+from harness.values.verdict import Finding
 
 __all__ = ["RULE", "EvaluationRule", "judge_evaluation"]
 
@@ -47,9 +47,8 @@ class EvaluationRule:
             _Confusion(head, columns, values[..., columns]) for head, columns in _columns_by_head(names).items()
         ]
         answers = len(self._losses) + len(self._confusions)
-        self._bounds: list[Bounds] = []
 
-        def bounds(signals: Sequence[str], spread: Spread) -> Bounds:
+        def bounds(signals: Sequence[str], spread: Spread, sentence: Sentence | None = None) -> Bounds:
             return Bounds(
                 RULE,
                 tier,
@@ -58,12 +57,13 @@ class EvaluationRule:
                 spread=spread,
                 looks=answers * len(tables[0].iterations),
                 false_alarm_rate=false_alarm_rate,
+                sentence=sentence,
             )
 
         self._of_losses = bounds(
             [_signal(names[column]) for column in self._losses], measure_spread(values[..., self._losses]).transposed()
         )
-        self._of_pixels = [bounds([_signal(one.head)], one.spread) for one in self._confusions]
+        self._of_pixels = [bounds([_signal(one.head)], one.spread, _sentence) for one in self._confusions]
 
     def judge(self, candidate: Trace) -> list[Finding]:
         """A finding on each loss and on each head's confusion matrix; none where the reference has none.
@@ -77,7 +77,7 @@ class EvaluationRule:
         values = candidate.evaluation.values_under(self._reference)[:due]
         findings = self._of_losses.find(self._of_losses.deviation(values[:, self._losses].T)) if self._losses else []
         for confusion, bounds in zip(self._confusions, self._of_pixels, strict=True):
-            findings.append(confusion.find(bounds, values[:, confusion.columns]))
+            findings += bounds.find(bounds.deviation(confusion.share(values[:, confusion.columns])[None]))
         return findings
 
 
@@ -121,28 +121,6 @@ class _Confusion:
         share: FloatArray = np.abs(cells - self._mean[:rows]).sum(axis=1) / (2 * self._pixels[:rows])
         return share
 
-    def find(self, bounds: Bounds, cells: FloatArray) -> Finding:
-        """The first evaluation at which too many pixels lie elsewhere; else the one closest to its bound."""
-        signal = bounds.signals[0]
-        if not len(cells):
-            return Finding(RULE, Outcome.INCONCLUSIVE, signal, f"{signal}: no iteration to judge", tier=bounds.tier)
-        share, allowed = self.share(cells), bounds.allowed[0, : len(cells)]
-        violated = ~(share <= allowed)
-        failed = bool(violated.any())
-        at = int(np.argmax(violated) if failed else np.argmax(share / allowed))
-        iteration, smallest = int(bounds.iterations[at]), float(bounds.allowed[0].min())
-        return Finding(
-            RULE,
-            Outcome.FAIL if failed else Outcome.PASS,
-            signal,
-            _sentence(self.head, iteration, float(share[at]), float(allowed[at]), violated=failed),
-            iteration=iteration,
-            observed=float(share[at]),
-            allowed=float(allowed[at]),
-            smallest_detectable=smallest,
-            tier=bounds.tier,
-        )
-
 
 def _columns_by_head(names: Sequence[str]) -> dict[str, list[int]]:
     """Head → the columns of its cells; a head is named ``pixels/<head>``."""
@@ -157,11 +135,12 @@ def _signal(name: str) -> str:
     return f"evaluation/{name}"
 
 
-def _sentence(head: str, iteration: int, share: float, allowed: float, *, violated: bool) -> str:
-    name = head.removeprefix(_PIXELS)
-    if not np.isfinite(share):
-        return f"in evaluation mode {name}'s confusion matrix is not comparable with the reference's at {iteration}"
-    moved = f"in evaluation mode {percent(share)} of the pixels lie in another cell of {name}'s confusion matrix"
-    healthy = f"of healthy runs at most {percent(allowed)}"
+def _sentence(signal: str, iteration: int, observed: float, bound: float, *, violated: bool) -> str:
+    """Of a share of the pixels that lie elsewhere."""
+    head = signal.rpartition("/")[2]
+    if not np.isfinite(observed):
+        return f"in evaluation mode {head}'s confusion matrix is not comparable after iteration {iteration}"
+    moved = f"in evaluation mode {percent(observed)} of the pixels lie in another cell of {head}'s confusion matrix"
+    healthy = f"of healthy runs at most {percent(bound)}"
     when = f"after iteration {iteration}"
     return f"{moved} {when}, {healthy}" if violated else f"{moved} {when}, its closest to the bound; {healthy}"
