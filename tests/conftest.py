@@ -1,11 +1,15 @@
 """Traces, provenance and baselines made up for tests, and where measured data lies."""
 
 import dataclasses
+import fcntl
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from harness.isolation import isolated_python
 from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
 from harness.values.trace import StateTable, Trace
@@ -118,4 +122,23 @@ def shared():
     folder = Path(__file__).parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip("the field's real traces are not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_baselines(tmp_path_factory):
+    """A folder with a baseline of the tiny case, recorded by the command; once for all processes of a parallel run."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    folder, tiny = place / "tiny-baselines", Path(__file__).parent / "running" / "tiny"
+    with (place / "tiny-baselines.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            words = ["record", "tiny.py", "--device", "cpu", "--repeats", "5", "--baseline-dir", str(folder)]
+            environment = {**os.environ, "PYTHONPATH": str(tiny), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+            command = isolated_python("harness.cli:main", *words)
+            done = subprocess.run(command, cwd=tiny, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "spread of 5 healthy runs" in done.stdout
     return folder

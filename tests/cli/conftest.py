@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import main
+
 TINY = Path(__file__).parents[1] / "running" / "tiny"
 POISON = "raise ImportError('the user\\'s own package was imported')\n"
 
@@ -45,10 +47,23 @@ def align(run):
     return lambda *words: run(script, *words)
 
 
+@pytest.fixture
+def align_here(user_folder, monkeypatch, capsys):
+    """Runs a command in this process, in that folder: for what ends before anything is run."""
+    monkeypatch.chdir(user_folder)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_command(*words):
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    return run_command
+
+
 @pytest.fixture(scope="session")
-def baselines(align, user_folder):
-    """A baseline that the command recorded."""
-    code, out, err = align("record", "tiny.py", "--device", "cpu", "--repeats", 5, "--baseline-dir", "kept")
-    assert code == 0, out + err
-    assert "spread of 5 healthy runs" in out
-    return user_folder / "kept"
+def baselines(tiny_baselines):
+    """A baseline of the tiny case that the command recorded."""
+    return tiny_baselines

@@ -8,8 +8,6 @@ import pytest
 
 from harness.running.cases import find_case
 from harness.running.order import Order
-from harness.running.record import record
-from harness.store.baselines import save_baseline
 
 TINY = Path(__file__).parent / "tiny"
 
@@ -45,10 +43,6 @@ def changed(order):
 
 
 @pytest.fixture(scope="session")
-def baselines(tiny, order, tmp_path_factory):
+def baselines(tiny_baselines):
     """A folder with a baseline of the tiny case."""
-    root = tmp_path_factory.mktemp("baselines")
-    runs = tmp_path_factory.mktemp("runs")
-    baseline = record(tiny, order, reference="cpu", reason="", repeats=5, tiers=("fp32",), folder=runs)
-    save_baseline(root, baseline)
-    return root
+    return tiny_baselines
