@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.batches import batch_digest
+from harness.recording.draws import DeviceDraws
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe, add_up
 from harness.recording.norms import StateNorms, fetch, total
@@ -78,6 +79,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         """Find the state to watch, and listen to the optimizer."""
         self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._norms = StateNorms.of(self._model)
+        self._draws = DeviceDraws(self._device_kind)
         optimizer = runner.optim_wrapper.optimizer
         optimizer.register_step_pre_hook(self._before_step)
         self._processes = HostGroup.join()
@@ -93,6 +95,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             self._probe.keep(data_batch)
         if self._stream is not None:
             self._norms.before_update()
+        self._draws.before()
         self._gradients = []
         self._learning_rates = _distinct_rates(runner.optim_wrapper.optimizer)
         self._started = time.perf_counter()
@@ -139,6 +142,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             "bn_var_norm": _total_of("var/", state),
             "seconds": time.perf_counter() - self._started,
             "memory": _peak_memory(self._device_kind),
+            **self._draws.signal(),
         }
         return signals, state
 

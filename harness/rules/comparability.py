@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 from harness.values.verdict import Agreement, Finding, Outcome
@@ -46,6 +48,7 @@ def compare_provenance(
         _digests("initial weights", reference.weights, candidate.weights),
         *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
         batches,
+        _draws(reference_trace, candidate_trace),
     ]
     shown = [
         *([replace(data_root, required=False)] if batches.agrees else []),
@@ -110,6 +113,18 @@ def _batches(reference: Trace, candidate: Trace) -> Agreement:
             return _digests(f"batches (from iteration {iteration})", ours, theirs)
     count = len(candidate.batches)
     return Agreement("batches", f"{count} digests", f"{count} digests, all equal", True, True)
+
+
+def _draws(reference: Trace, candidate: Trace) -> Agreement:
+    """Masks and whatever else is drawn at random: two devices' own generators never draw the same."""
+    ours, theirs = (_first_draw(trace) for trace in (reference, candidate))
+    said = ["on the host" if at is None else f"on the device at iteration {at}" for at in (ours, theirs)]
+    return Agreement("random draws", said[0], said[1], True, ours is None and theirs is None)
+
+
+def _first_draw(trace: Trace) -> int | None:
+    drawn = np.flatnonzero(trace.signals.get("device_draws", np.zeros(len(trace))))
+    return int(trace.iterations[drawn[0]]) if len(drawn) else None
 
 
 def _mapping(prefix: str, reference: Mapping[str, str], candidate: Mapping[str, str]) -> Iterator[Agreement]:

@@ -84,7 +84,8 @@ class Trace:
         iterations: (T,) iteration numbers from 0, strictly increasing.
         signals: name → (T,) values. ``loss`` is the total; ``*.loss_*`` its weighted components; ``*.acc_*`` accuracies
             in per cent; ``lr`` the learning rate; ``grad_norm``, ``param_norm``, ``update_norm``, ``bn_mean_norm`` and
-            ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration.
+            ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration;
+            ``device_draws`` 1 where the iteration drew from the generator of a device other than the host, else 0.
         batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
         state: per-tensor norms at a few iterations.
         evaluation: losses and confusion matrices of a fixed batch in evaluation mode, at a few iterations.

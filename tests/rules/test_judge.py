@@ -45,6 +45,16 @@ def test_a_demanded_tier_that_the_baseline_lacks_is_an_error(make):
         judge(make.baseline(), make.trace(77), make.provenance(), tier="bf16")
 
 
+def test_masks_that_the_device_drew_itself_are_another_experiment(make):
+    drawn = np.zeros(30)
+    verdict = judged(make, make.with_signal(make.trace(77), "device_draws", drawn))
+    assert verdict.status is Status.PASS
+    drawn[4:] = 1.0
+    verdict = judged(make, make.with_signal(make.trace(77), "device_draws", drawn))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "random draws is on the host on the reference and on the device at iteration 4" in verdict.reason
+
+
 def test_another_experiment_is_inconclusive_and_says_why(make):
     verdict = judged(make, make.trace(77), seed=1)
     assert verdict.status is Status.INCONCLUSIVE

@@ -7,6 +7,7 @@ import pytest
 
 from harness.running.cases import find_case
 from harness.running.verify import verify
+from harness.running.watchdog import execute
 from harness.values.verdict import Status
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,14 @@ def test_another_experiment_is_inconclusive_and_named(tiny, order, baselines, tm
     verdict = verified(tiny, order, baselines, tmp_path, options=(option,)).verdict
     assert verdict.status is Status.INCONCLUSIVE
     assert named in verdict.reason
+
+
+@pytest.mark.parametrize(("trouble", "drawn"), [("", 0.0), ("draw", 1.0)])
+def test_a_run_says_whether_it_drew_from_the_devices_generator(order, tmp_path, trouble, drawn):
+    options = (f"model.trouble={trouble}",) if trouble else ()
+    order = dataclasses.replace(order, options=options, device="emulated", profile="fp32", iterations=2)
+    trace = execute(order, tmp_path).trace
+    assert trace.signals["device_draws"].tolist() == [drawn, drawn]
 
 
 def test_a_nan_fails(tiny, order, baselines, tmp_path):
