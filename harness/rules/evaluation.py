@@ -139,8 +139,8 @@ def _sentence(signal: str, iteration: int, observed: float, bound: float, *, vio
     """Of a share of the pixels that lie elsewhere."""
     head = signal.rpartition("/")[2]
     if not np.isfinite(observed):
-        return f"in evaluation mode {head}'s confusion matrix is not comparable after iteration {iteration}"
-    moved = f"in evaluation mode {percent(observed)} of the pixels lie in another cell of {head}'s confusion matrix"
+        return f"{head}'s confusion matrix is not comparable after iteration {iteration}"
+    moved = f"{percent(observed)} of the pixels lie in another cell of {head}'s confusion matrix"
     healthy = f"of healthy runs at most {percent(bound)}"
     when = f"after iteration {iteration}"
     return f"{moved} {when}, {healthy}" if violated else f"{moved} {when}, its closest to the bound; {healthy}"

@@ -135,4 +135,4 @@ def test_the_gate_fails_a_model_that_is_wrong_in_evaluation_mode_alone(make):
     wrong = answering(make.trace(77), lambda values, _: turn(values, 2, 200))
     verdict = judge(make.baseline(), wrong, make.provenance(), tier="tf32")
     assert verdict.status is Status.FAIL
-    assert "evaluation: in evaluation mode" in verdict.reason
+    assert "evaluation: 10 % of the pixels" in verdict.reason
