@@ -88,7 +88,7 @@ CHECKS: dict[str, Check] = {
     "last-sample-dropped": feeds(lambda x, labels: (x[:1], labels[:1])),
     "labels-of-another-sample": feeds(lambda x, labels: (x, labels.flip(0))),
     "channels-swapped": feeds(lambda x, labels: (x[:, [2, 1, 0]], labels)),
-    "image-quantized": feeds(lambda x, labels: ((x * 64).round() / 64, labels)),
+    "image-quantized": feeds(lambda x, labels: ((x * 32).round() / 32, labels)),
     "image-tail-stale": feeds_stale_rows,
     "batch-repeated": repeats_a_batch,
     "data-order-shifted": shifts_the_loader,
