@@ -1,8 +1,8 @@
 """Runs PyTorch's own sample inputs of its operations on the CPU and on the device, forward and backward.
 
 What drawn arguments seldom hit, shapes and settings that an operation can be called with, PyTorch's tests know for
-each. Run as a script, in a process that may die: `fuzz_samples.py FIRST DTYPE`. One JSON object a line says what is
-about to run ({"index", "op", "draw", "on"}) and what came of it ({"op", "draw", "outcome"}).
+each. Run as a script, in a process that may die: `fuzz_samples.py FIRST DTYPE…`. One JSON object a line says what is
+about to run ({"index", "op", "draw", "on"}) and what came of it ({"op", "dtype", "draw", "outcome"}).
 """
 
 from __future__ import annotations
@@ -106,14 +106,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     install("exact")
-    first, dtype = int(sys.argv[1]), getattr(torch, sys.argv[2])
-    for index, op in enumerate(operations()):
+    first, dtypes = int(sys.argv[1]), sys.argv[2:]
+    for index, (dtype, op) in enumerate(itertools.product(dtypes, operations())):
         if index < first:
             continue
         name = f"{op.name}.{op.variant_test_name}".rstrip(".")
-        for number, sample in enumerate(samples(op, dtype)):
+        for number, sample in enumerate(samples(op, getattr(torch, dtype))):
             say(index=index, op=name, draw=number, on="cpu")
-            say(op=name, draw=number, outcome=compare(op, name, sample))
+            say(op=name, dtype=dtype, draw=number, outcome=compare(op, name, sample))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def verdict(name: str, folder: Path, **settings: object) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("name", "profile"), [("ann_small", "tf32"), ("ocrnet_small", "sdaa"), ("emanet_small", "bf16")]
+    ("name", "profile"), [("ccnet_small", "fp16"), ("ocrnet_small", "sdaa"), ("emanet_small", "bf16")]
 )
 def test_mixed_precision_is_another_experiment(name: str, profile: str, tmp_path: Path) -> None:
     judged = verdict(name, tmp_path, profile=profile, amp=True)
@@ -36,9 +36,8 @@ def test_mixed_precision_is_another_experiment(name: str, profile: str, tmp_path
     assert "precision is fp32 on the reference and amp-fp16 on the candidate" in judged.reason
 
 
-@pytest.mark.parametrize(("name", "profile"), [("ann_small", "sdaa"), ("ccnet_small", "fp16")])
-def test_two_processes_with_a_device_each_are_another_experiment(name: str, profile: str, tmp_path: Path) -> None:
-    judged = verdict(name, tmp_path, profile=profile, amp=True, launcher="pytorch", processes=2)
+def test_two_processes_with_a_device_each_are_another_experiment(tmp_path: Path) -> None:
+    judged = verdict("ann_small", tmp_path, profile="tf32", amp=True, launcher="pytorch", processes=2)
     assert judged.status is Status.INCONCLUSIVE, judged.reason
     assert "global batch is 2 on the reference and 4 on the candidate" in judged.reason
 

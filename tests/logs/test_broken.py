@@ -128,13 +128,13 @@ def test_rows_that_do_not_fit_are_said(tmp_path):
     "filler",
     [b"x", b" ", *(pytest.param(one, marks=pytest.mark.slow) for one in (b"[", b"loss ", b"a:", b"1", b"epoch "))],
 )
-def test_a_line_of_ten_megabytes_is_no_trap(lines, tmp_path, filler):
+def test_a_line_of_two_megabytes_is_no_trap(lines, tmp_path, filler):
     record = lines.tcappdll_wide(1, 2.5).encode()
     path = tmp_path / "run.log"
-    path.write_bytes(b"loss: 3.5 step: 0\n" + filler * (10_000_000 // len(filler)) + b"\nloss: 2.5 step: 1\n")
+    path.write_bytes(b"loss: 3.5 step: 0\n" + filler * (2_000_000 // len(filler)) + b"\nloss: 2.5 step: 1\n")
     started = time.process_time()
     log = read_log(path)
     assert {0: 3.5, 1: 2.5}.items() <= dict(zip(log.iterations.tolist(), log.values.tolist(), strict=True)).items()
-    path.write_bytes(record + filler * (10_000_000 // len(filler)) + b"\n")
+    path.write_bytes(record + filler * (2_000_000 // len(filler)) + b"\n")
     assert read_log(path).values.tolist() == [2.5]
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 4

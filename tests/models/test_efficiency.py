@@ -58,7 +58,8 @@ def test_what_can_not_be_measured_is_refused(models, device):
 
 
 @pytest.mark.slow
-def test_criss_cross_attention_is_eight_times_leaner_than_non_local():
+def test_criss_cross_attention_is_eight_times_leaner_than_non_local(monkeypatch):
+    monkeypatch.setattr(efficiency, "_seconds", lambda *_: 1.0)  # the passes that are timed say nothing of memory
     (row,) = efficiency.measure(("ccnet",), repeats=1)
     assert row.memory_ratio >= 8
     assert 2 * row.gmac <= 16.6
