@@ -32,6 +32,7 @@ def summary_to_json(evidence: ShadowEvidence | None) -> dict[str, object] | None
             "skipped": dict(evidence.coverage.skipped),
             "fallen_back": list(evidence.coverage.fallen_back),
             "programs": dict(evidence.coverage.programs),
+            "unchecked": {op: dict(modules) for op, modules in evidence.coverage.unchecked.items()},
         },
         "precisions": [_precision(precision) for precision in evidence.precisions],
     }
@@ -109,6 +110,10 @@ def _read_precision(fields: Fields, name: str) -> EffectivePrecision:
     return EffectivePrecision(read.text("family"), read.number("bits"), read.count("expected"), read.count("calls"))
 
 
+def _read_counts(fields: Fields, name: str) -> dict[str, int]:
+    return fields.table(name, Fields.count)
+
+
 def _read_coverage(fields: Fields) -> Coverage:
     read = fields.inner("coverage")
     coverage = Coverage(
@@ -117,6 +122,7 @@ def _read_coverage(fields: Fields) -> Coverage:
         skipped=read.table("skipped", Fields.text),
         fallen_back=read.each("fallen_back", Fields.text),
         programs=read.table("programs", Fields.count) if read.holds("programs") else {},
+        unchecked=read.table("unchecked", _read_counts) if read.holds("unchecked") else {},
     )
     if (rate := read.number("rate")) != coverage.rate:
         raise read.error("rate", "a coverage contradicts its counts", rate, coverage.rate)

@@ -74,12 +74,13 @@ class PrecisionRow:
 
 @dataclass(frozen=True)
 class UncheckedRow:
-    """An operation with calls that were not checked, worded."""
+    """An operation with calls that were not checked, worded, and the modules that they are in."""
 
     op: str
     calls: str
     share: str
     why: str
+    modules: tuple[str, ...] = ()
 
 
 def call_row(number: int, row: ShadowRow, again: Mapping[tuple[str, str, str, str], Reproduction]) -> CallRow:
@@ -153,6 +154,11 @@ def unchecked_rows(coverage: Coverage) -> list[UncheckedRow]:
             calls=f"{count} of {there[op]}" if count else NOTHING,
             share=relative(count / coverage.total) if count else NOTHING,
             why=coverage.skipped.get(op, "not said"),
+            modules=tuple(_in_module(*each) for each in coverage.unchecked.get(op, {}).items()),
         )
         for op, count in sorted(missing.items(), key=lambda item: -item[1])
     ]
+
+
+def _in_module(module: str, calls: int) -> str:
+    return f"{module or 'no module'} ({calls} times)" if calls > 1 else module or "no module"

@@ -124,7 +124,8 @@ def add_shadow_options(parser: argparse.ArgumentParser) -> None:
         type=_size,
         default=8 * 2**30,
         metavar="SIZE",
-        help="host memory that one operation may take, for example 8GiB; one that needs more isn't checked, and listed",
+        help="host memory that one operation may take, for example 8GiB; one that needs more is checked on slices, of "
+        "a step that needs a hundred times as much a sample of calls; what isn't checked is listed",
     )
 
 

@@ -99,7 +99,7 @@ class ForcedCalls(TorchDispatchMode):
                 said = f"the device refuses what the host computes: {str(refusal).splitlines()[0][:120]}"
                 self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
             return
-        skipped = {f"{name}, {kind}": why for why in mode.skipped.values()}
+        skipped = {f"{name}, {kind}": call.why for call in mode.unchecked}
         self._stream.append(iteration, mode.checks, mode.calls, mode.checked, skipped)
 
 

@@ -132,7 +132,8 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             yield
         checks = [*mode.checks, *self._programs]
         skipped = {**mode.skipped, **self._skipped}
-        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, self._unchecked)
+        programs, calls = self._unchecked, mode.unchecked
+        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, programs, calls)
         if forced is not None:
             forced.replay(iteration)
 

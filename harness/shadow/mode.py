@@ -12,15 +12,18 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from harness.shadow.call import Call, dtype_name
 from harness.shadow.comparison import Found, change_arguments, compare_bits, compare_in_double, host_inputs
+from harness.shadow.cutting import Piece, cut_call
 from harness.shadow.fallback import falls_back
 from harness.shadow.host import as_is, tensors_of
-from harness.shadow.kinds import Kind, Operation, read_operation, without_place
+from harness.shadow.kinds import Kind, read_operation, without_place
 from harness.shadow.randomness import Draw
 from harness.shadow.reproduction import Reproductions
 from harness.shadow.results import Result
-from harness.shadow.terms import count_terms, host_bytes
+from harness.shadow.sampling import StepSample, cost_of, size_words
+from harness.shadow.terms import count_terms
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Part, ShadowCheck
+from harness.values.unchecked import Unchecked, reasons_of
 
 __all__ = ["ShadowOps"]
 
@@ -37,14 +40,15 @@ class ShadowOps(TorchDispatchMode):
         iteration: number of the step.
         tier: precision tier, a key of ``SHADOW_TIERS``: what is called suspicious depends on it.
         wanted: whether to check an operation, by its name; one that isn't is counted as not checked.
-        budget: bytes of host memory that computing one operation again may take; one that needs more isn't checked.
+        budget: bytes of host memory that computing one operation again may take; one that needs more is checked on
+            slices, or not. Of a step that takes a hundred times as much a sample of calls is checked.
         reproductions: is offered each call that was checked; none is kept without it.
 
     Attributes:
         checks: what was found, in the order of the calls.
         calls: operation → how often it was called.
         checked: operation → how many of its calls were checked.
-        skipped: operation → why a call of it wasn't.
+        unchecked: the calls that weren't, or not whole, and why; without those of operations that weren't chosen.
         fallen_back: operations that the device left to its host.
     """
 
@@ -68,7 +72,9 @@ class ShadowOps(TorchDispatchMode):
         self.checks: list[ShadowCheck] = []
         self.calls: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
-        self.skipped: dict[str, str] = {}
+        self.unchecked: list[Unchecked] = []
+        self._not_chosen: set[str] = set()
+        self._sample = StepSample(budget, iteration)
         self.fallen_back: set[str] = set()
 
     def __torch_dispatch__(
@@ -80,60 +86,91 @@ class ShadowOps(TorchDispatchMode):
         place = self._whereabouts.here()
         if operation.kind is Kind.NOTHING:
             return op(*args, **kwargs)
-        call = self.calls.total()
+        number = self.calls.total()
         self.calls[operation.name] += 1
         if falls_back(op, args):
             self.fallen_back.add(operation.name)
-        if reason := self._unwanted(operation, args):
-            self.skipped[operation.name] = reason
+        if not self._wanted(operation.name):
+            self._not_chosen.add(operation.name)
             return op(*args, **kwargs)
-        if operation.kind is Kind.VIEW and self._known_view(op, args, kwargs):
+        call = Call(op, operation, (args, kwargs))
+        if operation.kind is Kind.VIEW and cost_of(call) <= self._budget and self._known_view(op, args, kwargs):
             self.checked[operation.name] += 1
             return op(*args, **kwargs)
-        returned, made, found = self._made(Call(op, operation, (args, kwargs)))
-        checks = [self._check(place, made, call, entry) for entry in found]
-        self.checks += checks
-        if self._reproductions is not None:
-            with _disable_current_modes():
-                for check, entry in zip(checks, found, strict=True):
-                    self._reproductions.offer(check, entry.result, made)
+        pieces, reason = self._pieces(call, number)
+        if pieces is None:
+            returned, reason, made = self._whole(call)
+        else:
+            returned, made = self._in_pieces(call, pieces)
+        if reason:
+            self.unchecked.append(Unchecked(self._iteration, number, operation.name, place[1], reason))
+        else:
+            self.checked[operation.name] += 1
+        for part, found in made:
+            self._write_down(place, part, number, call.contiguous, found)
         return returned
 
-    def _unwanted(self, operation: Operation, args: Any) -> str:
-        """Why a call isn't checked; empty where it is."""
-        if not self._wanted(operation.name):
-            return "not among the chosen operations"
-        needed = host_bytes(operation.name, args)
-        if needed > self._budget:
-            return f"takes {needed / 2**30:.1f} GiB of host memory, the budget is {self._budget / 2**30:.1f} GiB"
-        return ""
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Operation → why a call of it wasn't checked."""
+        return dict.fromkeys(self._not_chosen, "not among the chosen operations") | reasons_of(self.unchecked)
 
-    def _made(self, call: Call) -> tuple[Any, Call, list[Found]]:
-        """What the device makes of a call, the call with its inputs on the host, and what was found of its results."""
+    def _pieces(self, call: Call, number: int) -> tuple[list[Piece] | None, str]:
+        """The pieces that a call is checked in and why it isn't checked whole; None where it is."""
+        needed = cost_of(call)
+        if needed > self._budget:
+            pieces = cut_call(call, self._budget, self._iteration)
+            said = f"takes {size_words(needed)} of host memory, the budget is {size_words(self._budget)}"
+            in_part = ", ".join(piece.words for piece in pieces)
+            return pieces, f"{said}: checked on {in_part} slices" if pieces else said
+        if call.operation.kind is not Kind.VIEW and not self._sample.draws(call, number):
+            return [], self._sample.why_not
+        return None, ""
+
+    def _whole(self, call: Call) -> tuple[Any, str, list[tuple[Call, list[Found]]]]:
+        """What the device makes of a call, why it can't be compared, and what was found of its results."""
         args, kwargs = call.given
         if call.operation.kind is Kind.RANDOM:
             draw = Draw(call.op, call.operation, args, kwargs)
             call = replace(call, state=draw.state)
             returned = draw.run()
             reason, drawn = draw.check(returned)
-            found = [Found(result, distance) for result, distance in drawn]
-        else:
-            computes = call.operation.kind is Kind.COMPUTE
+            return returned, reason, [(call, [Found(result, distance) for result, distance in drawn])]
+        with _disable_current_modes():
+            call = self._prepared(call)
+        returned = call.op(*args, **kwargs)
+        with _disable_current_modes():
+            reason, found = self._compare(call, returned)
+        return returned, reason, [(call, self._worst(found) if call.is_update else found)]
+
+    def _in_pieces(self, call: Call, pieces: list[Piece]) -> tuple[Any, list[tuple[Call, list[Found]]]]:
+        """The same of some slices of a call."""
+        with _disable_current_modes():
+            prepared = [(piece, self._prepared(piece.call)) for piece in pieces]
+        returned = call.op(*call.args, **call.given[1])
+        with _disable_current_modes():
+            return returned, [(part, self._compare(part, piece.of(returned))[1]) for piece, part in prepared]
+
+    def _prepared(self, call: Call) -> Call:
+        """The call with its inputs on the host."""
+        if call.operation.kind is Kind.COMPUTE:
+            return replace(call, before=host_inputs(call))
+        return replace(call, before=change_arguments(as_is, (call.args, without_place(dict(call.given[1])))))
+
+    def _compare(self, call: Call, returned: Any) -> tuple[str, list[Found]]:
+        if call.operation.kind is Kind.COMPUTE:
+            return compare_in_double(call, returned, self._tier, self._iteration)
+        return compare_bits(call, returned)
+
+    def _write_down(
+        self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, found: list[Found]
+    ) -> None:
+        checks = [self._check(place, call, number, contiguous, entry) for entry in found]
+        self.checks += checks
+        if self._reproductions is not None:
             with _disable_current_modes():
-                moved = (args, without_place(dict(kwargs)))
-                call = replace(call, before=host_inputs(call) if computes else change_arguments(as_is, moved))
-            returned = call.op(*args, **kwargs)
-            with _disable_current_modes():
-                reason, found = (
-                    compare_in_double(call, returned, self._tier, self._iteration)
-                    if computes
-                    else compare_bits(call, returned)
-                )
-        if reason:
-            self.skipped[call.name] = reason
-        else:
-            self.checked[call.name] += 1
-        return returned, call, self._worst(found) if call.is_update else found
+                for check, entry in zip(checks, found, strict=True):
+                    self._reproductions.offer(check, entry.result, call)
 
     def _worst(self, found: list[Found]) -> list[Found]:
         """Of the many tensors that one call updates: those that are known by name, and the worst of the others."""
@@ -156,7 +193,7 @@ class ShadowOps(TorchDispatchMode):
     def _owner(self, result: Result) -> str:
         return self._whereabouts.parameter(result.original) if result.original is not None else ""
 
-    def _check(self, place: tuple[Part, str], call: Call, number: int, found: Found) -> ShadowCheck:
+    def _check(self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, found: Found) -> ShadowCheck:
         result, distance = found.result, found.distance
         module, _, leaf = self._owner(result).rpartition(".")
         return ShadowCheck(
@@ -168,7 +205,7 @@ class ShadowOps(TorchDispatchMode):
             call=number,
             dtype=dtype_name(result.candidate.dtype),
             shape=tuple(result.candidate.shape),
-            contiguous=call.contiguous,
+            contiguous=contiguous,
             error=distance.error,
             projection=distance.projection,
             scale=found.scale,

@@ -13,6 +13,7 @@ from typing import Any
 from harness.store.atomic import LARGEST_FILE
 from harness.values.errors import RunError
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.values.unchecked import Unchecked, modules_of, reasons_of
 
 __all__ = ["SCHEMA", "ShadowStream", "read_shadow"]
 
@@ -54,6 +55,7 @@ class ShadowStream:
         skipped: Mapping[str, str],
         fallen_back: Iterable[str] = (),
         programs: Mapping[str, int] | None = None,
+        unchecked: Iterable[Unchecked] = (),
     ) -> None:
         """Write one iteration's checks, and hand them to the operating system before returning."""
         rows = [[_plain(getattr(check, name)) for name in _FIELDS] for check in checks]
@@ -65,6 +67,7 @@ class ShadowStream:
                 "skipped": dict(skipped),
                 "fallen_back": sorted(fallen_back),
                 "programs": dict(programs or {}),
+                "unchecked": [[each.call, each.op, each.module, each.why] for each in unchecked],
                 "checks": rows,
             }
         )
@@ -87,6 +90,7 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
     skipped: dict[str, str] = {}
     fallen_back: set[str] = set()
     programs: Counter[str] = Counter()
+    unchecked: list[Unchecked] = []
     tier = ""
     for path in paths:
         header, *rest = _lines(path)
@@ -104,10 +108,16 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
                 skipped.update(line["skipped"])
                 fallen_back.update(line.get("fallen_back", ()))
                 programs.update(line.get("programs", {}))
+                unchecked += [
+                    Unchecked(int(line["iteration"]), int(call), str(op), str(module), str(why))
+                    for call, op, module, why in line.get("unchecked", ())
+                ]
         except (KeyError, TypeError, ValueError) as failure:
             raise RunError("a line of the shadow checks lacks a value", where=path, observed=str(failure)) from None
-    coverage = Coverage(dict(calls), dict(checked), skipped, tuple(sorted(fallen_back)), dict(programs))
-    return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier)
+    skipped |= reasons_of(unchecked)
+    left, modules = tuple(sorted(fallen_back)), modules_of(unchecked)
+    coverage = Coverage(dict(calls), dict(checked), skipped, left, dict(programs), modules)
+    return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier, tuple(unchecked))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

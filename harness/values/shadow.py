@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.values.unchecked import Unchecked
+
 __all__ = ["Coverage", "EffectivePrecision", "Part", "ShadowCheck", "ShadowEvidence", "ShadowRecord", "ShadowRow"]
 
 
@@ -80,6 +82,8 @@ class Coverage:
         fallen_back: operations that the device left to its host.
         programs: check by program that couldn't be made → how many results it would have checked: of an optimizer
             without a float64 update the updates of its parameters. Each counts as a call that was not checked.
+        unchecked: operation → module → how many calls weren't checked there, or not whole. Operations that weren't
+            chosen are not among them.
     """
 
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -87,6 +91,7 @@ class Coverage:
     skipped: Mapping[str, str] = field(default_factory=dict)
     fallen_back: tuple[str, ...] = ()
     programs: Mapping[str, int] = field(default_factory=dict)
+    unchecked: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -107,6 +112,8 @@ class ShadowRecord:
         iterations: the iterations that were shadowed.
         checks: in the order of the calls.
         coverage: over all of them.
+        unchecked: the calls that weren't checked, or not whole, in the order of the calls; those of operations that
+            weren't chosen are counted in ``coverage`` alone.
         tier: precision tier that they were made at: what was suspicious enough to look at twice depends on it.
     """
 
@@ -114,6 +121,7 @@ class ShadowRecord:
     checks: tuple[ShadowCheck, ...]
     coverage: Coverage
     tier: str = ""
+    unchecked: tuple[Unchecked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

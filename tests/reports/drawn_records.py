@@ -81,6 +81,7 @@ evidences = st.builds(
         skipped=tables,
         fallen_back=st.lists(texts, max_size=2).map(tuple),
         programs=st.dictionaries(texts, counts, max_size=2),
+        unchecked=st.dictionaries(texts, st.dictionaries(texts, counts, max_size=2), max_size=2),
     ),
     left_out=counts,
 )

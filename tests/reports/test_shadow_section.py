@@ -173,6 +173,22 @@ def test_what_is_not_shown_is_said(samples: Samples) -> None:
     assert section.coverage_lead.startswith("3 of 10 calls were checked")
 
 
+def test_the_calls_that_were_not_checked_are_shown_with_their_modules(
+    samples: Samples, parse: Callable[[str], Any]
+) -> None:
+    result = samples["failing_by_shadow"]()
+    evidence = result.verdict.shadow
+    assert evidence is not None
+    coverage = Coverage(
+        calls={"mm": 9}, checked={"mm": 2}, skipped={"mm": "a sample is checked"}, unchecked={"mm": {"head": 1, "": 6}}
+    )
+    verdict = replace(result.verdict, shadow=replace(evidence, coverage=coverage))
+    written = render_case(replace(result, verdict=verdict))
+
+    assert "a sample is checked<details><summary>In 2 modules</summary>head; no module (6 times)</details>" in written
+    assert not parse(written).open
+
+
 def test_a_finding_without_a_program_says_why(samples: Samples, parse: Callable[[str], Any]) -> None:
     result = samples["failing_by_shadow"]()
     (found,) = result.reproductions

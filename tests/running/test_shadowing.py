@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from harness.running.cases import find_case
-from harness.running.folder import REPRODUCTIONS
+from harness.running.folder import REPRODUCTIONS, shadow_files
 from harness.running.verify import verify, verify_alone
 from harness.store.reproductions import read_reproductions
+from harness.store.shadow import read_shadow
 from harness.values.shadow import Part
 from harness.values.verdict import Status
 
@@ -59,6 +60,16 @@ def test_an_optimizer_without_a_float64_update_counts_against_the_coverage(tiny,
     assert sum(coverage.checked.values()) == sum(coverage.calls.values())
     assert coverage.rate == sum(coverage.calls.values()) / (sum(coverage.calls.values()) + coverage.programs["ASGD"])
     assert "ASGD" in coverage.skipped["ASGD"]
+
+
+def test_what_is_past_the_budget_is_listed_and_decides_nothing(tiny, order, tmp_path):
+    verdict = alone(tiny, order, tmp_path, shadow_budget=100_000)
+    assert verdict.status is Status.INCONCLUSIVE, verdict.reason
+    coverage, record = verdict.shadow.coverage, read_shadow(shadow_files(tmp_path))
+    assert len(record.unchecked) == sum(coverage.calls.values()) - sum(coverage.checked.values()) > 0
+    assert {call.op for call in record.unchecked} == set(coverage.unchecked) == set(coverage.skipped)
+    assert {call.iteration for call in record.unchecked} == {0, 1}
+    assert "conv" in {module for modules in coverage.unchecked.values() for module in modules}
 
 
 def test_two_processes_are_checked_both_and_what_they_gather(tiny, order, tmp_path):

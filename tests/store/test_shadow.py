@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness.store.shadow import ShadowStream, read_shadow
 from harness.values.errors import RunError
 from harness.values.shadow import Part, ShadowCheck
+from harness.values.unchecked import Unchecked, reasons_of
 
 NUMBERS = st.floats(allow_nan=False)
 CHECKS = st.builds(
@@ -48,6 +49,46 @@ def test_what_was_written_comes_back_to_the_bit(tmp_path_factory, checks):
     assert record.coverage.rate == 1 / 5
     assert record.coverage.skipped == {"mm": "too large"}
     assert record.coverage.fallen_back == ("mm",)
+
+
+@given(
+    st.lists(
+        st.builds(Unchecked, st.just(3), st.integers(0, 9999), *[st.text(max_size=9)] * 3),
+        max_size=6,
+    )
+)
+def test_calls_that_were_not_checked_come_back_each_with_its_place(tmp_path_factory, unchecked):
+    path = tmp_path_factory.mktemp("shadow") / "shadow.0.jsonl"
+    with ShadowStream(path, "tf32") as stream:
+        stream.append(3, [], {"mm": 2}, {}, reasons_of(unchecked), unchecked=unchecked)
+    record = read_shadow([path])
+    assert record.unchecked == tuple(unchecked)
+    assert sum(sum(modules.values()) for modules in record.coverage.unchecked.values()) == len(unchecked)
+    assert set(record.coverage.skipped) == {call.op for call in unchecked}
+
+
+def test_calls_of_all_iterations_and_processes_are_read_together(tmp_path):
+    for rank, why in enumerate(("too large", "not drawn")):
+        with ShadowStream(tmp_path / f"shadow.{rank}.jsonl", "tf32") as stream:
+            for iteration in (0, 1):
+                calls = [Unchecked(iteration, 7, "mm", "head", why)]
+                stream.append(iteration, [], {"mm": 2}, {"mm": 1}, reasons_of(calls), unchecked=calls)
+    record = read_shadow(sorted(tmp_path.iterdir()))
+    assert record.coverage.unchecked == {"mm": {"head": 4}}
+    assert record.coverage.skipped == {"mm": "too large; not drawn"}
+    assert [(call.iteration, call.why) for call in record.unchecked] == [
+        (0, "too large"),
+        (1, "too large"),
+        (0, "not drawn"),
+        (1, "not drawn"),
+    ]
+
+
+def test_of_many_reasons_the_first_few_are_told():
+    calls = [Unchecked(0, number, "mm", "", f"takes {number} GiB") for number in range(7)]
+    assert reasons_of(calls) == {
+        "mm": "takes 0 GiB; takes 1 GiB; takes 2 GiB; 4 further reasons in the run's shadow checks"
+    }
 
 
 def test_a_nan_comes_back(tmp_path):
