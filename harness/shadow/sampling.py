@@ -24,7 +24,7 @@ from harness.shadow.terms import host_bytes
 __all__ = ["STEPS_WORTH", "StepSample", "cost_of", "size_words"]
 
 STEPS_WORTH = 100
-"""Whole steps of the small cases bring 11 GiB at most; crops of the field's recipes have up to 64 times their pixels."""
+"""Whole steps of small cases bring 11 GiB at most; crops of the field's recipes have up to 64 times the pixels."""
 
 
 class StepSample:
