@@ -123,7 +123,7 @@ class ShadowOps(TorchDispatchMode):
             said = f"takes {size_words(needed)} of host memory, the budget is {size_words(self._budget)}"
             in_part = ", ".join(piece.words for piece in pieces)
             return pieces, f"{said}: checked on {in_part} slices" if pieces else said
-        if call.operation.kind is not Kind.VIEW and not self._sample.draws(call, number):
+        if call.operation.kind is not Kind.VIEW and not self._sample.draws(call, number, needed):
             return [], self._sample.why_not
         return None, ""
 

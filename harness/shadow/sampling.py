@@ -49,17 +49,18 @@ class StepSample:
             f"the step takes more than {limit} of host memory: of calls that repeat an earlier one a sample is checked"
         )
 
-    def draws(self, call: Call, number: int) -> bool:
+    def draws(self, call: Call, number: int, cost: int) -> bool:
         """Whether a call is checked.
 
         Args:
             call: as it is given.
             number: of the call within the step.
+            cost: what it takes, ``cost_of`` it.
         """
         key = _key(call)
         known = key in self._known
         self._known.add(key)
-        self._met += cost_of(call)
+        self._met += cost
         return not known or self._chance(number, call.name) * self._met < self._limit
 
     def _chance(self, number: int, name: str) -> float:
@@ -88,12 +89,11 @@ def size_words(size: float) -> str:
 def _key(call: Call) -> Any:
     """What is alike of calls that repeat one another."""
     args, kwargs = call.given
-    layouts = tuple((tuple(t.shape), t.stride(), t.dtype) for t in tensors_of([*args, *kwargs.values()]))
-    plain = [_plain(value) for value in args], {name: _plain(value) for name, value in kwargs.items()}
-    return call.op, layouts, repr(plain)
+    return call.op, _layout(args), *((name, _layout(value)) for name, value in kwargs.items())
 
 
-def _plain(value: Any) -> Any:
+def _layout(value: Any) -> Any:
+    """An argument without the values of its tensors, to be told by."""
     if isinstance(value, torch.Tensor):
-        return "tensor"
-    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+        return value.shape, value.stride(), value.dtype
+    return tuple(map(_layout, value)) if isinstance(value, (list, tuple)) else value

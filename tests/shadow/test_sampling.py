@@ -32,13 +32,13 @@ def small_steps(monkeypatch):
 class TestDrawing:
     def test_takes_every_call_of_a_step_that_fits(self):
         sample = StepSample(COST, 0)
-        assert all(sample.draws(relu(10), number) for number in range(STEPS_WORTH))
+        assert all(sample.draws(relu(10), number, COST) for number in range(STEPS_WORTH))
 
     def test_takes_the_first_of_each_distinct_call_whatever_was_spent(self):
         sample = StepSample(COST, 0)
         for number in range(2000):
-            sample.draws(relu(10), number)
-        assert all(sample.draws(relu(size), 2000 + size) for size in range(11, 60))
+            sample.draws(relu(10), number, COST)
+        assert all(sample.draws(relu(size), 2000 + size, COST) for size in range(11, 60))
 
     @settings(deadline=None, max_examples=30)
     @given(st.integers(0, 100), st.integers(1, 30))
@@ -46,20 +46,24 @@ class TestDrawing:
         sample = StepSample(COST, iteration)
         distinct = [relu(size) for size in range(1, kinds + 1)]
         calls = [distinct[number % kinds] for number in range(1000)]
-        costs = [cost_of(call) for number, call in enumerate(calls) if sample.draws(call, number) and number >= kinds]
+        costs = [
+            cost_of(call)
+            for number, call in enumerate(calls)
+            if sample.draws(call, number, cost_of(call)) and number >= kinds
+        ]
         length = sum(map(cost_of, calls)) / (STEPS_WORTH * COST)
         assert sum(costs) < 1.5 * (1 + math.log(max(1, length))) * STEPS_WORTH * COST
 
     def test_samples_the_end_of_a_step_like_its_middle(self):
         sample = StepSample(COST, 0)
-        taken = [number for number in range(20 * STEPS_WORTH) if sample.draws(relu(10), number)]
+        taken = [number for number in range(20 * STEPS_WORTH) if sample.draws(relu(10), number, COST)]
         for part in range(10, 20):  # a chance of 1 in 10 to 1 in 20
             assert 0 < sum(part * STEPS_WORTH <= number < (part + 1) * STEPS_WORTH for number in taken) < 30
 
     def test_is_the_same_in_each_run_and_another_in_each_iteration(self):
         def taken(iteration):
             sample = StepSample(COST, iteration)
-            return [number for number in range(400) if sample.draws(relu(10), number)]
+            return [number for number in range(400) if sample.draws(relu(10), number, COST)]
 
         assert taken(3) == taken(3)
         assert set(taken(3)) - set(taken(4))
@@ -76,9 +80,9 @@ class TestDrawing:
     )
     def test_tells_calls_by_operation_shape_dtype_and_stride(self, other, small_steps):
         sample = StepSample(COST, 0)
-        drawn = [sample.draws(relu(10), number) for number in range(100)]
+        drawn = [sample.draws(relu(10), number, COST) for number in range(100)]
         assert sum(drawn) < 20
-        assert sample.draws(other, 100)
+        assert sample.draws(other, 100, COST)
 
     def test_tells_calls_by_their_plain_arguments_and_not_by_values(self, small_steps):
         operation = read_operation(aten._softmax.default)
@@ -87,8 +91,8 @@ class TestDrawing:
             return Call(aten._softmax.default, operation, ((torch.randn(4, 4), axis, False), {}))
 
         sample = StepSample(1, 0)
-        assert [sample.draws(softmax(0), number) for number in range(5)] == [True, False, False, False, False]
-        assert sample.draws(softmax(1), 5)
+        assert [sample.draws(softmax(0), number, COST) for number in range(5)] == [True, False, False, False, False]
+        assert sample.draws(softmax(1), 5, COST)
 
     def test_of_an_update_costs_a_sample(self):
         op = aten._foreach_mul_.Scalar
