@@ -58,7 +58,7 @@ def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path):
         experiment(Kind.FAULT, "f", faults=("weights-in-bf16", "aux-loss-doubled", "channels-swapped")),
         faulty,
         experiment(Kind.HEALTHY, "h", noise_tier="fp32", noise_seed=7, channels_last=True, onednn=False, threads=2),
-        experiment(Kind.HEALTHY, "shadowed", shadow=(0, 1), shadow_tier="tf32"),
+        experiment(Kind.HEALTHY, "shadowed", shadow=(0,), shadow_tier="tf32"),
         Experiment("ann_small", CONFIG, Kind.REPEAT, "r", device="cpu", noise_tier="tf32", noise_seed=9, iterations=2),
     ]
     records = run_in_one_process(tmp_path / "used", [twin, *before, twin])
@@ -73,23 +73,18 @@ def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path):
 
 @pytest.mark.usefixtures("capsys")
 def test_detection_does_not_drop_and_no_healthy_port_is_called(tmp_path):
-    faults = (
-        "conv-wgrad-x1.05,bn-momentum-ignored,align-corners-flipped,momentum-zero,aux-loss-lost,subnormals-flushed,"
-        "conv-wgrad-layer-x1.01"
-    )
-    words = ["power", "ann_small", "--faults", faults, "--healthy", "3", "--iterations", "3", "--repeats", "8"]
+    """One fault that the loss sees, one that takes two iterations, one that shadow ops alone see, one without effect.
+
+    Those of the weight gradient, of BatchNorm's buffers and of upsampling are called where a verdict is asked for.
+    """
+    faults = "momentum-zero,aux-loss-lost,subnormals-flushed,conv-wgrad-layer-x1.01"
+    words = ["power", "ann_small", "--faults", faults, "--healthy", "2", "--iterations", "2", "--repeats", "8"]
     words += ["--shadow", "1"]
     out = tmp_path / "out"
     assert main([*words, "--jobs", "1", "--work-dir", str(tmp_path / "runs"), "--out", str(out)]) == 0
     document = json.loads((out / "power.json").read_text())
     seen = {row["fault"]: row["iteration"] for row in document["faults"] if row["seen"]}
-    assert seen == {
-        "conv-wgrad-x1.05": 0,
-        "bn-momentum-ignored": 0,
-        "align-corners-flipped": 0,
-        "momentum-zero": 1,
-        "aux-loss-lost": 0,
-    }
+    assert seen == {"momentum-zero": 1, "aux-loss-lost": 0}
     assert [row["reason"] for row in document["healthy"] if row["seen"]] == []
     assert [row["shadow"] for row in document["healthy"] if row["shadow"]] == []
     rows = {row["fault"]: row for row in document["faults"]}
