@@ -50,8 +50,6 @@ class TrainingStep:
         images: torch.Tensor,
         labels: torch.Tensor,
         optimizing: AbstractContextManager[object] | None = None,
-        *,
-        keep_gradients: bool = False,
     ) -> float:
         """Train on a batch once.
 
@@ -59,15 +57,13 @@ class TrainingStep:
             images: as ``feed`` gives them.
             labels: theirs.
             optimizing: a context that the optimizer's step is taken in.
-            keep_gradients: add to the gradients of the step before.
 
         Returns:
             Seconds.
         """
         started = time.perf_counter()
         losses = self.model.losses(images, labels)
-        if not keep_gradients:
-            self._optimizer.zero_grad()
+        self._optimizer.zero_grad()
         torch.stack([value for key, value in losses.items() if "loss" in key]).sum().backward()
         with optimizing or nullcontext():
             self._optimizer.step()
