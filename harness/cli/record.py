@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from harness.cli.terminal import open_console, run_progress
 from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.tier import STATISTICAL_RULES
-from harness.rules.visibility import measure_visibility
+from harness.rules.visibility import Visibility, measure_evaluation, measure_visibility
 
 if TYPE_CHECKING:
     from harness.running.record import Change
@@ -114,17 +115,24 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
 def _print_visibility(console: Console, baseline: Baseline) -> None:
     """The floor of each tier, and the smallest deviation that would be called."""
     for tier, healthy in baseline.tiers.items():
-        seen = measure_visibility(healthy, _SHOWN_ITERATIONS, false_alarm_rate=FALSE_ALARM_RATE / STATISTICAL_RULES)
-        iterations = sorted({entry.iteration for entry in seen})
-        title = f"{baseline.case}, {tier}: spread of {len(healthy)} healthy runs, and the smallest deviation seen"
-        table = Table(title=title, box=None, pad_edge=False, title_justify="left")
-        table.add_column("signal")
-        for iteration in iterations:
-            table.add_column(f"iteration {iteration}", justify="right")
-        for signal in dict.fromkeys(entry.signal for entry in seen):
-            cells = [entry for entry in seen if entry.signal == signal]
-            table.add_row(signal, *(f"{entry.floor:.1e} / {percent(entry.detectable)}" for entry in cells))
-        console.print(table)
+        rate = FALSE_ALARM_RATE / STATISTICAL_RULES
+        seen = measure_visibility(healthy, _SHOWN_ITERATIONS, false_alarm_rate=rate)
+        of_runs = f"spread of {len(healthy)} healthy runs, and the smallest deviation seen"
+        _print_spread(console, f"{baseline.case}, {tier}: {of_runs}", seen)
+        if answers := measure_evaluation(healthy, false_alarm_rate=rate):
+            _print_spread(console, f"{baseline.case}, {tier}: the same in evaluation mode", answers)
+
+
+def _print_spread(console: Console, title: str, seen: Sequence[Visibility]) -> None:
+    """A row a signal, a column an iteration."""
+    table = Table(title=title, box=None, pad_edge=False, title_justify="left")
+    table.add_column("signal")
+    for iteration in sorted({entry.iteration for entry in seen}):
+        table.add_column(f"iteration {iteration}", justify="right")
+    for signal in dict.fromkeys(entry.signal for entry in seen):
+        cells = [entry for entry in seen if entry.signal == signal]
+        table.add_row(signal, *(f"{entry.floor:.1e} / {percent(entry.detectable)}" for entry in cells))
+    console.print(table)
 
 
 def _print_changes(console: Console, changes: list[Change]) -> None:

@@ -65,6 +65,11 @@ class EvaluationRule:
         )
         self._of_pixels = [bounds([_signal(one.head)], one.spread, _sentence) for one in self._confusions]
 
+    @property
+    def bounds(self) -> tuple[Bounds, ...]:
+        """Of the losses and of each head's pixels, as far as the reference was asked."""
+        return (*([self._of_losses] if self._losses else []), *self._of_pixels)
+
     def judge(self, candidate: Trace) -> list[Finding]:
         """A finding on each loss and on each head's confusion matrix; none where the reference has none.
 

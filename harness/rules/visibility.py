@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.rules.envelope import watched_signals
+from harness.rules.evaluation import RULE, EvaluationRule
 from harness.rules.spread import measure_spread, smooth_over_iterations
 from harness.rules.state import TOTALS
 from harness.values.trace import Trace
 
-__all__ = ["Visibility", "measure_visibility"]
+__all__ = ["Visibility", "measure_evaluation", "measure_visibility"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,23 @@ def measure_visibility(
             if iteration < len(healthy[0])
         ]
     return tuple(seen)
+
+
+def measure_evaluation(healthy: Sequence[Trace], *, false_alarm_rate: float) -> tuple[Visibility, ...]:
+    """What k healthy runs let a candidate's judge see of what the model answers in evaluation mode.
+
+    Args:
+        healthy: k runs of T iterations each.
+        false_alarm_rate: of the rule, over all its looks.
+
+    Returns:
+        Of each loss, and of the share of the pixels that lie elsewhere in each head's confusion matrix, at each
+        iteration that the model was asked after; nothing where it never was.
+    """
+    rule = EvaluationRule(healthy, len(healthy[0]), tier="", false_alarm_rate=false_alarm_rate)
+    return tuple(
+        Visibility(signal.removeprefix(f"{RULE}/"), int(iteration), float(sigma), float(detectable))
+        for bounds in rule.bounds
+        for signal, sigmas, seen in zip(bounds.signals, bounds.spread.sigma, bounds.below, strict=True)
+        for iteration, sigma, detectable in zip(bounds.iterations, sigmas, seen, strict=True)
+    )

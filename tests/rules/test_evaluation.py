@@ -8,6 +8,7 @@ import pytest
 from harness.judge import judge
 from harness.rules.evaluation import judge_evaluation
 from harness.rules.finiteness import judge_finiteness
+from harness.rules.visibility import measure_evaluation
 from harness.values.trace import StateTable
 from harness.values.verdict import Outcome, Status
 
@@ -112,6 +113,25 @@ def test_a_single_pixel_is_no_fault_where_all_healthy_runs_agree(make):
     candidate = answering(same[0], lambda values, _: turn(values, 0, 1))
     findings = judge_evaluation(same, candidate, tier="fp32", false_alarm_rate=1e-3)
     assert {finding.signal: finding.status for finding in findings}[PIXELS] is Outcome.PASS
+
+
+@pytest.mark.parametrize(("times", "status"), [(0.9, Outcome.PASS), (1.1, Outcome.FAIL)])
+def test_what_is_said_to_be_seen_is_called(make, times, status):
+    healthy = [make.trace(seed) for seed in range(8)]
+    seen = {(one.signal, one.iteration): one.detectable for one in measure_evaluation(healthy, false_alarm_rate=1e-3)}
+    assert set(seen) == {(signal, at) for signal in ("loss/decode.loss_ce", "pixels/decode") for at in (0, 8, 29)}
+    mean = np.mean([run.evaluation.values[1] for run in healthy], axis=0)
+
+    def move(values, _):
+        values[1] = mean
+        turn(values, 1, times * seen["pixels/decode", 8] * mean[1:].sum())
+
+    assert found(make, answering(make.trace(77), move))[PIXELS].status is status
+
+
+def test_of_a_reference_without_answers_nothing_is_seen(make):
+    healthy = [dataclasses.replace(make.trace(seed), evaluation=StateTable.empty()) for seed in range(8)]
+    assert measure_evaluation(healthy, false_alarm_rate=1e-3) == ()
 
 
 def test_the_bound_on_pixels_holds_for_many_cells_that_scatter_together(make):
