@@ -145,7 +145,7 @@ def _unjudged(trace: Trace, baseline: Baseline | None, tier: str, signal: str) -
         center=None if baseline is None else _center(baseline, tier, signal, trace.iterations),
         deviation=None,
         allowed=None,
-        planned=max(trace.planned, int(trace.iterations[-1]) + 1),
+        planned=max(trace.planned, trace.reached),
         complete=trace.complete,
     )
 

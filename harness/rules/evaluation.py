@@ -77,9 +77,7 @@ class EvaluationRule:
             candidate: the run to judge, or the first t ≤ T iterations of it. It is held to the answers that are due,
                 and one that it did not record is judged as NaN.
         """
-        seen = int(candidate.iterations[-1]) + 1 if len(candidate) else 0
-        due = int(np.searchsorted(self._reference.iterations, seen))
-        values = candidate.evaluation.values_under(self._reference)[:due]
+        values = candidate.evaluation.values_due(self._reference, candidate.reached)
         findings = self._of_losses.find(self._of_losses.deviation(values[:, self._losses].T)) if self._losses else []
         for confusion, bounds in zip(self._confusions, self._of_pixels, strict=True):
             findings += bounds.find(bounds.deviation(confusion.share(values[:, confusion.columns])[None]))

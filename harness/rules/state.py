@@ -86,9 +86,7 @@ class StateRule:
 
     def _judge_tensors(self, bounds: Bounds, candidate: Trace) -> list[Finding]:
         """Held to the rows that are due: of a run that goes on, those of the iterations that it has."""
-        seen = int(candidate.iterations[-1]) + 1 if len(candidate) else 0
-        due = np.searchsorted(self._reference.iterations, seen)
-        deviation = bounds.deviation(candidate.state.values_under(self._reference)[:due].T)
+        deviation = bounds.deviation(candidate.state.values_due(self._reference, candidate.reached).T)
         violated = np.asarray(bounds.violations(deviation).any(axis=1))
         rows = deviation.shape[1]
         findings = []

@@ -73,6 +73,10 @@ class StateTable:
             values[np.ix_(to_row, to_column)] = self.values[np.ix_(from_row, from_column)]
         return values
 
+    def values_due(self, other: StateTable, reached: int) -> FloatArray:
+        """(s, P) the same of the rows that are due in a run that has reached iteration number ``reached``."""
+        return self.values_under(other)[: int(np.searchsorted(other.iterations, reached))]
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -123,6 +127,11 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.iterations)
+
+    @property
+    def reached(self) -> int:
+        """The number of the iteration that would follow."""
+        return int(self.iterations[-1]) + 1 if len(self) else 0
 
     @property
     def loss(self) -> FloatArray:

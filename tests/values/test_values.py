@@ -94,3 +94,21 @@ def test_a_baseline_of_few_or_cut_runs_is_refused(make):
         make.baseline(tiers={"fp32": cut})
     with pytest.raises(BaselineError, match="holds no run"):
         make.baseline(tiers={})
+
+
+def test_a_table_s_values_under_another_s_rows_and_names():
+    ours = StateTable(np.array([0, 2]), ("a", "b"), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    theirs = StateTable(np.array([0, 1, 2]), ("b", "c"), np.zeros((3, 2)))
+    nan = np.nan
+    assert np.array_equal(ours.values_under(theirs), [[2, nan], [nan, nan], [4, nan]], equal_nan=True)
+    assert ours.values_under(ours).tolist() == ours.values.tolist()
+    assert np.isnan(StateTable.empty().values_under(theirs)).all()
+
+
+@pytest.mark.parametrize(("iterations", "rows"), [(0, 0), (1, 1), (2, 2), (3, 2), (5, 3), (30, 7)])
+def test_of_a_run_that_goes_on_the_rows_that_it_has_reached_are_due(make, iterations, rows):
+    run = make.trace(iterations=30)
+    so_far = dataclasses.replace(run.head(iterations), planned=30, complete=False)
+    assert so_far.reached == iterations
+    due = so_far.state.values_due(run.state, so_far.reached)
+    assert due.tolist() == run.state.values[:rows].tolist()
