@@ -20,7 +20,8 @@ def evaluated_iterations(planned: int) -> frozenset[int]:
     """The iterations after which the model is evaluated: the first, the ninth and the last.
 
     The first shows the start weights on the running statistics of one batch; the last what the run leaves to its users.
-    An evaluation costs a quarter of a training step, so that three of them cost a run of 30 iterations 2.5 %.
+    An evaluation takes 0.3 of a training step (``benchmarks/recording_cost.py``), so that three of them cost a run of
+    30 iterations 3 %.
     """
     return frozenset(iteration for iteration in (0, _EARLY, planned - 1) if iteration < planned)
 
