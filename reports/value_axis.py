@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +43,8 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     panel.set_xlim(-0.5, max(curve.planned - 0.5, 0.5))
     panel.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     panel.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
+    digits = _digits(low, high)
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{digits}g}".replace("-", "−")))
     if (band := _band(curve)) is not None:
         panel.fill_between(at, *band, color=theme.BAND, linewidth=0, zorder=1.5)
     if curve.center is not None:
@@ -53,6 +55,12 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     _mark_the_unusual(panel, curve, low, high)
     if named:
         name_lines(panel, _names(curve, low, high))
+
+
+def _digits(low: float, high: float) -> int:
+    """Significant digits that tell the ticks between two limits apart: six, or more where these are that close."""
+    size, height = max(abs(low), abs(high)), high - low
+    return max(6, 2 + math.ceil(math.log10(min(size / height, 1e15)))) if 0 < height < size else 6
 
 
 def title(panel: Axes, words: str) -> None:

@@ -112,6 +112,15 @@ def test_text_in_the_drawing_keeps_its_digits() -> None:
     assert "0.001\u202f%" in "".join(drawn(each).itertext())
 
 
+@pytest.mark.parametrize("apart", [1e-1, 1e-4, 1e-6, 1e-9])
+def test_ticks_that_are_close_have_digits_enough_to_differ(apart: float) -> None:
+    values = 4.13135 * (1 + apart * np.arange(2.0))
+    words = ["".join(text.itertext()).strip() for text in drawn(curve(values, None, None)).iter() if "text" in text.tag]
+    ticks = [word for word in words if word.startswith("4.")]
+    assert len(ticks) >= 2
+    assert len(set(ticks)) == len(ticks)
+
+
 def test_long_runs_are_thinned_to_their_worst(samples: dict[str, Callable[[], Result]]) -> None:
     result = samples["passing"]()
     loss = result.verdict.envelopes["loss"]
