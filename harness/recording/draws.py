@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-__all__ = ["SIGNAL", "DeviceDraws"]
+from harness.values.trace import DEVICE_DRAWS
 
-SIGNAL = "device_draws"
-"""1 where the iteration drew from the device's generator, else 0; not recorded of a device that doesn't tell."""
+__all__ = ["DeviceDraws"]
 
 
 class DeviceDraws:
@@ -32,7 +31,7 @@ class DeviceDraws:
         self._before = None if self._state is None else self._state().clone()
 
     def signal(self) -> dict[str, float]:
-        """``SIGNAL``, of what was drawn since ``before``; nothing where the device doesn't tell."""
+        """``DEVICE_DRAWS``, of what was drawn since ``before``; nothing where the device doesn't tell."""
         if self._state is None or self._before is None:
             return {}
-        return {SIGNAL: float(not torch.equal(self._before, self._state()))}
+        return {DEVICE_DRAWS: float(not torch.equal(self._before, self._state()))}

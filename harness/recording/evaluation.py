@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from harness.recording.norms import fetch
+from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS
 
 __all__ = ["EvaluationProbe", "add_up", "evaluated_iterations"]
 
@@ -66,7 +67,9 @@ class EvaluationProbe:
         with _evaluating(model), torch.no_grad(), around, runner.optim_wrapper.optim_context(model):
             inputs = model.data_preprocessor(self._batch, True)
             answers: Mapping[str, torch.Tensor] = model(**inputs, mode="loss")
-        losses = {f"loss/{name}": value for name, value in answers.items() if "loss" in name and value.numel() == 1}
+        losses = {
+            f"{EVALUATED_LOSS}{name}": value for name, value in answers.items() if "loss" in name and value.numel() == 1
+        }
         cells = dict(_cells({name: value for name, value in answers.items() if name.endswith(".confusion")}))
         return {**dict(zip(losses, fetch(list(losses.values())), strict=True)), **cells}
 
@@ -74,14 +77,14 @@ class EvaluationProbe:
 def add_up(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The answers of several processes as one: losses averaged, pixels added."""
     totals = {name: sum(answer[name] for answer in answers) for name in answers[0]}
-    return {name: total / len(answers) if name.startswith("loss/") else total for name, total in totals.items()}
+    return {name: total / len(answers) if name.startswith(EVALUATED_LOSS) else total for name, total in totals.items()}
 
 
 def _cells(confusions: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, float]]:
     for name, confusion in confusions.items():
         for label, row in enumerate(confusion.tolist()):
             for answered, pixels in enumerate(row):
-                yield f"pixels/{name.removesuffix('.confusion')}/{label}/{answered}", float(pixels)
+                yield f"{EVALUATED_PIXELS}{name.removesuffix('.confusion')}/{label}/{answered}", float(pixels)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.values.provenance import Provenance
-from harness.values.trace import Trace
+from harness.values.trace import DEVICE_DRAWS, Trace
 from harness.values.verdict import Agreement, Finding, Outcome
 
 __all__ = ["RULE", "compare_provenance", "judge_comparability"]
@@ -123,7 +123,7 @@ def _draws(reference: Trace, candidate: Trace) -> Agreement:
 
 
 def _first_draw(trace: Trace) -> int | None:
-    drawn = np.flatnonzero(trace.signals.get("device_draws", np.zeros(len(trace))))
+    drawn = np.flatnonzero(trace.signals.get(DEVICE_DRAWS, np.zeros(len(trace))))
     return int(trace.iterations[drawn[0]]) if len(drawn) else None
 
 

@@ -18,13 +18,12 @@ import numpy as np
 
 from harness.rules.bounded import Bounds, Sentence, percent
 from harness.rules.spread import Spread, measure_spread
-from harness.values.trace import FloatArray, Trace
+from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS, FloatArray, Trace
 from harness.values.verdict import Finding
 
-__all__ = ["RULE", "EvaluationRule", "judge_evaluation"]
+__all__ = ["RULE", "EvaluationRule", "answer_signal"]
 
 RULE = "evaluation"
-_LOSS, _PIXELS = "loss/", "pixels/"
 
 
 class EvaluationRule:
@@ -42,7 +41,7 @@ class EvaluationRule:
         self._reference = tables[0]
         values = np.stack([table.values_under(tables[0]) for table in tables])
         names = tables[0].names
-        self._losses = [column for column, name in enumerate(names) if name.startswith(_LOSS)]
+        self._losses = [column for column, name in enumerate(names) if name.startswith(EVALUATED_LOSS)]
         self._confusions = [
             _Confusion(head, columns, values[..., columns]) for head, columns in _columns_by_head(names).items()
         ]
@@ -61,9 +60,10 @@ class EvaluationRule:
             )
 
         self._of_losses = bounds(
-            [_signal(names[column]) for column in self._losses], measure_spread(values[..., self._losses]).transposed()
+            [answer_signal(names[column]) for column in self._losses],
+            measure_spread(values[..., self._losses]).transposed(),
         )
-        self._of_pixels = [bounds([_signal(one.head)], one.spread, _sentence) for one in self._confusions]
+        self._of_pixels = [bounds([answer_signal(one.head)], one.spread, _sentence) for one in self._confusions]
 
     @property
     def bounds(self) -> tuple[Bounds, ...]:
@@ -82,20 +82,6 @@ class EvaluationRule:
         for confusion, bounds in zip(self._confusions, self._of_pixels, strict=True):
             findings += bounds.find(bounds.deviation(confusion.share(values[:, confusion.columns])[None]))
         return findings
-
-
-def judge_evaluation(
-    healthy: Sequence[Trace], candidate: Trace, *, tier: str, false_alarm_rate: float
-) -> list[Finding]:
-    """What ``EvaluationRule`` says of one candidate of as many iterations as it has.
-
-    Args:
-        healthy: k runs of the reference, each with the candidate's iterations or more.
-        candidate: the run to judge, T iterations.
-        tier: whose ensemble ``healthy`` is, for the findings.
-        false_alarm_rate: chance that a healthy run fails this rule, over all answers and iterations together.
-    """
-    return EvaluationRule(healthy, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
 class _Confusion:
@@ -129,13 +115,14 @@ def _columns_by_head(names: Sequence[str]) -> dict[str, list[int]]:
     """Head → the columns of its cells; a head is named ``pixels/<head>``."""
     columns: dict[str, list[int]] = {}
     for column, name in enumerate(names):
-        if name.startswith(_PIXELS):
+        if name.startswith(EVALUATED_PIXELS):
             columns.setdefault(name.rsplit("/", 2)[0], []).append(column)
     return columns
 
 
-def _signal(name: str) -> str:
-    return f"evaluation/{name}"
+def answer_signal(name: str) -> str:
+    """What findings call an answer of the evaluation table."""
+    return f"{RULE}/{name}"
 
 
 def _sentence(signal: str, iteration: int, observed: float, bound: float, *, violated: bool) -> str:

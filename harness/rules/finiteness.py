@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.rules.evaluation import answer_signal
 from harness.values.trace import StateTable, Trace
 from harness.values.verdict import Finding, Outcome
 
@@ -33,7 +34,7 @@ def judge_finiteness(candidate: Trace) -> list[Finding]:
         findings.append(Finding(RULE, Outcome.FAIL, name, message, iteration=iteration))
     for name, iteration in _broken(candidate.evaluation):
         message = f"in evaluation mode {name} is not finite after iteration {iteration}"
-        findings.append(Finding(RULE, Outcome.FAIL, f"evaluation/{name}", message, iteration=iteration))
+        findings.append(Finding(RULE, Outcome.FAIL, answer_signal(name), message, iteration=iteration))
     if not findings:
         message = f"all {len(candidate.signals)} signals are finite at all {len(candidate)} iterations"
         findings.append(Finding(RULE, Outcome.PASS, "*", message))

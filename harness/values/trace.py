@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from harness.values.errors import TraceError
 
-__all__ = ["FloatArray", "IntArray", "StateTable", "Trace"]
+__all__ = ["DEVICE_DRAWS", "EVALUATED_LOSS", "EVALUATED_PIXELS", "FloatArray", "IntArray", "StateTable", "Trace"]
+
+DEVICE_DRAWS = "device_draws"
+"""The signal that is 1 where an iteration drew from the device's own generator, else 0."""
+
+EVALUATED_LOSS = "loss/"
+"""Prefix of a loss among what the model answers in evaluation mode."""
+
+EVALUATED_PIXELS = "pixels/"
+"""Prefix of a cell of a confusion matrix there."""
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.recording.draws import SIGNAL, DeviceDraws
+from harness.recording.draws import DeviceDraws
+from harness.values.trace import DEVICE_DRAWS
 
 
 @pytest.fixture
@@ -21,16 +22,16 @@ def test_a_draw_moves_the_generator(generator, elements, drawn):
     draws = DeviceDraws("odd")
     draws.before()
     torch.rand(elements, generator=generator)
-    assert draws.signal() == {SIGNAL: drawn}
+    assert draws.signal() == {DEVICE_DRAWS: drawn}
 
 
 def test_each_iteration_is_told_by_itself(generator):
     draws = DeviceDraws("odd")
     draws.before()
     torch.rand(3, generator=generator)
-    assert draws.signal() == {SIGNAL: 1.0}
+    assert draws.signal() == {DEVICE_DRAWS: 1.0}
     draws.before()
-    assert draws.signal() == {SIGNAL: 0.0}
+    assert draws.signal() == {DEVICE_DRAWS: 0.0}
 
 
 @pytest.mark.parametrize("kind", ["cpu", "a device that tells nothing"])

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from harness.judge import judge
-from harness.rules.evaluation import judge_evaluation
+from harness.rules.evaluation import EvaluationRule
 from harness.rules.finiteness import judge_finiteness
 from harness.rules.visibility import measure_evaluation
 from harness.values.trace import StateTable
 from harness.values.verdict import Outcome, Status
 
 LOSS, PIXELS = "evaluation/loss/decode.loss_ce", "evaluation/pixels/decode"
+
+
+def judge_evaluation(healthy, candidate, *, tier, false_alarm_rate):
+    return EvaluationRule(healthy, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
 def found(make, candidate, repeats=8):
