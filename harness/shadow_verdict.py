@@ -52,19 +52,23 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
 
     Returns:
         ERROR where the run is cut short, FAIL where an operation is violated or a value isn't finite, INCONCLUSIVE
-        where too few calls were checked to say, else PASS.
+        where too few calls were checked to say, or the optimizer's step or the schedule could not be, else PASS.
     """
     findings = [*judge_finiteness(candidate), *judge_shadow(evidence)]
     failed = [finding for finding in findings if finding.status is Outcome.FAIL]
-    rate = evidence.coverage.rate
+    coverage = evidence.coverage
     if not candidate.complete:
         status = Status.ERROR
         reason = f"the run is cut short: {len(candidate)} of {candidate.planned} iterations"
     elif failed:
         status, reason = Status.FAIL, _told(violations_first(failed))
-    elif not evidence.rows or rate < LEAST_COVERAGE:
+    elif coverage.programs:
         status = Status.INCONCLUSIVE
-        reason = f"only {rate:.0%} of the calls could be checked; {LEAST_COVERAGE:.0%} would decide"
+        unseen = ", ".join(f"{program} ({coverage.skipped.get(program, 'no reason')})" for program in coverage.programs)
+        reason = f"only a baseline would show what these made of the step: {unseen}"
+    elif not evidence.rows or coverage.rate < LEAST_COVERAGE:
+        status = Status.INCONCLUSIVE
+        reason = f"only {coverage.rate:.0%} of the calls could be checked; {LEAST_COVERAGE:.0%} would decide"
     else:
         status, reason = Status.PASS, f"no baseline was asked; {findings[-1].message}"
     return Verdict(

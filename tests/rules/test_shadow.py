@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.rules.rounding import SHADOW_TIERS, rounding
 from harness.rules.shadow import allow, judge_shadow, weigh_shadow
-from harness.shadow_verdict import judge_alone, require_shadow, with_shadow
+from harness.shadow_verdict import LEAST_COVERAGE, judge_alone, require_shadow, with_shadow
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Outcome, Status, Verdict
 
@@ -181,11 +181,12 @@ class TestVerdict:
         assert "90%" in verdict.reason
 
     def test_alone_they_do_not_pass_an_optimizer_that_they_could_not_check(self, make):
-        found = evidence(check())
-        coverage = dataclasses.replace(found.coverage, programs={"ASGD": 1})
+        found = evidence(check(), checked=1000, calls=1000)
+        coverage = dataclasses.replace(found.coverage, programs={"ASGD": 1}, skipped={"ASGD": "no float64 update"})
+        assert coverage.rate > LEAST_COVERAGE
         verdict = judge_alone("case", make.trace(1), dataclasses.replace(found, coverage=coverage))
         assert verdict.status is Status.INCONCLUSIVE
-        assert "91%" in verdict.reason
+        assert "ASGD (no float64 update)" in verdict.reason
 
     def test_alone_a_run_cut_short_is_an_error(self, make):
         assert judge_alone("case", make.trace(1, complete=False), evidence(check())).status is Status.ERROR
