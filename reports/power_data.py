@@ -13,7 +13,7 @@ from typing import Any
 from harness.power.detection import SHADOW, Detection
 from harness.power.outcome import FaultRow, PowerResult
 from harness.power.rates import CONFIDENCE, Rate
-from reports.power_rows import shadow_rows
+from reports.power_rates import shadow_rows
 
 __all__ = ["SCHEMA", "encode_power", "tabulate_faults", "tabulate_healthy"]
 

@@ -6,18 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from harness.power.effect import CLEARLY
 from harness.power.outcome import PowerResult
-from reports.power_rows import (
+from reports.power_faults import heat_rows, unseen_rows
+from reports.power_rates import (
     SHADOW_NOTE,
     RateRow,
     alarm_rows,
-    heat_rows,
     port_rows,
     rate_row,
     rate_rows,
     rule_rows,
     shadow_rows,
     split_rows,
-    unseen_rows,
 )
 
 __all__ = ["render_markdown"]

@@ -8,10 +8,10 @@ from harness.power.effect import CLEARLY
 from harness.power.outcome import PowerResult
 from harness.power.rates import Rate
 from reports.environment import render
-from reports.power_rows import (
+from reports.power_faults import heat_rows, unseen_rows
+from reports.power_rates import (
     SHADOW_NOTE,
     alarm_rows,
-    heat_rows,
     percent,
     port_rows,
     rate_row,
@@ -19,7 +19,6 @@ from reports.power_rows import (
     rule_rows,
     shadow_rows,
     split_rows,
-    unseen_rows,
 )
 from reports.tiles import Tile
 from reports.wording import NOTHING, duration

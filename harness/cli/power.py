@@ -125,7 +125,7 @@ def _progress() -> Iterator[Any]:
 
 
 def _print(console: Console, result: PowerResult) -> None:
-    from reports.power_rows import alarm_rows, rate_rows
+    from reports.power_rates import alarm_rows, rate_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("what", "count", "rate", "95 % interval"):

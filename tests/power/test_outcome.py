@@ -13,9 +13,10 @@ from harness.power.outcome import PowerResult
 from harness.power.rates import Rate
 from reports.power import write_power
 from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
+from reports.power_faults import heat_rows, unseen_rows
 from reports.power_markdown import render_markdown
 from reports.power_page import render_power
-from reports.power_rows import heat_rows, shadow_rows, unseen_rows
+from reports.power_rates import shadow_rows
 
 
 def test_rates(result):
