@@ -43,9 +43,11 @@ def encode_power(result: PowerResult) -> str:
         "rates": {
             "confidence": CONFIDENCE,
             "detected": _rate(result.detected),
+            "detected_with_change": _rate(result.detected_with_change),
             "detected_with_effect": _rate(result.detected_with_effect),
             "false_alarms": _rate(result.false_alarms),
             "detected_with_shadow": _rate(result.detected_with_shadow),
+            "detected_with_change_and_shadow": _rate(result.detected_with_change_and_shadow),
             "detected_with_effect_and_shadow": _rate(result.detected_with_effect_and_shadow),
             "false_alarms_with_shadow": _rate(result.false_alarms_with_shadow),
             "legacy_detected": _rate(result.legacy_detected),

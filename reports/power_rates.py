@@ -67,18 +67,19 @@ def rate_row(name: str, rate: Rate) -> RateRow:
 
 def rate_rows(result: PowerResult) -> tuple[RateRow, ...]:
     """The rates that the study is about."""
+    changing, effective = "detected, of those that change any recorded bit", "detected, of those with an effect"
     watched = (
         rate_row("with shadow ops: detected, of all faulty runs", result.detected_with_shadow),
-        rate_row(
-            "with shadow ops: detected, of those whose fault has an effect", result.detected_with_effect_and_shadow
-        ),
+        rate_row(f"with shadow ops: {changing}", result.detected_with_change_and_shadow),
+        rate_row(f"with shadow ops: {effective}", result.detected_with_effect_and_shadow),
         rate_row("with shadow ops: false alarms, of healthy ports", result.false_alarms_with_shadow),
     )
     without = "without shadow ops: " if result.shadowed else ""
     return (
         *(watched if result.shadowed else ()),
         rate_row(f"{without}detected, of all faulty runs", result.detected),
-        rate_row(f"{without}detected, of those whose fault has an effect", result.detected_with_effect),
+        rate_row(f"{without}{changing}", result.detected_with_change),
+        rate_row(f"{without}{effective}", result.detected_with_effect),
         rate_row(f"{without}false alarms, of healthy ports", result.false_alarms),
         rate_row("legacy rule: detected, of the same faulty runs", result.legacy_detected),
         rate_row("legacy rule: false alarms, of the same healthy ports", result.legacy_false_alarms),

@@ -10,7 +10,7 @@ from harness.emulation.faults import parse_fault
 from harness.judge import Gate
 from harness.power.naming import is_named_by
 from harness.power.record import Ending, Record
-from harness.rules.shadow import judge_shadow, weigh_shadow
+from harness.rules.shadow import foremost, judge_shadow, weigh_shadow
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
 __all__ = ["CRASH", "RULES", "SHADOW", "Detection", "detect", "detect_by_trace"]
@@ -106,7 +106,7 @@ def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
     findings = [found for found in judge_shadow(evidence) if found.status is Outcome.FAIL]
     if not findings:
         return {"shadowed": True}
-    row = min(evidence.violations, key=lambda row: (row.iteration, -row.excess))
+    row = foremost(evidence.violations)
     faults = record.experiment.faults
     return {
         "shadowed": True,

@@ -40,6 +40,11 @@ class FaultRow:
     seconds: float
 
     @property
+    def changes_anything(self) -> bool:
+        """Whether it changes any recorded number, gradient or update, were it by one bit; what is seen does."""
+        return self.detection.seen_with_shadow or self.effect.extent is not Extent.NONE
+
+    @property
     def has_effect(self) -> bool:
         """Whether it changes something by more than rounding does; what is seen does."""
         return self.detection.seen_with_shadow or self.effect.extent is Extent.CLEAR
@@ -145,6 +150,11 @@ class PowerResult:
         return tuple(dict.fromkeys([*self.iterations, *rows]))
 
     @property
+    def with_change(self) -> tuple[FaultRow, ...]:
+        """The faulty runs that aren't equal, in all that is recorded, to the plain run's last bit."""
+        return tuple(row for row in self.faults if row.changes_anything)
+
+    @property
     def with_effect(self) -> tuple[FaultRow, ...]:
         """The faulty runs whose fault has an effect."""
         return tuple(row for row in self.faults if row.has_effect)
@@ -165,6 +175,11 @@ class PowerResult:
         return _rate(self.faults, lambda row: row.detection.seen)
 
     @property
+    def detected_with_change(self) -> Rate:
+        """Of the faulty runs that aren't equal to the plain one to the bit."""
+        return _rate(self.with_change, lambda row: row.detection.seen)
+
+    @property
     def detected_with_effect(self) -> Rate:
         """Of the faulty runs whose fault has an effect."""
         return _rate(self.with_effect, lambda row: row.detection.seen)
@@ -178,6 +193,11 @@ class PowerResult:
     def detected_with_shadow(self) -> Rate:
         """Of all faulty runs, shadow ops among the signals."""
         return _rate(self.faults, lambda row: row.detection.seen_with_shadow)
+
+    @property
+    def detected_with_change_and_shadow(self) -> Rate:
+        """Of the faulty runs that aren't equal to the plain one to the bit, shadow ops among the signals."""
+        return _rate(self.with_change, lambda row: row.detection.seen_with_shadow)
 
     @property
     def detected_with_effect_and_shadow(self) -> Rate:

@@ -23,7 +23,17 @@ from harness.rules.rounding import family_of, kept_bits, mantissa_bits, rounding
 from harness.values.shadow import EffectivePrecision, Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["RULE", "Allowance", "Margin", "allow", "judge_shadow", "margin_of", "weigh_check", "weigh_shadow"]
+__all__ = [
+    "RULE",
+    "Allowance",
+    "Margin",
+    "allow",
+    "foremost",
+    "judge_shadow",
+    "margin_of",
+    "weigh_check",
+    "weigh_shadow",
+]
 
 RULE = "shadow"
 
@@ -137,9 +147,21 @@ def judge_shadow(evidence: ShadowEvidence) -> list[Finding]:
     violated: dict[tuple[Part, str, str], list[ShadowRow]] = defaultdict(list)
     for row in evidence.violations:
         violated[row.part, row.op, row.tensor].append(row)
-    findings = [_violation(rows, evidence.tier) for rows in violated.values()]
-    findings.sort(key=lambda finding: (finding.iteration, -abs((finding.observed or 0.0) / (finding.allowed or 1.0))))
-    return findings or [_all_well(evidence)]
+    groups = sorted(violated.values(), key=lambda rows: _urgency(foremost(rows)))
+    return [_violation(rows, evidence.tier) for rows in groups] or [_all_well(evidence)]
+
+
+def foremost(violations: Iterable[ShadowRow]) -> ShadowRow:
+    """The violation that is told first: of those of the first violated iteration the one furthest past its bound.
+
+    Args:
+        violations: at least one.
+    """
+    return min(violations, key=_urgency)
+
+
+def _urgency(row: ShadowRow) -> tuple[int, float]:
+    return row.iteration, -row.excess
 
 
 def _worst(rows: Sequence[ShadowRow]) -> ShadowRow:
@@ -151,8 +173,7 @@ def _worst(rows: Sequence[ShadowRow]) -> ShadowRow:
 
 def _violation(rows: Sequence[ShadowRow], tier: str) -> Finding:
     """One finding of an operation's tensor, on the module where it is worst."""
-    first = min(row.iteration for row in rows)
-    worst = max((row for row in rows if row.iteration == first), key=lambda row: row.excess)
+    worst = foremost(rows)
     by_projection = not abs(worst.projection) <= worst.allowed_projection
     others = len(rows) - 1
     more = f"; likewise in {others} further {'modules' if others > 1 else 'module'}" if others else ""

@@ -21,6 +21,7 @@ from reports.power_rates import shadow_rows
 
 def test_rates(result):
     assert result.detected == Rate(2, 5)
+    assert result.detected_with_change == Rate(2, 4)
     assert result.detected_with_effect == Rate(2, 3)
     assert result.false_alarms == Rate(1, 10)
     assert result.median_iterations == 3.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.rules.rounding import SHADOW_TIERS, rounding
-from harness.rules.shadow import allow, judge_shadow, weigh_shadow
+from harness.rules.shadow import allow, foremost, judge_shadow, weigh_shadow
 from harness.shadow_verdict import LEAST_COVERAGE, judge_alone, require_shadow, with_shadow
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Outcome, Status, Verdict
@@ -111,6 +111,14 @@ class TestRule:
         late = [check(iteration=i, error=e, projection=e) for i, e in ((0, 0.0), (1, 0.1), (10, 0.9))]
         (row,) = evidence(*late).rows
         assert (row.iteration, row.calls) == (1, 3)
+
+    def test_the_first_finding_is_of_the_violation_that_is_furthest_past_its_bound(self):
+        """Also where a finding's sentence is of the measure that is less far past its own."""
+        slight = check(tensor="input gradient", error=1e-3, projection=0.1)
+        grave = check(tensor="weight gradient", error=1e3, projection=1e-3)
+        found = evidence(slight, grave)
+        assert foremost(found.violations).tensor == "weight gradient"
+        assert judge_shadow(found)[0].signal.endswith("weight_gradient")
 
     @given(st.floats(1, 1e6), st.floats(1, 1e8), st.sampled_from(sorted(SHADOW_TIERS)))
     def test_bounds_are_positive_and_grow_with_the_terms(self, terms, spread, tier):
