@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from harness.isolation import isolated_python
 from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
 from harness.values.trace import StateTable, Trace
+
+settings.register_profile("untimed", settings.default, deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("untimed")
 
 ANSWERS = ("loss/decode.loss_ce", *(f"pixels/decode/{label}/{given}" for label in (0, 1) for given in (0, 1)))
 TENSORS = ("param/conv.weight", "param/conv.bias", "mean/bn.running_mean", "var/bn.running_var")

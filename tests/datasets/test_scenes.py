@@ -113,7 +113,7 @@ def test_every_class_and_what_is_ignored_occur_in_a_small_set() -> None:
     assert counts[19:IGNORE].sum() == 0
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(32, 140), st.integers(32, 300), st.integers(0, 50), st.integers(-3, 3))
 def test_scenes_of_any_size_are_whole(height: int, width: int, index: int, seed: int) -> None:
     scene = draw_scene(SceneSet(height=height, width=width, seed=seed), "train", index)

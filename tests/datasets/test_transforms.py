@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.values.errors import DataError
@@ -26,7 +26,6 @@ def sample_of(labels: np.ndarray) -> dict:
 sizes = st.integers(1, 40)
 
 
-@settings(deadline=None)
 @given(sizes, sizes, sizes, sizes, st.integers(0, 2**32 - 1), st.sampled_from([0.5, 0.75, 1.0]))
 def test_a_crop_is_a_window_of_the_image_and_of_the_same_labels(
     height: int, width: int, crop_height: int, crop_width: int, seed: int, ratio: float
@@ -42,7 +41,6 @@ def test_a_crop_is_a_window_of_the_image_and_of_the_same_labels(
     assert np.array_equal(cut["img"], expected)
 
 
-@settings(deadline=None)
 @given(sizes, sizes, st.integers(0, 2**32 - 1))
 def test_labels_stay_with_their_pixels_through_the_exact_pipeline(height: int, width: int, seed: int) -> None:
     np.random.seed(seed)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.logs import read_log
 from harness.values.errors import LogError
 
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 FRAGMENTS = st.sampled_from(
     [

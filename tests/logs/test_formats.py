@@ -19,7 +19,7 @@ FORMATS = (
 
 anything = st.floats(width=64) | st.floats(0, 20).map(lambda v: round(v, 4)) | st.integers(-5, 9).map(float)
 traces = st.lists(st.tuples(st.integers(0, 99_999), anything), min_size=1, max_size=150, unique_by=lambda pair: pair[0])
-relaxed = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stored")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(record=records)
 def test_a_record_comes_back_to_the_bit(folder: Path, record: Record) -> None:
     text = encode(record)

@@ -45,7 +45,7 @@ def test_emulated_is_said(samples: dict[str, Callable[[], Result]]) -> None:
     ]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters()))
 def test_any_text_is_legal_xml(samples: dict[str, Callable[[], Result]], text: str) -> None:
     result = samples["crashed"]()

@@ -236,7 +236,7 @@ def test_hostile_text_stays_text(samples: Samples, parse: Parse, text: str) -> N
     hostile.encode("utf-8")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(), max_size=30) | st.text("<>&\"'/={}%!-[]\\$", max_size=30))
 def test_any_text_stays_text(samples: Samples, parse: Parse, text: str) -> None:
     result = samples["crashed"]()

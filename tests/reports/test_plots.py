@@ -40,7 +40,7 @@ def drawn(each: Curve, size: plots.Format = plots.SMALL) -> ET.Element:
     return ET.fromstring(svg)  # noqa: S314  # our own
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data(), count=st.integers(1, 5), judged=st.booleans())
 def test_whatever_the_numbers_there_is_a_drawing_and_a_caption(data: st.DataObject, count: int, judged: bool) -> None:
     values = arrays.arrays(np.float64, count, elements=any_number)

@@ -206,7 +206,7 @@ def test_evidence_without_rows_is_no_health(samples: Samples) -> None:
     assert section.heatmap is None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(rows, max_size=5))
 def test_any_rows_have_a_page(samples: Samples, parse: Callable[[str], Any], rows: list[ShadowRow]) -> None:
     result = samples["crashed"]()

@@ -57,7 +57,7 @@ def first_of(verdict):
     return next((one.rule, one.signal, one.iteration) for one in verdict.findings if one.rule != "equivalence")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(50, 10_000),
     st.sampled_from([1e-5, 1e-4, 1e-3, 3e-3]),

@@ -40,7 +40,7 @@ class TestDrawing:
             sample.draws(relu(10), number, COST)
         assert all(sample.draws(relu(size), 2000 + size, COST) for size in range(11, 60))
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(st.integers(0, 100), st.integers(1, 30))
     def test_of_repeats_spends_little_more_than_the_limit(self, iteration, kinds):
         sample = StepSample(COST, iteration)
