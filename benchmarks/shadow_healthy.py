@@ -88,7 +88,6 @@ class Shadowed:
         torch.default_generator.manual_seed(seed)
         mode = ShadowOps(self._where, 0, tier)
         with HostDropout(), self._where.following(), mode:
-            # The published figures are of gradients that add up over the seeds; only the optimizer's step sees it.
             self._step.take(*self._step.feed(), self._where.optimizing())
         return tuple(mode.checks)
 
