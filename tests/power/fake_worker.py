@@ -15,7 +15,7 @@ def main(_):
         asked = json.loads(line)
         experiment = Experiment.from_json(asked["experiment"])
         with Path(os.environ["FAKE_LOG"]).open("a") as log:
-            log.write(f"{os.getpid()} {experiment.name}\n")
+            log.write(f"{os.getpid()} {experiment.name} {os.environ['GLIBC_TUNABLES']}\n")
         if experiment.name.startswith("dies"):
             print("last words", file=sys.stderr, flush=True)
             os._exit(7)

@@ -34,7 +34,7 @@ def tasks(tmp_path, monkeypatch):
 def served(tmp_path):
     by_process = defaultdict(list)
     for line in (tmp_path / "log").read_text().splitlines():
-        process, name = line.split()
+        process, name, _ = line.split()
         by_process[int(process)].append(name)
     return by_process
 
@@ -45,6 +45,16 @@ def test_one_process_serves_many_experiments(tmp_path, tasks):
     assert [task.experiment.name for task in done] == ["a", "b", "c"]
     assert list(served(tmp_path).values()) == [["a", "b", "c"]]
     assert all(find_record(task.folder).ending is Ending.COMPLETE for task in done)
+
+
+@pytest.mark.parametrize("own", ["", "glibc.malloc.arena_max=1"])
+def test_a_worker_keeps_what_it_freed_unless_the_user_says_how_to_allocate(tmp_path, tasks, monkeypatch, own):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if own:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    Crew(1, tmp_path / "logs", 60).run(tasks("a"), lambda _: None)
+    tunables = (tmp_path / "log").read_text().split()[-1]
+    assert tunables == own if own else "glibc.malloc.hugetlb=1" in tunables
 
 
 def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashed(tmp_path, tasks):
