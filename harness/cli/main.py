@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from harness.cli import compare, efficiency, listing, ops, power, record, report, train, verify
 from harness.cli.terminal import print_error
 from harness.isolation import prefer_own_packages
+from harness.running.libraries import missing_library
 from harness.values.errors import AlignmentError
 from harness.values.verdict import Status
 
@@ -72,10 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = error.filename or "unknown"
         print_error(AlignmentError("the operating system refused", where=where, observed=error.strerror))
         return Status.ERROR.exit_code
-    except Exception:  # noqa: BLE001  # a bug of ours: exit code 1 would say FAIL of the user's port
-        traceback.print_exc()
-        print_error(AlignmentError("this is a fault of align itself", hint="please report it with the lines above"))
+    except Exception as error:  # noqa: BLE001  # exit code 1 would say FAIL of the user's port
+        print_error(_unforeseen(error))
         return Status.ERROR.exit_code
+
+
+def _unforeseen(error: Exception) -> AlignmentError:
+    """What to tell of an error that nothing raised on purpose: our own fault, but where the system lacks a library."""
+    if isinstance(error, ImportError) and (missing := missing_library(error)):
+        return missing
+    traceback.print_exception(error)
+    return AlignmentError("this is a fault of align itself", hint="please report it with the lines above")
 
 
 def _version() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.devices.choice import choose_device
 from harness.running.folder import ERROR, ORDER
+from harness.running.libraries import missing_library
 from harness.running.order import Order
 from harness.store.atomic import write_text
 from harness.values.errors import AlignmentError
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(arguments[0])
     die_with_parent()
     try:
-        _run(Order.read(folder / ORDER), folder)
+        _explained(Order.read(folder / ORDER), folder)
     except AlignmentError as error:
         fields = ("what", "where", "observed", "allowed", "hint")
         document = {name: None if (value := getattr(error, name)) is None else str(value) for name in fields}
@@ -61,6 +62,13 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() == 1:  # it was killed before we asked
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _explained(order: Order, folder: Path) -> None:
+    try:
+        _run(order, folder)
+    except ImportError as failure:
+        raise missing_library(failure) or failure from None
 
 
 def _run(order: Order, folder: Path) -> None:
