@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.parse import quote
 
 from harness.store.atomic import write_bytes, write_text
@@ -18,39 +20,75 @@ from reports.names import folder_names
 from reports.page import render_case
 from reports.record import record_of
 
-__all__ = ["merge", "write"]
+__all__ = ["Report", "merge", "write"]
 
 RESULT, PAGE, TRACE, INDEX, JUNIT = "result.json", "report.html", "trace.csv", "index.html", "junit.xml"
 REPRODUCE = "reproduce"
 
 
-def write(results: Sequence[Result], out: Path) -> Path:
-    """Write the report of some cases.
+class Report:
+    """The report of some cases, written as their results come: what is judged is kept, whatever becomes of the rest.
 
     ``out/<case>/`` gets ``report.html``, ``result.json`` and, where the run left a trace, ``trace.csv``; where shadow
     ops found something, ``reproduce/<n>.py`` with its inputs. ``out/`` gets ``junit.xml`` and ``index.html``, last, so
-    that neither speaks of what isn't there. Nothing is written outside of ``out``, whatever a case is called.
+    that neither speaks of what isn't there; those of an earlier report go first. Nothing is written outside of ``out``,
+    whatever a case is called.
+
+    Args:
+        out: a folder; made where it is missing. Files of an earlier report of the same cases are replaced.
+        cases: the names of the results to come, in their order.
+
+    Raises:
+        UsageError: there is no case, or ``out`` can't be written; the methods raise it too.
+    """
+
+    def __init__(self, out: Path, cases: Sequence[str]) -> None:
+        if not cases:
+            raise UsageError("there is nothing to report", observed="no result", allowed="one result or more")
+        self._out = out
+        self._folders = folder_names(cases)
+        self._entries: list[Entry] = []
+        with _told(out):
+            out.mkdir(parents=True, exist_ok=True)
+            for name in (INDEX, JUNIT):
+                (out / name).unlink(missing_ok=True)
+            TemporaryFile(dir=out).close()  # what can't be written is told before a case is trained
+
+    def add(self, result: Result) -> None:
+        """Write the folder of the next case."""
+        folder = self._folders[len(self._entries)]
+        with _told(self._out):
+            _write_case(self._out / folder, result)
+        self._entries.append(Entry(record_of(result), f"{quote(folder)}/{PAGE}"))
+
+    def finish(self) -> Path:
+        """Write the overview.
+
+        Returns:
+            The page to open: the case's own where there is one case, else the index.
+        """
+        with _told(self._out):
+            _write_overview(self._entries, self._out)
+        return self._out / self._folders[0] / PAGE if len(self._folders) == 1 else self._out / INDEX
+
+
+def write(results: Sequence[Result], out: Path) -> Path:
+    """Write the report of results that are all there.
 
     Args:
         results: one or more.
-        out: a folder; made where it is missing. Files of an earlier report of the same cases are replaced.
+        out: as a ``Report``'s.
 
     Returns:
-        The page to open: the case's own where there is one case, else the index.
+        The page to open.
 
     Raises:
         UsageError: there is no result, or ``out`` can't be written.
     """
-    if not results:
-        raise UsageError("there is nothing to report", observed="no result", allowed="one result or more")
-    folders = folder_names(result.case for result in results)
-    try:
-        for result, folder in zip(results, folders, strict=True):
-            _write_case(out / folder, result)
-        _write_overview([Entry(record_of(r), f"{quote(f)}/{PAGE}") for r, f in zip(results, folders, strict=True)], out)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    return out / folders[0] / PAGE if len(results) == 1 else out / INDEX
+    report = Report(out, [result.case for result in results])
+    for result in results:
+        report.add(result)
+    return report.finish()
 
 
 def merge(paths: Sequence[Path], out: Path) -> Path:
@@ -76,10 +114,8 @@ def merge(paths: Sequence[Path], out: Path) -> Path:
             hint="align verify --out DIR",
         )
     entries = [Entry(read_result(file), _link(file, out)) for file in files]
-    try:
+    with _told(out):
         _write_overview(entries, out)
-    except OSError as error:
-        raise _unwritable(out, error) from error
     return out / INDEX
 
 
@@ -120,10 +156,15 @@ def _link(file: Path, out: Path) -> str:
     return quote(Path(away).as_posix(), errors="surrogateescape")
 
 
-def _unwritable(out: Path, error: OSError) -> UsageError:
-    return UsageError(
-        "the report can't be written",
-        where=error.filename or out,
-        observed=error.strerror or str(error),
-        hint="--out with a folder that can be written",
-    )
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    """What the system refuses, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            "the report can't be written",
+            where=error.filename or out,
+            observed=error.strerror or str(error),
+            hint="--out with a folder that can be written",
+        ) from error

@@ -17,7 +17,16 @@ from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
 
-__all__ = ["STATUS_STYLES", "banner", "open_console", "print_error", "print_results", "run_progress", "shadow_lines"]
+__all__ = [
+    "STATUS_STYLES",
+    "banner",
+    "open_console",
+    "print_error",
+    "print_interim",
+    "print_results",
+    "run_progress",
+    "shadow_lines",
+]
 
 STATUS_STYLES = {
     Status.PASS: "bold green",
@@ -68,6 +77,14 @@ def run_progress(title: str, iterations: int) -> Iterator[Callable[[Mapping[str,
                 progress.update(task, advance=1, loss=f"{line['signals']['loss']:.4f}")
 
         yield advance
+
+
+def print_interim(results: Sequence[Result], planned: int) -> None:
+    """The verdict on the last of some cases, while others are still to come; to standard error."""
+    if len(results) < planned:
+        last = results[-1]
+        verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
+        open_console(stderr=True).print(verdict + Text(f" {last.case} ({len(results)} of {planned})"))
 
 
 def print_results(results: Sequence[Result], page: str) -> None:

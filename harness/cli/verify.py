@@ -19,7 +19,7 @@ from harness.cli.options import (
     reproduction,
     run_folder,
 )
-from harness.cli.terminal import banner, print_results, run_progress
+from harness.cli.terminal import banner, print_interim, print_results, run_progress
 from harness.rules.budget import share_of
 from harness.rules.rounding import SHADOW_TIERS
 from harness.values.errors import UsageError
@@ -79,9 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]
     share = share_of(arguments.false_alarm_rate, len(cases))
-    results = [_verify(case, choice.name, share, arguments) for case in cases]
-    page = reports.write(results, arguments.out)
-    print_results(results, str(page))
+    report, results = reports.Report(arguments.out, [case.name for case in cases]), []
+    for case in cases:
+        results.append(_verify(case, choice.name, share, arguments))
+        report.add(results[-1])
+        print_interim(results, len(cases))
+    print_results(results, str(report.finish()))
     return worst([result.verdict.status for result in results]).exit_code
 
 

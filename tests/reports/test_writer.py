@@ -44,6 +44,22 @@ def test_many_cases_open_the_index(tmp_path: Path, samples: dict[str, Callable[[
         assert json.loads((tmp_path / name / "result.json").read_text())["case"] == name
 
 
+def test_what_is_judged_is_kept_while_the_rest_is_made_and_an_overview_speaks_of_all(
+    tmp_path: Path, samples: dict[str, Callable[[], Result]]
+) -> None:
+    reports.write([samples["passing"]()], tmp_path)
+    report = reports.Report(tmp_path, ["first", "second"])
+    assert not {"index.html", "junit.xml"} & files(tmp_path), "an earlier report's would pass for this one's"
+
+    report.add(named(samples["passing"](), "first"))
+    assert {"first/report.html", "first/result.json", "first/trace.csv"} <= files(tmp_path)
+    assert not {"index.html", "junit.xml"} & files(tmp_path)
+
+    report.add(named(samples["crashed"](), "second"))
+    assert report.finish() == tmp_path / "index.html"
+    assert 'href="second/report.html"' in (tmp_path / "index.html").read_text()
+
+
 def test_the_same_results_give_the_same_bytes(tmp_path: Path, any_result: Result) -> None:
     for name in ("one", "two"):
         reports.write([any_result], tmp_path / name)
@@ -113,6 +129,8 @@ def test_nothing_is_no_report(tmp_path: Path) -> None:
 def test_an_unwritable_folder_is_named(tmp_path: Path, samples: dict[str, Callable[[], Result]]) -> None:
     (tmp_path / "taken").write_text("a file")
 
+    with pytest.raises(UsageError, match=r"can't be written"):
+        reports.Report(tmp_path / "taken", ["before it is trained"])
     with pytest.raises(UsageError, match=r"can't be written"):
         reports.write([samples["crashed"]()], tmp_path / "taken")
 
