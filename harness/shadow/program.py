@@ -114,12 +114,14 @@ for name, entry in json.loads(raw[8:start]).items():
 {layouts}{body}'''
 
 _COMPARED = """\
+lines = []
 for who, c in (("the run", made), (device, now)):
     c, r = c.double().flatten(), due.double().flatten()
-    print(f"{{who}}:", c[:4].tolist(), "…")
-    print(f"  error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
-    print(f"  projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")
-print("the host in float64:", due.flatten()[:4].tolist(), "…")
+    lines.append(f"{{who}}: {{c[:4].tolist()}} …")
+    lines.append(f"  error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
+    lines.append(f"  projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")
+lines.append(f"the host in float64: {{due.flatten()[:4].tolist()}} …\\n")
+print("\\n".join(lines), end="")
 """
 
 _INSTALL = """\

@@ -22,7 +22,7 @@ def run(device, double):
 
 
 {again}made, now, due = stored["made"], {now}, run("cpu", True)
-"""
+{done}"""
 
 _ALL_REDUCE = '''
 def reduce(device):
@@ -37,6 +37,12 @@ if reducing := "RANK" in os.environ:
     dist.init_process_group(arguments.backend)
     device = device if device == "cpu" else f"{{device}}:{{os.environ['LOCAL_RANK']}}"
 '''
+
+_REDUCED = """\
+if reducing:
+    device = f"rank {dist.get_rank()}, {device}"
+    dist.destroy_process_group()
+"""
 
 _BACKEND = """\
 parser.add_argument("--backend", default="gloo", help="of the all-reduce, under torchrun")
@@ -54,7 +60,7 @@ def write_total(components: Sequence[float], total: float) -> Write:
     def write(allowed: Allowance) -> Written:
         parts = torch.tensor(components, dtype=torch.float64)[:, None]
         inputs = {"parts": parts, "made": torch.tensor([total], dtype=torch.float64)}
-        body = _BODY.format(dtype="float32", result="total.cpu()", again="", now="run(device, False)")
+        body = _BODY.format(dtype="float32", result="total.cpu()", again="", now="run(device, False)", done="")
         note = "It adds the logged components; where the device is right here, the step left some out or weighed them."
         return Written(inputs, body + compared(allowed), note)
 
@@ -81,13 +87,13 @@ def write_average(
             inputs["before"] = before
             result += ' + stored["before"].to(device)'
         name = str(dtype).removeprefix("torch.")
-        body = _BODY.format(dtype=name, result=f"{result}).cpu()", again="", now="run(device, False)")
+        body = _BODY.format(dtype=name, result=f"{result}).cpu()", again="", now="run(device, False)", done="")
         if processes == 1:
             note = "It adds the gradients that the backward computed; what the run made of them is beside it."
             return Written(inputs, body + compared(allowed), note)
         again = _ALL_REDUCE.format(dtype=name, result=f"{result}).cpu()".replace("total", "part"))
         now = "reduce(device) if reducing else run(device, False)"
-        body = _BODY.format(dtype=name, result=f"{result}).cpu()", again=again[1:] + "\n", now=now)
+        body = _BODY.format(dtype=name, result=f"{result}).cpu()", again=again[1:] + "\n", now=now, done=_REDUCED)
         note = (
             f"It averages in one process; torchrun --nproc-per-node {processes} makes the all-reduce itself, "
             "by --backend gloo, nccl or tccl."

@@ -112,6 +112,9 @@ def test_each_process_keeps_what_went_wrong_and_torchrun_reduces_it_again(tiny, 
     first, last = (tmp_path / REPRODUCTIONS / f"{each.number}.py" for each in (found[0], found[-1]))
     alone_in_one = printed(first)
     together = printed("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", last)
+    assert "cpu: [" in alone_in_one
+    assert "\nrank 0, cpu: [" in together
+    assert "\nrank 1, cpu: [" in together
     for out in (alone_in_one, together):
         errors = [float(line.split()[1]) for line in out.splitlines() if line.startswith("  error")]
         assert max(errors) > 0.1  # the run's
