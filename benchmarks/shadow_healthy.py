@@ -25,6 +25,7 @@ from harness.recording.dropout import HostDropout
 from harness.rules.rounding import SHADOW_TIERS, family_of, smallest_normal
 from harness.rules.shadow import allow, judge_shadow, margin_of, weigh_shadow
 from harness.running.cases import small_cases
+from harness.shadow.dropping import OwnDropout
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
@@ -85,11 +86,12 @@ class Shadowed:
         """What shadow ops say of the step."""
         install(tier)
         self._step.begin(seed)
-        torch.default_generator.manual_seed(seed)
+        torch.manual_seed(seed)
         mode = ShadowOps(self._where, 0, tier)
-        with HostDropout(), self._where.following(), mode:
+        with HostDropout(), self._where.following(), OwnDropout(self._where, 0) as dropout, mode:
             self._step.take(*self._step.feed(), self._where.optimizing())
-        return tuple(mode.checks)
+            dropped = dropout.ask(mode)
+        return (*mode.checks, *dropped)
 
 
 def failures(checks: tuple[ShadowCheck, ...], tier: str) -> list[Finding]:

@@ -5,13 +5,18 @@ With masks of its own a candidate parts from the reference by 2–5 % at once, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-__all__ = ["HostDropout"]
+__all__ = ["OWN_DROPOUT", "HostDropout"]
+
+OWN_DROPOUT: Mapping[str, Callable[..., torch.Tensor]] = {
+    name: getattr(F, name) for name in ("dropout", "dropout1d", "dropout2d", "dropout3d")
+}
+"""Name in ``torch.nn.functional`` → the dropout of its input's own device, whatever stands there now."""
 
 
 class HostDropout:
@@ -73,10 +78,14 @@ def _of_channels(spatial: int) -> Callable[..., torch.Tensor]:
     return dropout
 
 
+def _of_torch(input: torch.Tensor, p: float, train: bool) -> torch.Tensor:  # noqa: A002  # as ``torch.dropout`` has it
+    return _of_elements(input, p, train)
+
+
 _REPLACEMENTS: tuple[tuple[Any, str, Callable[..., torch.Tensor]], ...] = (
     (F, "dropout", _of_elements),
     (F, "dropout1d", _of_channels(1)),
     (F, "dropout2d", _of_channels(2)),
     (F, "dropout3d", _of_channels(3)),
-    (torch, "dropout", _of_elements),
+    (torch, "dropout", _of_torch),
 )

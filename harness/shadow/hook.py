@@ -13,6 +13,7 @@ from mmengine.model import is_model_wrapper
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.processes import HostGroup
+from harness.shadow.dropping import OwnDropout
 from harness.shadow.feeding import InputsWatched
 from harness.shadow.forcing import ForcedCalls
 from harness.shadow.gathering import GradientsWatched
@@ -29,6 +30,7 @@ from harness.values.shadow import Part, ShadowCheck
 __all__ = ["ShadowHook"]
 
 _OF_NUMBERS = "two numbers are compared, the run's and its config's, and nothing is computed"
+_OF_DRAWS = "it is made of draws and products, which have programs of their own where they are wrong"
 _OF_LOADERS = "what the model was given is compared with the loader's batch, which takes the case's own preprocessor"
 
 
@@ -128,8 +130,10 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             return
         mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget, self._reproductions)
         forced, self._forced = self._forced, None
-        with self._where.following(), forced or nullcontext(), mode:
+        with self._where.following(), forced or nullcontext(), OwnDropout(self._where, iteration) as dropout, mode:
             yield
+            dropped = dropout.ask(mode)
+        self._tell(dropped, _OF_DRAWS)
         checks = [*mode.checks, *self._programs]
         skipped = {**mode.skipped, **self._skipped}
         programs, calls = self._unchecked, mode.unchecked

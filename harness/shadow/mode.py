@@ -115,6 +115,11 @@ class ShadowOps(TorchDispatchMode):
         """Operation → why a call of it wasn't checked."""
         return dict.fromkeys(self._not_chosen, "not among the chosen operations") | reasons_of(self.unchecked)
 
+    def leave_out(self, op: str, module: str, reason: str) -> None:
+        """Count a call that couldn't be made, and say why: it is not checked."""
+        self.unchecked.append(Unchecked(self._iteration, self.calls.total(), op, module, reason))
+        self.calls[op] += 1
+
     def _pieces(self, call: Call, number: int) -> tuple[list[Piece] | None, str]:
         """The pieces that a call is checked in and why it isn't checked whole; None where it is."""
         needed = cost_of(call)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from harness.shadow.kinds import Operation
 from harness.shadow.measure import Distance
 from harness.shadow.results import Result
 
-__all__ = ["Draw", "moments_of"]
+__all__ = ["Draw", "generator_kept", "moments_of"]
 
 
 class Draw:
@@ -105,6 +106,16 @@ def _named(name: str, drawn: torch.Tensor) -> Result:
 def _device_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:
     tensors = [value for value in args if isinstance(value, torch.Tensor)]
     return tensors[0].device if tensors else torch.device(kwargs.get("device") or "cpu")
+
+
+@contextmanager
+def generator_kept(device: torch.device) -> Iterator[None]:
+    """What is drawn from a device's generator while it is entered leaves no trace in the draws that follow."""
+    state = _get_state(device)
+    try:
+        yield
+    finally:
+        _set_state(device, state)
 
 
 def _get_state(device: torch.device) -> torch.Tensor:

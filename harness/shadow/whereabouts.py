@@ -56,6 +56,15 @@ class Whereabouts:
         finally:
             self._optimizing = False
 
+    @contextmanager
+    def within(self, module: str) -> Iterator[None]:
+        """While it is entered, calls are taken for those of a module's forward."""
+        self._stack.append(module)
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
     def here(self) -> tuple[Part, str]:
         """The part of the step and the path of the module that the present call belongs to."""
         if self._stack:

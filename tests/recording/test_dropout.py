@@ -80,3 +80,12 @@ def test_gradients_pass_the_kept_and_checkpointing_draws_the_same_mask_again():
         out = checkpoint(lambda t: F.dropout(t, 0.5, True) * t, x, use_reentrant=False)
         out.sum().backward()
     assert torch.equal(x.grad == 0, out == 0)
+
+
+def test_torch_names_it_as_torch_does():
+    x = torch.ones(100)
+    torch.default_generator.manual_seed(0)
+    with HostDropout():
+        named, trained = torch.dropout(x, p=0.5, train=True), torch.dropout(input=x, p=0.5, train=False)
+    assert torch.equal(named, dropped("dropout", x, 0.5, True))
+    assert torch.equal(trained, x)

@@ -28,7 +28,7 @@ def test_a_healthy_port_passes_without_a_baseline(tiny, order, tmp_path):
     assert verdict.status is Status.PASS, verdict.reason
     assert verdict.shadow.coverage.rate == 1
     assert verdict.shadow.iterations == (0, 1)
-    assert {row.part for row in verdict.shadow.rows} >= set(Part) - {Part.RANDOM}
+    assert {row.part for row in verdict.shadow.rows} == set(Part)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,8 @@ def test_a_healthy_port_passes_without_a_baseline(tiny, order, tmp_path):
         ("schedule-off-by-one", "schedule", "learning rate of group 0", ["SGD"]),
         ("aux-loss-lost", "sum", "total", []),
         ("channels-swapped", "feed", "images", []),
+        ("dropout-inverted", "bernoulli_", "distribution", ["dropout2d"]),
+        ("dropout-keeps-all", "bernoulli_", "distribution", ["dropout2d"]),
     ],
 )
 def test_a_fault_fails_and_is_named(tiny, order, tmp_path, fault, op, tensor, also):
