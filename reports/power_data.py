@@ -7,11 +7,11 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from harness.power.detection import SHADOW, Detection
-from harness.power.outcome import FaultRow, PowerResult
+from harness.power.outcome import FaultRow, GateRates, PowerResult
 from harness.power.rates import CONFIDENCE, Rate
 from reports.power_rates import shadow_rows
 
@@ -42,14 +42,8 @@ def encode_power(result: PowerResult) -> str:
         },
         "rates": {
             "confidence": CONFIDENCE,
-            "detected": _rate(result.detected),
-            "detected_with_change": _rate(result.detected_with_change),
-            "detected_with_effect": _rate(result.detected_with_effect),
-            "false_alarms": _rate(result.false_alarms),
-            "detected_with_shadow": _rate(result.detected_with_shadow),
-            "detected_with_change_and_shadow": _rate(result.detected_with_change_and_shadow),
-            "detected_with_effect_and_shadow": _rate(result.detected_with_effect_and_shadow),
-            "false_alarms_with_shadow": _rate(result.false_alarms_with_shadow),
+            "gate": _gate(result.gate),
+            "gate_without_shadow": _gate(result.gate_without_shadow),
             "legacy_detected": _rate(result.legacy_detected),
             "legacy_false_alarms": _rate(result.legacy_false_alarms),
             "median_iterations": result.median_iterations,
@@ -159,6 +153,10 @@ def _detection(detection: Detection) -> dict[str, Any]:
         "shadow": None if detection.shadow is None else list(detection.shadow),
         "named": detection.named,
     }
+
+
+def _gate(rates: GateRates) -> dict[str, dict[str, Any]]:
+    return {item.name: _rate(getattr(rates, item.name)) for item in fields(rates)}
 
 
 def _rate(rate: Rate) -> dict[str, Any]:

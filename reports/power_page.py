@@ -35,7 +35,7 @@ def render_power(result: PowerResult) -> str:
     heat = heat_rows(result)
     return render(
         "power.html.j2",
-        title=f"{percent(result.detected_with_shadow)} of faults detected · EMULATED",
+        title=f"{percent(result.gate.detected)} of faults detected · EMULATED",
         script_source="",
         tiles=_tiles(result),
         rates=rate_rows(result),
@@ -67,9 +67,9 @@ def render_power(result: PowerResult) -> str:
 def _tiles(result: PowerResult) -> tuple[Tile, ...]:
     iterations = result.median_iterations
     return (
-        _tile("Faulty runs detected", result.detected_with_shadow),
-        _tile("… with an effect", result.detected_with_effect_and_shadow),
-        _tile("False alarms", result.false_alarms_with_shadow),
+        _tile("Faulty runs detected", result.gate.detected),
+        _tile("… with an effect", result.gate.detected_with_effect),
+        _tile("False alarms", result.gate.false_alarms),
         Tile("Iterations to detect", NOTHING if iterations is None else f"{iterations:g}", "median of what is seen"),
         _tile("Legacy rule detects", result.legacy_detected),
         Tile("Time", duration(result.seconds), "of all runs together"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.power.outcome import FaultRow, HealthyRow, PowerResult
+from harness.power.outcome import FaultRow, GateRates, HealthyRow, PowerResult
 from harness.power.ports import PORTS
 from harness.power.rates import Rate
 
@@ -67,22 +67,21 @@ def rate_row(name: str, rate: Rate) -> RateRow:
 
 def rate_rows(result: PowerResult) -> tuple[RateRow, ...]:
     """The rates that the study is about."""
-    changing, effective = "detected, of those that change any recorded bit", "detected, of those with an effect"
-    watched = (
-        rate_row("with shadow ops: detected, of all faulty runs", result.detected_with_shadow),
-        rate_row(f"with shadow ops: {changing}", result.detected_with_change_and_shadow),
-        rate_row(f"with shadow ops: {effective}", result.detected_with_effect_and_shadow),
-        rate_row("with shadow ops: false alarms, of healthy ports", result.false_alarms_with_shadow),
-    )
     without = "without shadow ops: " if result.shadowed else ""
     return (
-        *(watched if result.shadowed else ()),
-        rate_row(f"{without}detected, of all faulty runs", result.detected),
-        rate_row(f"{without}{changing}", result.detected_with_change),
-        rate_row(f"{without}{effective}", result.detected_with_effect),
-        rate_row(f"{without}false alarms, of healthy ports", result.false_alarms),
+        *(_gate_rows("with shadow ops: ", result.gate) if result.shadowed else ()),
+        *_gate_rows(without, result.gate_without_shadow),
         rate_row("legacy rule: detected, of the same faulty runs", result.legacy_detected),
         rate_row("legacy rule: false alarms, of the same healthy ports", result.legacy_false_alarms),
+    )
+
+
+def _gate_rows(with_what: str, rates: GateRates) -> tuple[RateRow, ...]:
+    return (
+        rate_row(f"{with_what}detected, of all faulty runs", rates.detected),
+        rate_row(f"{with_what}detected, of those that change any recorded bit", rates.detected_with_change),
+        rate_row(f"{with_what}detected, of those with an effect", rates.detected_with_effect),
+        rate_row(f"{with_what}false alarms, of healthy ports", rates.false_alarms),
     )
 
 

@@ -10,7 +10,7 @@ from harness.power.detection import RULES, SHADOW, Detection
 from harness.power.effect import Effect, Extent
 from harness.power.rates import Rate
 
-__all__ = ["EnsembleRow", "FaultRow", "HealthyRow", "NotRun", "PowerResult"]
+__all__ = ["EnsembleRow", "FaultRow", "GateRates", "HealthyRow", "NotRun", "PowerResult"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,23 @@ class NotRun:
 
 
 @dataclass(frozen=True)
+class GateRates:
+    """How much a gate calls.
+
+    Args:
+        detected: of all faulty runs.
+        detected_with_change: of the faulty runs that aren't equal to the plain one to the bit.
+        detected_with_effect: of the faulty runs whose fault has an effect.
+        false_alarms: of the healthy ports.
+    """
+
+    detected: Rate
+    detected_with_change: Rate
+    detected_with_effect: Rate
+    false_alarms: Rate
+
+
+@dataclass(frozen=True)
 class PowerResult:
     """A study's result.
 
@@ -170,44 +187,14 @@ class PowerResult:
         return any(row.detection.shadowed for row in self.faults) or any(row.detection.shadowed for row in self.healthy)
 
     @property
-    def detected(self) -> Rate:
-        """Of all faulty runs."""
-        return _rate(self.faults, lambda row: row.detection.seen)
+    def gate(self) -> GateRates:
+        """The gate with all its signals, shadow ops among them where they watched."""
+        return self._rates(lambda detection: detection.seen_with_shadow)
 
     @property
-    def detected_with_change(self) -> Rate:
-        """Of the faulty runs that aren't equal to the plain one to the bit."""
-        return _rate(self.with_change, lambda row: row.detection.seen)
-
-    @property
-    def detected_with_effect(self) -> Rate:
-        """Of the faulty runs whose fault has an effect."""
-        return _rate(self.with_effect, lambda row: row.detection.seen)
-
-    @property
-    def false_alarms(self) -> Rate:
-        """Of the healthy ports."""
-        return _rate(self.healthy, lambda row: row.detection.seen)
-
-    @property
-    def detected_with_shadow(self) -> Rate:
-        """Of all faulty runs, shadow ops among the signals."""
-        return _rate(self.faults, lambda row: row.detection.seen_with_shadow)
-
-    @property
-    def detected_with_change_and_shadow(self) -> Rate:
-        """Of the faulty runs that aren't equal to the plain one to the bit, shadow ops among the signals."""
-        return _rate(self.with_change, lambda row: row.detection.seen_with_shadow)
-
-    @property
-    def detected_with_effect_and_shadow(self) -> Rate:
-        """Of the faulty runs whose fault has an effect, shadow ops among the signals."""
-        return _rate(self.with_effect, lambda row: row.detection.seen_with_shadow)
-
-    @property
-    def false_alarms_with_shadow(self) -> Rate:
-        """Of the healthy ports, shadow ops among the signals."""
-        return _rate(self.healthy, lambda row: row.detection.seen_with_shadow)
+    def gate_without_shadow(self) -> GateRates:
+        """The gate as it is without shadow ops."""
+        return self._rates(lambda detection: detection.seen)
 
     @property
     def shadowed_layers(self) -> Mapping[str, tuple[FaultRow, ...]]:
@@ -250,6 +237,17 @@ class PowerResult:
     def false_alarms_by(self, rule: str) -> Rate:
         """Of the healthy ports, by one rule."""
         return _rate(self.healthy, lambda row: rule in row.detection.called)
+
+    def _rates(self, seen: Callable[[Detection], bool]) -> GateRates:
+        def called(row: FaultRow | HealthyRow) -> bool:
+            return seen(row.detection)
+
+        return GateRates(
+            detected=_rate(self.faults, called),
+            detected_with_change=_rate(self.with_change, called),
+            detected_with_effect=_rate(self.with_effect, called),
+            false_alarms=_rate(self.healthy, called),
+        )
 
     def faults_of(self, case: str) -> tuple[FaultRow, ...]:
         """The faulty runs of a case."""

@@ -17,7 +17,7 @@ def test_a_study_of_which_nothing_has_run_says_so(tmp_path, capsys):
     assert "not run yet" in capsys.readouterr().out
     document = json.loads((tmp_path / "out" / "power.json").read_text())
     assert document["settings"]["missing"] == {"ann_small": 1 + 8 + 4 + 1 + 3}
-    assert document["rates"]["detected"]["rate"] is None
+    assert document["rates"]["gate"]["detected"]["rate"] is None
     assert not (tmp_path / "runs").exists()
 
 

@@ -20,10 +20,10 @@ from reports.power_rates import shadow_rows
 
 
 def test_rates(result):
-    assert result.detected == Rate(2, 5)
-    assert result.detected_with_change == Rate(2, 4)
-    assert result.detected_with_effect == Rate(2, 3)
-    assert result.false_alarms == Rate(1, 10)
+    assert result.gate.detected == Rate(2, 5)
+    assert result.gate.detected_with_change == Rate(2, 4)
+    assert result.gate.detected_with_effect == Rate(2, 3)
+    assert result.gate.false_alarms == Rate(1, 10)
     assert result.median_iterations == 3.0
     assert result.detected_by("loss") == Rate(2, 5)
     assert result.detected_by_alone("loss") == Rate(1, 5)
@@ -36,9 +36,9 @@ def test_what_shadow_ops_find_counts_on_a_line_of_its_own(make_rows):
         make_rows.fault(shadowed=True),
     )
     found = PowerResult(faults=faults, healthy=())
-    assert found.detected == Rate(1, 2)
-    assert found.detected_with_shadow == Rate(2, 2)
-    assert found.detected_with_effect == Rate(1, 2), (
+    assert found.gate_without_shadow.detected == Rate(1, 2)
+    assert found.gate.detected == Rate(2, 2)
+    assert found.gate_without_shadow.detected_with_effect == Rate(1, 2), (
         "what shadow ops see has an effect, also where no trace rule sees it"
     )
     assert found.unseen == ()
@@ -75,9 +75,9 @@ def render_page_and_markdown(result):
 def test_what_is_seen_has_an_effect_and_what_is_not_is_listed(make_rows, rows):
     faults = tuple(make_rows.fault(f"f{n}", seen=seen, extent=extent) for n, (seen, extent) in enumerate(rows))
     result = PowerResult(faults=faults, healthy=())
-    assert result.detected.count == result.detected_with_effect.count
-    assert result.detected.count + len(unseen_rows(result)) == len(faults)
-    assert result.detected_with_effect.total <= result.detected.total
+    assert result.gate.detected.count == result.gate.detected_with_effect.count
+    assert result.gate.detected.count + len(unseen_rows(result)) == len(faults)
+    assert result.gate.detected_with_effect.total <= result.gate.detected.total
 
 
 def test_the_heat_map_counts_cases(result):
@@ -100,7 +100,7 @@ def test_what_nothing_sees_says_why_and_what_has_an_effect_comes_first(result):
 
 def test_the_data_say_what_the_rows_say(result):
     document = json.loads(encode_power(result))
-    assert document["rates"]["detected"]["count"] == 2
+    assert document["rates"]["gate"]["detected"]["count"] == 2
     assert document["rates"]["false_alarms"]["high"] < 0.5
     assert [row["seen"] for row in document["faults"]] == [True, True, False, False, False]
     faults = list(csv.DictReader(io.StringIO(tabulate_faults(result))))
@@ -161,4 +161,4 @@ def test_of_an_empty_study_everything_is_written_and_nothing_claimed(tmp_path):
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "faults.csv", "healthy.csv", "power.html", "power.json", "power.md"
     ]  # fmt: skip
-    assert json.loads((page.parent / "power.json").read_text())["rates"]["detected"]["rate"] is None
+    assert json.loads((page.parent / "power.json").read_text())["rates"]["gate"]["detected"]["rate"] is None

@@ -91,4 +91,4 @@ def test_detection_does_not_drop_and_no_healthy_port_is_called(tmp_path):
     assert "weight gradient" in rows["conv-wgrad-layer-x1.01"]["shadow"][1], "no trace shows it, shadow ops do"
     assert rows["subnormals-flushed"]["shadow"] is None
     assert rows["subnormals-flushed"]["effect"]["extent"] == "none"
-    assert document["rates"]["legacy_detected"]["count"] < document["rates"]["detected"]["count"]
+    assert document["rates"]["legacy_detected"]["count"] < document["rates"]["gate"]["detected"]["count"]
