@@ -101,7 +101,7 @@ def test_what_nothing_sees_says_why_and_what_has_an_effect_comes_first(result):
 def test_the_data_say_what_the_rows_say(result):
     document = json.loads(encode_power(result))
     assert document["rates"]["gate"]["detected"]["count"] == 2
-    assert document["rates"]["false_alarms"]["high"] < 0.5
+    assert document["rates"]["gate"]["false_alarms"]["high"] < 0.5
     assert [row["seen"] for row in document["faults"]] == [True, True, False, False, False]
     faults = list(csv.DictReader(io.StringIO(tabulate_faults(result))))
     assert [row["loss"] for row in faults] == ["0", "4", "", "", ""]

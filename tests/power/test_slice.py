@@ -49,8 +49,9 @@ def assert_equal_to_the_bit(ours, theirs):
     assert ours.state.values.tolist() == theirs.state.values.tolist()
 
 
-def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path):
+def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path, monkeypatch):
     """Whatever ran before it: faults of every layer, other kernels, noise, a shadowed step, another device, a stop."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the fresh one, as workers have: sums hang on it
     twin = experiment(Kind.TWIN, "plain")
     faulty = experiment(Kind.FAULT, "f", faults=("race-1e-2",), shadow=(0,), shadow_tier="tf32")
     before = [
