@@ -13,6 +13,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from training_step import TrainingStep
 from harness.devices.surroundings import git_commit, versions
 from harness.emulation import install
 from harness.running.cases import small_cases
+from harness.shadow.dropping import OwnDropout
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 
@@ -93,9 +95,13 @@ class Training:
         return self._step.take(*self._fed, self._where.optimizing())
 
     def shadowed(self) -> float:
-        """Seconds of one training step under shadow ops."""
-        with self._where.following(), ShadowOps(self._where, 0, self._tier):
-            return self.plain()
+        """Seconds of one training step under shadow ops, and of what they ask for beside it."""
+        started = time.perf_counter()
+        mode = ShadowOps(self._where, 0, self._tier)
+        with self._where.following(), OwnDropout(self._where, 0) as dropout, mode:
+            self.plain()
+            dropout.ask(mode)
+        return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
     commit = git_commit(Path(__file__).parent)
     if not arguments.judge_only:
+        importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
         with _progress() as advance:
             study.run(arguments.jobs or os.cpu_count() or 1, advance)
     result = judge_study(

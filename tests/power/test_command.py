@@ -33,3 +33,14 @@ def test_what_is_no_number_is_refused_by_the_parser(tmp_path, words, capsys):
         power(tmp_path, *words)
     assert ended.value.code == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_where_opencv_cannot_be_imported_nothing_is_run(tmp_path, capsys, monkeypatch):
+    def refuse(name):
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory", name="cv2")
+
+    monkeypatch.setattr("harness.cli.power.importlib.import_module", refuse)
+    folders = ["--work-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    assert main(["power", "ann_small", "--faults", "none", "--healthy", "1", *folders]) == 2
+    assert "opencv-python-headless" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
