@@ -196,9 +196,10 @@ def _where(row: ShadowRow) -> str:
 
 def _what(row: ShadowRow, *, by_projection: bool) -> str:
     if row.part is Part.RANDOM:
-        return (
-            "the generator's stream can't be repeated" if row.tensor == "stream" else "drawn from another distribution"
-        )
+        if row.tensor == "stream":
+            return "the generator's stream can't be repeated"
+        off = f"{row.error:.2g} standard deviations off (allowed {row.allowed:.2g})"
+        return f"drawn from another distribution, its mean {off}"
     if by_projection and math.isfinite(row.projection):
         side = "large" if row.projection > 0 else "small"
         return f"{percent(abs(row.projection))} too {side} (allowed {percent(row.allowed_projection)})"
