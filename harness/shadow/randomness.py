@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.shadow.kinds import Operation
 from harness.shadow.measure import Distance
@@ -111,11 +112,13 @@ def _device_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:
 @contextmanager
 def generator_kept(device: torch.device) -> Iterator[None]:
     """What is drawn from a device's generator while it is entered leaves no trace in the draws that follow."""
-    state = _get_state(device)
+    with _disable_current_modes():
+        state = _get_state(device)
     try:
         yield
     finally:
-        _set_state(device, state)
+        with _disable_current_modes():
+            _set_state(device, state)
 
 
 def _get_state(device: torch.device) -> torch.Tensor:
