@@ -22,7 +22,7 @@ from training_step import TrainingStep
 from harness.devices.surroundings import git_commit, versions
 from harness.emulation import install
 from harness.running.cases import small_cases
-from harness.shadow.dropping import OwnDropout
+from harness.shadow.by_program.dropping import OwnDropout
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 

@@ -25,7 +25,7 @@ from harness.recording.dropout import HostDropout
 from harness.rules.rounding import SHADOW_TIERS, family_of, smallest_normal
 from harness.rules.shadow import allow, judge_shadow, margin_of, weigh_shadow
 from harness.running.cases import small_cases
-from harness.shadow.dropping import OwnDropout
+from harness.shadow.by_program.dropping import OwnDropout
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord

@@ -12,8 +12,8 @@ from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
 from harness.shadow.forcing import ForcedCalls
 from harness.shadow.hook import ShadowHook
-from harness.shadow.program import Origin
-from harness.shadow.reproduction import Reproductions
+from harness.shadow.reproducing.program import Origin
+from harness.shadow.reproducing.reproductions import Reproductions
 from harness.store.shadow import ShadowStream
 from harness.values.provenance import Device
 

@@ -13,16 +13,16 @@ from mmengine.model import is_model_wrapper
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.processes import HostGroup
-from harness.shadow.dropping import OwnDropout
-from harness.shadow.feeding import InputsWatched
+from harness.shadow.by_program.dropping import OwnDropout
+from harness.shadow.by_program.feeding import InputsWatched
+from harness.shadow.by_program.gathering import GradientsWatched
+from harness.shadow.by_program.schedule import scheduled_rates
+from harness.shadow.by_program.stepping import StepProgram
+from harness.shadow.by_program.totals import check_loss_scale, check_total
 from harness.shadow.forcing import ForcedCalls
-from harness.shadow.gathering import GradientsWatched
 from harness.shadow.mode import ShadowOps
-from harness.shadow.program import keep_nothing, without_program
-from harness.shadow.reproduction import Reproductions
-from harness.shadow.schedule import scheduled_rates
-from harness.shadow.stepping import StepProgram
-from harness.shadow.totals import check_loss_scale, check_total
+from harness.shadow.reproducing.program import keep_nothing, without_program
+from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.whereabouts import Whereabouts
 from harness.store.shadow import ShadowStream
 from harness.values.shadow import Part, ShadowCheck

@@ -17,7 +17,7 @@ from harness.shadow.fallback import falls_back
 from harness.shadow.host import as_is, tensors_of
 from harness.shadow.kinds import Kind, read_operation, without_place
 from harness.shadow.randomness import Draw
-from harness.shadow.reproduction import Reproductions
+from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.results import Result
 from harness.shadow.sampling import StepSample, cost_of, size_words
 from harness.shadow.terms import count_terms

@@ -8,7 +8,7 @@ from harness.shadow.comparison import compare_bits, compare_in_double, host_inpu
 from harness.shadow.cutting import cut_call
 from harness.shadow.host import as_is
 from harness.shadow.kinds import Kind, read_operation
-from harness.shadow.reproduction import Reproductions
+from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.sampling import cost_of
 
 aten = torch.ops.aten

@@ -10,9 +10,9 @@ from harness.rules.shadow import Allowance
 from harness.shadow.call import Call
 from harness.shadow.host import tensors_of
 from harness.shadow.kinds import Kind
-from harness.shadow.program import UnwritableError, Written, source_of
+from harness.shadow.reproducing.draws import write_draw
+from harness.shadow.reproducing.program import UnwritableError, Written, source_of
 from harness.shadow.results import Result
-from harness.shadow.written_draw import write_draw
 
 __all__ = ["write_call"]
 

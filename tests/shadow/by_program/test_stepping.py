@@ -9,7 +9,7 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 
 from harness.rules.shadow import weigh_shadow
-from harness.shadow.stepping import StepProgram
+from harness.shadow.by_program.stepping import StepProgram
 from harness.values.shadow import Coverage, ShadowRecord
 
 DECOUPLED = {"decoupled_weight_decay": True} if "decoupled" in str(signature(torch.optim.Adam)) else {}

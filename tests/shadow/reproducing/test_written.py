@@ -7,14 +7,14 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from harness.shadow.by_program.gathering import GradientsWatched
+from harness.shadow.by_program.stepping import StepProgram
+from harness.shadow.by_program.totals import check_total
 from harness.shadow.call import Call
-from harness.shadow.gathering import GradientsWatched
 from harness.shadow.kinds import read_operation
-from harness.shadow.program import without_program
-from harness.shadow.reproduction import Reproductions
+from harness.shadow.reproducing.program import without_program
+from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.results import Result
-from harness.shadow.stepping import StepProgram
-from harness.shadow.totals import check_total
 from harness.store.reproductions import read_reproductions
 from harness.values.shadow import Part, ShadowCheck
 

@@ -9,11 +9,11 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 
 from harness.rules.shadow import weigh_shadow
-from harness.shadow.feeding import InputsWatched
-from harness.shadow.gathering import GradientsWatched
+from harness.shadow.by_program.feeding import InputsWatched
+from harness.shadow.by_program.gathering import GradientsWatched
+from harness.shadow.by_program.schedule import scheduled_rates
+from harness.shadow.by_program.totals import check_loss_scale, check_total
 from harness.shadow.sample import LARGEST_SAMPLE, sample
-from harness.shadow.schedule import scheduled_rates
-from harness.shadow.totals import check_loss_scale, check_total
 from harness.values.shadow import Coverage, Part, ShadowRecord
 
 

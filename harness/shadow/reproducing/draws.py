@@ -9,8 +9,8 @@ import torch
 from harness.rules.shadow import RANDOM_MARGIN
 from harness.shadow.call import Call
 from harness.shadow.host import tensors_of
-from harness.shadow.program import UnwritableError, Written, source_of
 from harness.shadow.randomness import moments_of
+from harness.shadow.reproducing.program import UnwritableError, Written, source_of
 
 __all__ = ["write_draw"]
 

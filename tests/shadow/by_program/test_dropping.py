@@ -7,7 +7,7 @@ from torch import nn
 
 from harness.recording.dropout import OWN_DROPOUT, HostDropout
 from harness.rules.shadow import weigh_check
-from harness.shadow.dropping import OwnDropout
+from harness.shadow.by_program.dropping import OwnDropout
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Part

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.shadow import written_call
 from harness.shadow.call import Call
 from harness.shadow.kinds import read_operation
-from harness.shadow.program import Origin
-from harness.shadow.reproduction import Reproductions
+from harness.shadow.reproducing import calls
+from harness.shadow.reproducing.program import Origin
+from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.results import Result
 from harness.store import reproductions
 from harness.store.reproductions import read_reproductions
@@ -118,7 +118,7 @@ def test_a_dtype_is_widened_for_the_host(folder, again):
 
 
 def test_large_inputs_are_cut_along_the_batch_and_that_is_said(folder, again, monkeypatch):
-    monkeypatch.setattr(written_call, "LARGEST_INPUTS", 3000)
+    monkeypatch.setattr(calls, "LARGEST_INPUTS", 3000)
     x, weight = torch.randn(8, 3, 8, 8), torch.randn(2, 3, 3, 3)
     args = (x, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
     offer(Reproductions(folder, "fp32"), check_of(op="convolution"), aten.convolution.default, args)
@@ -141,7 +141,7 @@ def test_large_inputs_are_cut_along_the_batch_and_that_is_said(folder, again, mo
     ],
 )
 def test_what_has_no_program_says_why(folder, monkeypatch, op, args, why):
-    monkeypatch.setattr(written_call, "LARGEST_INPUTS", 3000)
+    monkeypatch.setattr(calls, "LARGEST_INPUTS", 3000)
     offer(Reproductions(folder, "fp32"), check_of(), op, args)
     (found,) = read_reproductions(folder)
     assert why in found.note

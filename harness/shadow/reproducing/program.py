@@ -1,7 +1,7 @@
 """The program that makes one finding again: a device's result beside the host's, of the same inputs, with torch alone.
 
 Its frame is here: what it says, where it runs, how it reads its inputs. What it computes is of the kind of the check:
-``written_call``, ``written_step``, ``written_sum``, ``written_draw``.
+``calls``, ``steps``, ``sums``, ``draws``.
 """
 
 from __future__ import annotations

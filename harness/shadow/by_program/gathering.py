@@ -12,9 +12,9 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.shadow.call import dtype_name
 from harness.shadow.measure import Distance, measure
-from harness.shadow.program import Keep, keep_nothing, without_program
+from harness.shadow.reproducing.program import Keep, keep_nothing, without_program
+from harness.shadow.reproducing.sums import write_average
 from harness.shadow.sample import sample
-from harness.shadow.written_sum import write_average
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["GradientsWatched"]

@@ -15,9 +15,9 @@ from safetensors.torch import save
 
 from harness.rules.shadow import Allowance, allow, weigh_check
 from harness.shadow.call import Call
-from harness.shadow.program import Origin, UnwritableError, Write, render_program
+from harness.shadow.reproducing.calls import write_call
+from harness.shadow.reproducing.program import Origin, UnwritableError, Write, render_program
 from harness.shadow.results import Result
-from harness.shadow.written_call import write_call
 from harness.store.atomic import write_bytes, write_text
 from harness.store.reproductions import index_entry, index_name
 from harness.values.reproduction import Reproduction

@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
+from harness.shadow.by_program.update import UPDATES, Update
 from harness.shadow.call import dtype_name
 from harness.shadow.conditioning import measure_scale
 from harness.shadow.measure import Distance, measure
-from harness.shadow.program import Keep, Write, keep_nothing, without_program
+from harness.shadow.reproducing.program import Keep, Write, keep_nothing, without_program
+from harness.shadow.reproducing.steps import write_step
 from harness.shadow.sample import sample
-from harness.shadow.update import UPDATES, Update
-from harness.shadow.written_step import write_step
 from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["StepProgram"]
