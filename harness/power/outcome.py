@@ -238,6 +238,14 @@ class PowerResult:
         """Of the healthy ports, by one rule."""
         return _rate(self.healthy, lambda row: rule in row.detection.called)
 
+    def faults_of(self, case: str) -> tuple[FaultRow, ...]:
+        """The faulty runs of a case."""
+        return tuple(row for row in self.faults if row.case == case)
+
+    def healthy_of(self, *, case: str = "", port: str = "") -> tuple[HealthyRow, ...]:
+        """The healthy ports of a case, or of a kind."""
+        return tuple(row for row in self.healthy if case in {"", row.case} and port in {"", row.port})
+
     def _rates(self, seen: Callable[[Detection], bool]) -> GateRates:
         def called(row: FaultRow | HealthyRow) -> bool:
             return seen(row.detection)
@@ -248,14 +256,6 @@ class PowerResult:
             detected_with_effect=_rate(self.with_effect, called),
             false_alarms=_rate(self.healthy, called),
         )
-
-    def faults_of(self, case: str) -> tuple[FaultRow, ...]:
-        """The faulty runs of a case."""
-        return tuple(row for row in self.faults if row.case == case)
-
-    def healthy_of(self, *, case: str = "", port: str = "") -> tuple[HealthyRow, ...]:
-        """The healthy ports of a case, or of a kind."""
-        return tuple(row for row in self.healthy if case in {"", row.case} and port in {"", row.port})
 
 
 def _rate(rows: Sequence[FaultRow] | Sequence[HealthyRow], called: Callable[..., bool]) -> Rate:
