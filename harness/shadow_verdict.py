@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.rules.finiteness import judge_finiteness
+from harness.rules.hard_inputs import judge_hard_inputs
 from harness.rules.ranking import violations_first
 from harness.rules.shadow import judge_shadow
 from harness.values.shadow import ShadowEvidence
 from harness.values.trace import Trace
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-__all__ = ["LEAST_COVERAGE", "judge_alone", "require_shadow", "with_shadow"]
+__all__ = ["LEAST_COVERAGE", "judge_alone", "require_shadow", "with_hard_inputs", "with_shadow"]
 
 LEAST_COVERAGE = 0.95
 """Share of the calls that have to be checked for shadow ops to pass a case alone."""
@@ -33,13 +34,30 @@ def with_shadow(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
     Returns:
         FAIL where an operation is violated and the run is no ERROR; else the verdict as it was, with the finding.
     """
-    findings = judge_shadow(evidence)
-    failed = [finding for finding in findings if finding.status is Outcome.FAIL]
-    added = replace(verdict, findings=(*failed, *verdict.findings, *_others(findings)), shadow=evidence)
-    if not failed or verdict.status is Status.ERROR:
-        return added
-    trace = "" if verdict.status is Status.PASS else f"; {verdict.reason}"
-    return replace(added, status=Status.FAIL, reason=f"{_told(failed)}{trace}", aligned_tier="")
+    return _joined(replace(verdict, shadow=evidence), judge_shadow(evidence))
+
+
+def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
+    """A verdict with what operations made again with hard inputs say.
+
+    Args:
+        verdict: on the run.
+        evidence: of its ``ForcedCalls``.
+
+    Returns:
+        FAIL where one is violated and the run is no ERROR, told behind what training itself showed; INCONCLUSIVE where
+        none was made again and it would pass.
+    """
+    findings = judge_hard_inputs(evidence)
+    if verdict.status is Status.FAIL:
+        failed = [finding for finding in findings if finding.status is Outcome.FAIL]
+        behind = f"; {_told(failed)}" if failed else ""
+        everything = tuple(violations_first([*verdict.findings, *findings]))
+        return replace(verdict, findings=everything, reason=f"{verdict.reason}{behind}")
+    joined = _joined(verdict, findings)
+    if joined.status is Status.PASS and findings[0].status is Outcome.INCONCLUSIVE:
+        return replace(joined, status=Status.INCONCLUSIVE, reason=findings[0].message, aligned_tier="")
+    return joined
 
 
 def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdict:
@@ -95,6 +113,16 @@ def require_shadow(verdict: Verdict, iterations: Sequence[int]) -> Verdict:
         return verdict
     reason = f"the run left no shadow checks of iteration {', '.join(map(str, missing))}, which were ordered"
     return replace(verdict, status=Status.INCONCLUSIVE, reason=reason, aligned_tier="")
+
+
+def _joined(verdict: Verdict, findings: list[Finding]) -> Verdict:
+    """The verdict with findings that need no reference: those that fail are told first, and make it a FAIL."""
+    failed = [finding for finding in findings if finding.status is Outcome.FAIL]
+    added = replace(verdict, findings=(*failed, *verdict.findings, *_others(findings)))
+    if not failed or verdict.status is Status.ERROR:
+        return added
+    before = "" if verdict.status is Status.PASS else f"; {verdict.reason}"
+    return replace(added, status=Status.FAIL, reason=f"{_told(failed)}{before}", aligned_tier="")
 
 
 def _told(failed: list[Finding]) -> str:

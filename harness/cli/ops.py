@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.cli.options import (
     add_device_options,
+    add_forced_option,
     add_options,
     add_patience_options,
     chosen_device,
@@ -41,7 +42,8 @@ def add_parser(commands: Any) -> None:
         help="list the operations of a training step: error, effective precision, fallback, coverage",
         description="Runs one step of CASE on the candidate device, computes each operation again in float64 on the "
         "host, and lists them: how often called, how far off, how precise, and which the device left to its host.",
-        epilog="The exit code is that of the verdict of shadow ops alone: 0 PASS, 1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
+        epilog="The exit code is that of the verdict of shadow ops, and with --forced of hard inputs, alone: 0 PASS, "
+        "1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
     )
     parser.add_argument("case", metavar="CASE", help="a case's name, or the path of a config")
     add_device_options(parser)
@@ -50,12 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write every distinct tensor here: .csv, or .json with the coverage"
     )
-    parser.add_argument(
-        "--forced",
-        action="store_true",
-        help="make each operation again with hard inputs (large, denormal, tied, infinite, NaN, strided, empty) and "
-        "list where the device is off; it shows, and doesn't change the exit code",
-    )
+    add_forced_option(parser)
     add_patience_options(parser)
     parser.set_defaults(func=run)
 
@@ -155,8 +152,8 @@ def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
 
 def _show_forced(record: ShadowRecord, tier: str) -> None:
     """Where the device is off with hard inputs, each with its worst tensor, and what could not be compared."""
+    from harness.rules.hard_inputs import off_with_hard_inputs
     from harness.rules.shadow import weigh_shadow
-    from harness.shadow.listing import off_with_hard_inputs
 
     evidence = weigh_shadow(record, tier)
     console = open_console()

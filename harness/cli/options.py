@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_device_options",
+    "add_forced_option",
     "add_judging_options",
     "add_launch_options",
     "add_options",
@@ -126,6 +127,16 @@ def add_shadow_options(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="host memory that one operation may take, for example 8GiB; one that needs more is checked on slices, of "
         "a step that needs a hundred times as much a sample of calls; what isn't checked is listed",
+    )
+
+
+def add_forced_option(parser: argparse.ArgumentParser) -> None:
+    """The option of hard inputs."""
+    parser.add_argument(
+        "--forced",
+        action="store_true",
+        help="make each operation of the first shadowed step again with hard inputs (large, denormal, tied, infinite, "
+        "NaN, strided, empty); where the device is off beyond what healthy kernels differ in is a FAIL",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import (
     add_device_options,
+    add_forced_option,
     add_judging_options,
     add_launch_options,
     add_options,
@@ -56,6 +57,7 @@ def add_parser(commands: Any) -> None:
     )
     add_judging_options(parser)
     add_shadow_options(parser)
+    add_forced_option(parser)
     parser.add_argument(
         "--no-baseline", action="store_true", help="judge by shadow ops alone, against the candidate's own host"
     )
@@ -94,6 +96,10 @@ def _require_evidence(arguments: argparse.Namespace) -> None:
         raise UsageError(
             "there is nothing to judge by", where="--no-baseline --shadow none", hint="leave one of the two out"
         )
+    if arguments.forced and arguments.shadow == "none":
+        raise UsageError(
+            "hard inputs are made of a shadowed step", where="--forced --shadow none", hint="leave one of the two out"
+        )
     tiers = tuple(SHADOW_TIERS) if arguments.no_baseline else TIERS
     if arguments.tier and arguments.tier not in tiers:
         raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=", ".join(tiers))
@@ -125,6 +131,7 @@ def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argpars
         shadow_tier=arguments.tier or case.tier,
         shadow_ops=tuple(arguments.shadow_ops),
         shadow_budget=arguments.shadow_budget,
+        shadow_forced=arguments.forced,
     )
     with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, iterations) as advance:
         if arguments.no_baseline:

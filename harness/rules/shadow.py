@@ -28,6 +28,7 @@ __all__ = [
     "Allowance",
     "Margin",
     "allow",
+    "deviation_words",
     "foremost",
     "judge_shadow",
     "margin_of",
@@ -174,15 +175,14 @@ def _worst(rows: Sequence[ShadowRow]) -> ShadowRow:
 def _violation(rows: Sequence[ShadowRow], tier: str) -> Finding:
     """One finding of an operation's tensor, on the module where it is worst."""
     worst = foremost(rows)
-    by_projection = not abs(worst.projection) <= worst.allowed_projection
+    by_projection = _by_projection(worst)
     others = len(rows) - 1
     more = f"; likewise in {others} further {'modules' if others > 1 else 'module'}" if others else ""
     return Finding(
         RULE,
         Outcome.FAIL,
         ".".join(filter(None, (worst.module, worst.op, worst.tensor.replace(" ", "_")))),
-        f"{_where(worst)}: {_what(worst, by_projection=by_projection)} at iteration {worst.iteration}, "
-        f"from the same inputs{more}",
+        f"{_where(worst)}: {deviation_words(worst)} at iteration {worst.iteration}, from the same inputs{more}",
         iteration=worst.iteration,
         observed=worst.projection if by_projection else worst.error,
         allowed=worst.allowed_projection if by_projection else worst.allowed,
@@ -194,13 +194,18 @@ def _where(row: ShadowRow) -> str:
     return ", ".join(filter(None, (row.module, row.op, row.tensor)))
 
 
-def _what(row: ShadowRow, *, by_projection: bool) -> str:
+def _by_projection(row: ShadowRow) -> bool:
+    return not abs(row.projection) <= row.allowed_projection
+
+
+def deviation_words(row: ShadowRow) -> str:
+    """How far a violated tensor is off, beside what is allowed."""
     if row.part is Part.RANDOM:
         if row.tensor == "stream":
             return "the generator's stream can't be repeated"
         off = f"{row.error:.2g} standard deviations off (allowed {row.allowed:.2g})"
         return f"drawn from another distribution, its mean {off}"
-    if by_projection and math.isfinite(row.projection):
+    if _by_projection(row) and math.isfinite(row.projection):
         side = "large" if row.projection > 0 else "small"
         return f"{percent(abs(row.projection))} too {side} (allowed {percent(row.allowed_projection)})"
     if not math.isfinite(row.error):

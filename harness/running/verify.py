@@ -12,10 +12,10 @@ from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
 from harness.running.decision import Decision
-from harness.running.folder import REPRODUCTIONS, shadow_files
+from harness.running.folder import FORCED, REPRODUCTIONS, shadow_files
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
-from harness.shadow_verdict import judge_alone, require_shadow, with_shadow
+from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
 from harness.store.baselines import load_baseline
 from harness.store.reproductions import read_reproductions
 from harness.store.shadow import read_shadow
@@ -67,7 +67,7 @@ def verify(
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
-        verdict = _shadowed(_judge(case, gate, run), order, folder)
+        verdict = _forced(_shadowed(_judge(case, gate, run), order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
     return _result(verdict, order, run, baseline, folder, started)
@@ -99,6 +99,7 @@ def verify_alone(
         else:
             evidence = weigh_shadow(read_shadow(shadow_files(folder)), order.shadow_tier)
             verdict = require_shadow(judge_alone(case.name, run.trace, evidence), order.shadow)
+            verdict = _forced(verdict, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
     return _result(verdict, order, run, None, folder, started)
@@ -113,6 +114,14 @@ def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
         return require_shadow(verdict, order.shadow)
     evidence = weigh_shadow(read_shadow(files), order.shadow_tier)
     return require_shadow(with_shadow(verdict, evidence) if evidence.iterations else verdict, order.shadow)
+
+
+def _forced(verdict: Verdict, order: Order, folder: Path) -> Verdict:
+    """The verdict with what hard inputs say, where they were ordered."""
+    if not order.shadow_forced or verdict.status is Status.ERROR:
+        return verdict
+    made = [path for path in [folder / FORCED] if path.exists()]
+    return with_hard_inputs(verdict, weigh_shadow(read_shadow(made), order.shadow_tier))
 
 
 def _result(

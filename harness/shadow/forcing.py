@@ -1,22 +1,25 @@
 """Each operation of a step again, with hard inputs: what a training step seldom meets, and a port is wrong on first.
 
 The smallest call of each operation is the model: its tensors are made large, denormal, tied, infinite, NaN, strided or
-empty, and the device's results are held against the host's in float64 like those of a step. It shows, and doesn't
-decide: a device whose convolution computes in half overflows by intent.
+empty, and the device's results are held against the host's in float64 like those of a step. How far what isn't finite
+spreads is a choice of the algorithm's; that it is nowhere in a result is told apart (``harness.rules.hard_inputs``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from harness.rules.hard_inputs import lost
 from harness.shadow.counterparts import compute_on_host
 from harness.shadow.host import in_double, map_tensors, tensors_of
-from harness.shadow.kinds import Kind, read_operation
+from harness.shadow.kinds import Kind, Operation, read_operation
 from harness.shadow.mode import ShadowOps
+from harness.shadow.results import results_of
 from harness.shadow.whereabouts import Whereabouts
 from harness.store.shadow import ShadowStream
 from harness.values.shadow import Part
@@ -27,6 +30,8 @@ _Tensor = torch.Tensor
 
 LARGEST_CALL = 64 * 2**20
 """Bytes of the tensors of a call that is kept to be made again."""
+
+_NOT_FINITE = frozenset({"infinity", "NaN"})
 
 _LARGE = 1e4
 """What the largest element becomes: its exponential overflows float32, its square float16."""
@@ -86,21 +91,35 @@ class ForcedCalls(TorchDispatchMode):
         """One call under shadow; a refusal of the device's is a finding where the host doesn't refuse."""
         if args is None:
             return
-        name = read_operation(op).name
+        operation = read_operation(op)
+        name = operation.name
         mode = ShadowOps(_HardPlace(kind), iteration, self._tier)
+        with _disable_current_modes():
+            host = [in_double(value) for value in args], {key: in_double(value) for key, value in kwargs.items()}
+            due, reason = compute_on_host(op, operation, *host)
         try:
             with mode:
-                op(*args, **kwargs)
+                returned = op(*args, **kwargs)
         except (RuntimeError, ValueError, IndexError, NotImplementedError) as refusal:
-            with _disable_current_modes():
-                host = [in_double(value) for value in args], {key: in_double(value) for key, value in kwargs.items()}
-                _, reason = compute_on_host(op, read_operation(op), *host)
             if not reason:
                 said = f"the device refuses what the host computes: {str(refusal).splitlines()[0][:120]}"
                 self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
             return
+        checks = mode.checks
+        if kind in _NOT_FINITE and not reason:
+            with _disable_current_modes():
+                gone = set(_vanished(operation, (returned, due), (args, host[0]), (kwargs, host[1])))
+            checks = [replace(each, module=lost(kind)) if each.tensor in gone else each for each in checks]
         skipped = {f"{name}, {kind}": call.why for call in mode.unchecked}
-        self._stream.append(iteration, mode.checks, mode.calls, mode.checked, skipped)
+        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped)
+
+
+def _vanished(operation: Operation, *both: tuple[Any, Any]) -> Iterator[str]:
+    """The results that are finite throughout where float64's aren't; arguments as ``results_of`` takes them."""
+    for result in results_of(operation, *both):
+        made, due = result.candidate.detach().cpu(), result.reference.to(result.candidate.dtype)
+        if made.is_floating_point() and bool(torch.isfinite(made).all()) and not bool(torch.isfinite(due).all()):
+            yield result.name
 
 
 class _HardPlace(Whereabouts):

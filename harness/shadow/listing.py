@@ -13,12 +13,9 @@ from typing import Any
 
 from harness.rules.rounding import family_of
 from harness.rules.shadow import weigh_check
-from harness.values.shadow import Coverage, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
+from harness.values.shadow import Coverage, ShadowCheck, ShadowEvidence, ShadowRecord
 
-__all__ = ["OpRow", "list_operations", "list_tensors", "off_with_hard_inputs", "on_device", "render_csv", "render_json"]
-
-
-_LOST = 0.5
+__all__ = ["OpRow", "list_operations", "list_tensors", "on_device", "render_csv", "render_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +90,6 @@ def list_operations(rows: Sequence[OpRow], coverage: Coverage) -> tuple[OpRow, .
     dtypes = Counter(op for op, _ in groups)
     merged = [_merged(group, coverage.calls.get(op, 0) if dtypes[op] == 1 else 0) for (op, _), group in groups.items()]
     return tuple(sorted(merged, key=lambda row: (not row.violated, -row.calls)))
-
-
-def off_with_hard_inputs(evidence: ShadowEvidence) -> tuple[ShadowRow, ...]:
-    """Where a device is off with hard inputs, by their kind and then the worst first.
-
-    A denormal number has few bits, so there only its loss is told: half of the result's norm, or more.
-
-    Args:
-        evidence: of ``ForcedCalls``: the kind of the inputs stands in place of the module.
-    """
-    off = [row for row in evidence.violations if row.module != "denormal" or not row.error < _LOST]
-    return tuple(sorted(off, key=lambda row: (row.module, -row.excess)))
 
 
 def on_device(coverage: Coverage) -> tuple[int, int, int, int]:

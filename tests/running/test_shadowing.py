@@ -88,6 +88,34 @@ def test_what_goes_wrong_between_processes_is_found(tiny, order, tmp_path, fault
     assert "all_reduce" in {row.op for row in verdict.shadow.violations}
 
 
+@pytest.mark.parametrize(("fault", "said"), [("nan-to-zero", "NaN"), ("log-softmax-no-maximum", "with large inputs")])
+def test_what_no_step_meets_fails_with_hard_inputs_alone(tiny, order, tmp_path, fault, said):
+    once = {"iterations": 1, "shadow": (0,), "faults": (fault,)}
+    assert alone(tiny, order, tmp_path / "without", **once).status is Status.PASS
+    verdict = alone(tiny, order, tmp_path / "with", shadow_forced=True, **once)
+    assert verdict.status is Status.FAIL
+    assert verdict.reason.startswith("hard inputs: ")
+    assert said in verdict.reason
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_healthy_port_passes_with_hard_inputs(tiny, order, tmp_path, processes, amp):
+    launcher = "pytorch" if processes > 1 else "none"
+    verdict = alone(tiny, order, tmp_path, shadow_forced=True, launcher=launcher, processes=processes, amp=amp)
+    assert verdict.status is Status.PASS, verdict.reason
+    assert [finding.status.value for finding in verdict.findings if finding.rule == "hard inputs"] == ["pass"]
+
+
+def test_beside_a_baseline_hard_inputs_are_told_behind_it(tiny, order, baselines, tmp_path):
+    order = dataclasses.replace(
+        order, device="emulated", faults=("nan-to-zero",), shadow=(0,), shadow_tier="tf32", shadow_forced=True
+    )
+    verdict = verify(find_case(order.config), order, baselines=baselines, folder=tmp_path).verdict
+    assert verdict.status is Status.FAIL
+    assert verdict.reason.startswith("hard inputs: relu")
+
+
 def printed(*command):
     """What a program of a reproduction prints, run as a user runs it."""
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)

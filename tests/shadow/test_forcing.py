@@ -6,10 +6,10 @@ from contextlib import ExitStack
 import pytest
 import torch
 
+from harness.rules.hard_inputs import decides, off_with_hard_inputs
 from harness.rules.shadow import weigh_shadow
 from harness.shadow import forcing
 from harness.shadow.forcing import HARD_INPUTS, ForcedCalls
-from harness.shadow.listing import off_with_hard_inputs
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Coverage, ShadowRecord
@@ -63,6 +63,10 @@ class TestAHealthyHost:
         _, off, _ = healthy
         assert {row.module for row in off} <= {"infinity", "NaN"}
 
+    def test_is_off_in_nothing_that_decides(self, healthy):
+        _, off, _ = healthy
+        assert not [row for row in off if decides(row, "fp32")]
+
     def test_met_every_kind(self, healthy):
         _, _, kept = healthy
         assert {check.module for check in kept.checks} == set(HARD_INPUTS)
@@ -83,6 +87,15 @@ def test_an_overflow_of_half_precision_shows(forced, wrong):
     _, off, _ = forced(wrong("convolution", lambda out, *args: out.half().float()), tier="fp16")
     row = next(row for row in off if (row.module, row.op) == ("large", "convolution"))
     assert row.error == float("inf")
+
+
+def test_a_nan_that_is_hidden_decides_and_one_that_spreads_does_not(forced, wrong):
+    _, off, _ = forced(wrong("relu", lambda out, x: out.nan_to_num(0.0)))
+    assert {row.op for row in off if decides(row, "fp32")} == {"relu"}
+    assert "relu" in found_with(off, "NaN lost")
+    _, off, _ = forced(wrong("relu", lambda out, x: out if out.isfinite().all() else out * float("nan")))
+    assert "relu" in found_with(off, "NaN")
+    assert "relu" not in {row.op for row in off if decides(row, "fp32")}
 
 
 def test_denormals_that_are_flushed_show(forced, wrong):
