@@ -26,6 +26,8 @@ import pytest
         (["verify", "tiny.py", "--device", "cpu", "--nproc-per-node", "2"], "--launcher pytorch"),
         (["train", "--config", "tiny.py", "--device", "cpu", "--work-dir", "/dev/null/x"], "/dev/null"),
         (["record", "tiny.py", "--tiers", "fp32,fp32", "--baseline-dir", "elsewhere"], "each once"),
+        (["verify", "tiny.py", "--no-baseline", "--shadow", "none"], "nothing to judge by"),
+        (["verify", "tiny.py", "--forced", "--shadow", "none"], "of a shadowed step"),
         (["ops", "no_such_case"], "align cases"),
         (["ops", "tiny.py", "--tier", "fp33"], "fp32"),
         (["ops", "tiny.py", "--out", "ops.xlsx"], ".csv or .json"),
