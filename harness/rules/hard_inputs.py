@@ -83,7 +83,7 @@ def _violation(rows: list[ShadowRow], tier: str) -> Finding:
 def _what(row: ShadowRow) -> str:
     kind, _, gone = row.module.partition(" ")
     if gone:
-        return f"what float64 makes of an input with {kind} isn't finite, and all of this is"
+        return f"with {kind} among its inputs it is finite throughout, where float64's isn't"
     return f"with {kind} inputs {deviation_words(row)}"
 
 
