@@ -45,15 +45,13 @@ def measure(candidate: _Tensor, reference: _Tensor) -> Distance:
         return _NOT_COMPARABLE
     energy = fourth = distance = along = 0.0
     for c, r in zip(candidate.reshape(-1).split(_CHUNK), reference.reshape(-1).split(_CHUNK), strict=True):
-        both = _both_finite(c.double(), r, candidate.dtype)
-        if both is None:
-            return _NOT_COMPARABLE
-        made, due = both
-        squared, difference = due.square(), made - due
-        energy += float(squared.sum())
-        fourth += float(squared.dot(squared))
-        distance += float(difference.dot(difference))
-        along += float(difference.dot(due))
+        sums = _sums(c.double(), r)
+        if not all(map(math.isfinite, sums)):  # the elements are looked at only where their sums ask for it
+            both = _both_finite(c.double(), r, candidate.dtype)
+            if both is None:
+                return _NOT_COMPARABLE
+            sums = _sums(*both)
+        energy, fourth, distance, along = energy + sums[0], fourth + sums[1], distance + sums[2], along + sums[3]
     if energy == 0.0:
         return Distance(math.inf if distance else 0.0, 0.0, 0.0, 1.0)
     return Distance(
@@ -61,6 +59,17 @@ def measure(candidate: _Tensor, reference: _Tensor) -> Distance:
         projection=along / energy,
         size=math.sqrt(energy),
         spread=_participation(energy, fourth),
+    )
+
+
+def _sums(made: _Tensor, due: _Tensor) -> tuple[float, float, float, float]:
+    """Σ r², Σ r⁴, Σ (c − r)² and Σ (c − r) r of a chunk, (n,) each; with an element, one of them isn't finite."""
+    squared, difference = due.square(), made - due
+    return (
+        float(squared.sum()),
+        float(squared.dot(squared)),
+        float(difference.dot(difference)),
+        float(difference.dot(due)),
     )
 
 
