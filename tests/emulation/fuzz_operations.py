@@ -31,6 +31,7 @@ UNDEFINED = (
     "_add_relu.out",
     "_reshape_alias",
     "_log_softmax_backward_data",
+    "_compute_linear_combination",
 )
 
 
