@@ -49,12 +49,7 @@ def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
         none was made again and it would pass.
     """
     findings = judge_hard_inputs(evidence)
-    if verdict.status is Status.FAIL:
-        failed = [finding for finding in findings if finding.status is Outcome.FAIL]
-        behind = f"; {_told(failed)}" if failed else ""
-        everything = tuple(violations_first([*verdict.findings, *findings]))
-        return replace(verdict, findings=everything, reason=f"{verdict.reason}{behind}")
-    joined = _joined(verdict, findings)
+    joined = _joined(verdict, findings, first=verdict.status is not Status.FAIL)
     if joined.status is Status.PASS and findings[0].status is Outcome.INCONCLUSIVE:
         return replace(joined, status=Status.INCONCLUSIVE, reason=findings[0].message, aligned_tier="")
     return joined
@@ -115,14 +110,16 @@ def require_shadow(verdict: Verdict, iterations: Sequence[int]) -> Verdict:
     return replace(verdict, status=Status.INCONCLUSIVE, reason=reason, aligned_tier="")
 
 
-def _joined(verdict: Verdict, findings: list[Finding]) -> Verdict:
-    """The verdict with findings that need no reference: those that fail are told first, and make it a FAIL."""
+def _joined(verdict: Verdict, findings: list[Finding], *, first: bool = True) -> Verdict:
+    """The verdict with findings that need no reference: those that fail make it a FAIL, and are told first or last."""
     failed = [finding for finding in findings if finding.status is Outcome.FAIL]
-    added = replace(verdict, findings=(*failed, *verdict.findings, *_others(findings)))
+    before, behind = (failed, []) if first else ([], failed)
+    added = replace(verdict, findings=(*before, *verdict.findings, *behind, *_others(findings)))
     if not failed or verdict.status is Status.ERROR:
         return added
-    before = "" if verdict.status is Status.PASS else f"; {verdict.reason}"
-    return replace(added, status=Status.FAIL, reason=f"{_told(failed)}{before}", aligned_tier="")
+    reasons = [] if verdict.status is Status.PASS else [verdict.reason]
+    reasons.insert(0 if first else len(reasons), _told(failed))
+    return replace(added, status=Status.FAIL, reason="; ".join(reasons), aligned_tier="")
 
 
 def _told(failed: list[Finding]) -> str:

@@ -19,7 +19,8 @@ __all__ = ["RULE", "decides", "judge_hard_inputs", "lost", "off_with_hard_inputs
 RULE = "hard inputs"
 
 _SHOWN = frozenset({"denormal", "infinity", "NaN"})
-_HALF = 0.5
+_FLUSHED = 0.5
+"""Share of a denormal result's norm from which its loss is told."""
 
 
 def lost(kind: str) -> str:
@@ -35,7 +36,7 @@ def off_with_hard_inputs(evidence: ShadowEvidence) -> tuple[ShadowRow, ...]:
     Args:
         evidence: of ``ForcedCalls``: the kind of the inputs stands in place of the module.
     """
-    off = [row for row in evidence.violations if row.module != "denormal" or not row.error < _HALF]
+    off = [row for row in evidence.violations if row.module != "denormal" or not row.error < _FLUSHED]
     return tuple(sorted(off, key=lambda row: (row.module, -row.excess)))
 
 

@@ -120,8 +120,9 @@ def _forced(verdict: Verdict, order: Order, folder: Path) -> Verdict:
     """The verdict with what hard inputs say, where they were ordered."""
     if not order.shadow_forced or verdict.status is Status.ERROR:
         return verdict
-    made = [path for path in [folder / FORCED] if path.exists()]
-    return with_hard_inputs(verdict, weigh_shadow(read_shadow(made), order.shadow_tier))
+    file = folder / FORCED
+    record = read_shadow([file] if file.exists() else [])
+    return with_hard_inputs(verdict, weigh_shadow(record, order.shadow_tier))
 
 
 def _result(

@@ -7,8 +7,9 @@ spreads is a choice of the algorithm's; that it is nowhere in a result is told a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from harness.shadow.counterparts import compute_on_host
 from harness.shadow.host import in_double, map_tensors, tensors_of
 from harness.shadow.kinds import Kind, Operation, read_operation
 from harness.shadow.mode import ShadowOps
-from harness.shadow.results import results_of
+from harness.shadow.results import Result, results_of
 from harness.shadow.whereabouts import Whereabouts
 from harness.store.shadow import ShadowStream
 from harness.values.shadow import Part
@@ -94,32 +95,53 @@ class ForcedCalls(TorchDispatchMode):
         operation = read_operation(op)
         name = operation.name
         mode = ShadowOps(_HardPlace(kind), iteration, self._tier)
-        with _disable_current_modes():
-            host = [in_double(value) for value in args], {key: in_double(value) for key, value in kwargs.items()}
-            due, reason = compute_on_host(op, operation, *host)
+        twin = _HostTwin(op, operation, args, kwargs)
         try:
             with mode:
                 returned = op(*args, **kwargs)
         except (RuntimeError, ValueError, IndexError, NotImplementedError) as refusal:
-            if not reason:
+            if not twin.refuses:
                 said = f"the device refuses what the host computes: {str(refusal).splitlines()[0][:120]}"
                 self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
             return
-        checks = mode.checks
-        if kind in _NOT_FINITE and not reason:
-            with _disable_current_modes():
-                gone = set(_vanished(operation, (returned, due), (args, host[0]), (kwargs, host[1])))
-            checks = [replace(each, module=lost(kind)) if each.tensor in gone else each for each in checks]
+        gone = twin.vanished(returned, args, kwargs) if kind in _NOT_FINITE else frozenset()
+        checks = [replace(each, module=lost(kind)) if each.tensor in gone else each for each in mode.checks]
         skipped = {f"{name}, {kind}": call.why for call in mode.unchecked}
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped)
 
 
-def _vanished(operation: Operation, *both: tuple[Any, Any]) -> Iterator[str]:
-    """The results that are finite throughout where float64's aren't; arguments as ``results_of`` takes them."""
-    for result in results_of(operation, *both):
-        made, due = result.candidate.detach().cpu(), result.reference.to(result.candidate.dtype)
-        if made.is_floating_point() and bool(torch.isfinite(made).all()) and not bool(torch.isfinite(due).all()):
-            yield result.name
+class _HostTwin:
+    """The same call on the host in float64, from copies of the arguments as they are now; made when it is asked for."""
+
+    def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._op, self._operation = op, operation
+        with _disable_current_modes():
+            self._args = [in_double(value) for value in args]
+            self._kwargs = {key: in_double(value) for key, value in kwargs.items()}
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the host can't compute it."""
+        return bool(self._computed[1])
+
+    def vanished(self, returned: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> frozenset[str]:
+        """The results of the device's call that are finite throughout where float64's aren't, by name."""
+        due, reason = self._computed
+        if reason:
+            return frozenset()
+        with _disable_current_modes():
+            results = results_of(self._operation, (returned, due), (args, self._args), (kwargs, self._kwargs))
+            return frozenset(result.name for result in results if _is_lost(result))
+
+    @cached_property
+    def _computed(self) -> tuple[Any, str]:
+        with _disable_current_modes():
+            return compute_on_host(self._op, self._operation, self._args, self._kwargs)
+
+
+def _is_lost(result: Result) -> bool:
+    made, due = result.candidate.detach().cpu(), result.reference.to(result.candidate.dtype)
+    return made.is_floating_point() and bool(made.isfinite().all()) and not bool(due.isfinite().all())
 
 
 class _HardPlace(Whereabouts):
