@@ -31,13 +31,20 @@ def lost(kind: str) -> str:
 def off_with_hard_inputs(evidence: ShadowEvidence) -> tuple[ShadowRow, ...]:
     """Where a device is off with hard inputs, by their kind and then the worst first.
 
-    A denormal number has few bits, so there only its loss is told: half of the result's norm, or more.
+    A denormal number has few bits, so there only its loss is told: half of the result's norm, or more. Ties are rounded
+    alike, so that nothing averages out in the projection, and the error's norm has to tell.
 
     Args:
         evidence: of ``ForcedCalls``: the kind of the inputs stands in place of the module.
     """
-    off = [row for row in evidence.violations if row.module != "denormal" or not row.error < _FLUSHED]
+    off = [row for row in evidence.violations if _is_off(row)]
     return tuple(sorted(off, key=lambda row: (row.module, -row.excess)))
+
+
+def _is_off(violation: ShadowRow) -> bool:
+    if violation.module == "denormal":
+        return not violation.error < _FLUSHED
+    return violation.module != "ties" or not violation.error <= violation.allowed
 
 
 def decides(row: ShadowRow, tier: str) -> bool:

@@ -50,6 +50,12 @@ def test_what_healthy_kernels_differ_in_is_counted_and_does_not_decide(kind):
     assert "1 more" in finding.message
 
 
+def test_ties_are_rounded_alike_so_that_their_projection_says_nothing_of_its_own():
+    assert outcomes(row("ties", error=9e-7, projection=9e-6)) == [Outcome.PASS]
+    assert outcomes(row("ties", error=2e-6, projection=9e-6)) == [Outcome.FAIL]
+    assert outcomes(row("strided", error=9e-7, projection=9e-6)) == [Outcome.FAIL]
+
+
 def test_an_overflow_decides_but_where_the_tier_goes_through_half():
     rows = row("large", "convolution", math.inf), row("large", "relu", math.inf)
     assert outcomes(rows[0]) == [Outcome.FAIL]
