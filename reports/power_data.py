@@ -36,6 +36,7 @@ def encode_power(result: PowerResult) -> str:
             "profile": result.profile,
             "settle": result.settle,
             "shadow": list(result.shadow),
+            "forced": result.forced,
             "false_alarm_rate": result.false_alarm_rate,
             "seeds": dict(result.seeds),
             "missing": dict(result.missing),
@@ -43,6 +44,7 @@ def encode_power(result: PowerResult) -> str:
         "rates": {
             "confidence": CONFIDENCE,
             "gate": _gate(result.gate),
+            "gate_without_hard_inputs": _gate(result.gate_without_hard_inputs),
             "gate_without_shadow": _gate(result.gate_without_shadow),
             "legacy_detected": _rate(result.legacy_detected),
             "legacy_false_alarms": _rate(result.legacy_false_alarms),
@@ -152,6 +154,8 @@ def _detection(detection: Detection) -> dict[str, Any]:
         "shadowed": detection.shadowed,
         "shadow": None if detection.shadow is None else list(detection.shadow),
         "named": detection.named,
+        "forced": detection.forced,
+        "hard_inputs": detection.hard_inputs,
     }
 
 

@@ -83,7 +83,7 @@ def _heat_row(result: PowerResult, rows: Sequence[FaultRow]) -> HeatRow:
         fault=rows[0].fault,
         strikes=rows[0].strikes,
         summary=rows[0].summary,
-        gate=_cell([detection.seen_with_shadow for detection in detections]),
+        gate=_cell([detection.seen_at_all for detection in detections]),
         cells=tuple(_rule_cell(rule, detections) for rule in result.rules),
         legacy=_cell([row.detection.legacy_fails or row.ending == "crashed" for row in rows]),
         iterations=f"{median(within):g}" if within else "–",

@@ -62,13 +62,14 @@ def _opening(result: PowerResult) -> str:
         "the run has."
     )
     iterations = ", ".join(f"{case} {count}" for case, count in result.iterations.items())
+    seen = "it is seen, by more than hard inputs" if result.forced else "it is seen"
     return (
         f"Faults and healthy ports on the **emulated** device: evidence about the gate, none about real hardware. "
         f"Made {result.made} at commit `{result.commit or 'unknown'}` by\n\n    {result.command}\n\n"
         f"Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds were fixed "
         f"beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A fault has "
         f"an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as far as "
-        "other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where it is seen."
+        f"other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where {seen}."
     )
 
 

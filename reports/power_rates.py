@@ -69,7 +69,8 @@ def rate_rows(result: PowerResult) -> tuple[RateRow, ...]:
     """The rates that the study is about."""
     without = "without shadow ops: " if result.shadowed else ""
     return (
-        *(_gate_rows("with shadow ops: ", result.gate) if result.shadowed else ()),
+        *(_gate_rows("with shadow ops and hard inputs: ", result.gate) if result.forced else ()),
+        *(_gate_rows("with shadow ops: ", result.gate_without_hard_inputs) if result.shadowed else ()),
         *_gate_rows(without, result.gate_without_shadow),
         rate_row("legacy rule: detected, of the same faulty runs", result.legacy_detected),
         rate_row("legacy rule: false alarms, of the same healthy ports", result.legacy_false_alarms),
@@ -122,7 +123,7 @@ def port_rows(result: PowerResult) -> tuple[tuple[str, str, RateRow], ...]:
     for port in PORTS:
         ports = result.healthy_of(port=port.name)
         if ports:
-            rate = Rate(sum(row.detection.seen_with_shadow for row in ports), len(ports))
+            rate = Rate(sum(row.detection.seen_at_all for row in ports), len(ports))
             rows.append((port.name, port.summary, rate_row(port.name, rate)))
     return tuple(rows)
 
@@ -130,20 +131,20 @@ def port_rows(result: PowerResult) -> tuple[tuple[str, str, RateRow], ...]:
 def alarm_rows(result: PowerResult) -> tuple[str, ...]:
     """Every false alarm: which port, and what was said of it."""
     return tuple(
-        f"{row.case}, {row.port}, seed {row.seed}: {_alarm(row)}"
-        for row in result.healthy
-        if row.detection.seen_with_shadow
+        f"{row.case}, {row.port}, seed {row.seed}: {_alarm(row)}" for row in result.healthy if row.detection.seen_at_all
     )
 
 
 def _alarm(row: HealthyRow) -> str:
-    """The gate's sentence, or that of shadow ops where the gate would have opened without them."""
+    """The gate's sentence, or that of shadow ops or hard inputs where the gate would have opened without them."""
     detection = row.detection
-    return f"shadow: {detection.shadow[1]}" if detection.shadow and not detection.seen else detection.reason
+    if detection.seen:
+        return detection.reason
+    return f"shadow: {detection.shadow[1]}" if detection.shadow else f"hard inputs: {detection.hard_inputs}"
 
 
 def _seen(rows: Sequence[FaultRow]) -> Rate:
-    return Rate(sum(row.detection.seen_with_shadow for row in rows), len(rows))
+    return Rate(sum(row.detection.seen_at_all for row in rows), len(rows))
 
 
 def _found(rows: Sequence[FaultRow]) -> Rate:

@@ -17,6 +17,7 @@ from rich.table import Table
 from harness.cli.options import baseline_folder, reproduction
 from harness.cli.terminal import banner, open_console
 from harness.rules.budget import FALSE_ALARM_RATE
+from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.power.experiment import Experiment
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--shadow", type=_iterations, default=(), metavar="I,J", help="shadow these iterations too, for example 0,1"
     )
+    parser.add_argument("--forced", action="store_true", help="with --shadow: each operation with hard inputs too")
     parser.add_argument("--no-early-stop", action="store_true", help="run faulty runs to their end too")
     parser.add_argument("--settle", type=_count, default=2, metavar="N", help="iterations a seen run goes on (2)")
     parser.add_argument("--jobs", type=_count, default=0, metavar="N", help="worker processes; one a core without it")
@@ -67,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.running.cases import find_case, small_cases
     from reports.power import write_power
 
+    if arguments.forced and not arguments.shadow:
+        raise UsageError("hard inputs are made of a shadowed step", where="--forced", hint="--shadow 0,1 --forced")
     banner()
     settings = Settings(
         faults=choose_faults(arguments.faults),
@@ -77,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         stops=not arguments.no_early_stop,
         settle=arguments.settle,
         shadow=arguments.shadow,
+        forced=arguments.forced,
     )
     cases = [find_case(name) for name in arguments.cases] or small_cases()
     baselines = baseline_folder(arguments.baseline_dir)

@@ -10,13 +10,15 @@ from harness.emulation.faults import parse_fault
 from harness.judge import Gate
 from harness.power.naming import is_named_by
 from harness.power.record import Ending, Record
+from harness.rules.hard_inputs import judge_hard_inputs
 from harness.rules.shadow import foremost, judge_shadow, weigh_shadow
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-__all__ = ["CRASH", "RULES", "SHADOW", "Detection", "detect", "detect_by_trace"]
+__all__ = ["CRASH", "HARD_INPUTS", "RULES", "SHADOW", "Detection", "detect", "detect_by_trace"]
 
 CRASH = "crash"
 SHADOW = "shadow"
+HARD_INPUTS = "hard inputs"
 
 RULES = (
     *("comparability", "finiteness", "schedule", "first step", "loss", "loss components", "gradient norm"),
@@ -53,6 +55,8 @@ class Detection:
         shadow: what shadow ops found: first iteration, and the finding in words; None where they found nothing.
         shadowed: whether there were any.
         named: whether they name the run's fault rightly; None where they found nothing, or the run has no fault.
+        hard_inputs: what operations made again with hard inputs showed, in words; None where they showed nothing.
+        forced: whether any was made again.
     """
 
     status: Status
@@ -64,6 +68,8 @@ class Detection:
     shadow: tuple[int, str] | None = None
     shadowed: bool = False
     named: bool | None = None
+    hard_inputs: str | None = None
+    forced: bool = False
 
     @property
     def seen(self) -> bool:
@@ -76,9 +82,15 @@ class Detection:
         return self.seen or self.shadow is not None
 
     @property
+    def seen_at_all(self) -> bool:
+        """Whether the gate stays shut, shadow ops and hard inputs among its signals."""
+        return self.seen_with_shadow or self.hard_inputs is not None
+
+    @property
     def called(self) -> tuple[str, ...]:
-        """The columns that were violated, shadow ops among them."""
-        return (*self.rules, *([SHADOW] if self.shadow is not None else []))
+        """The columns that were violated, shadow ops and hard inputs among them."""
+        further = {SHADOW: self.shadow, HARD_INPUTS: self.hard_inputs}
+        return (*self.rules, *(column for column, found in further.items() if found is not None))
 
     @property
     def within(self) -> int | None:
@@ -88,14 +100,29 @@ class Detection:
         return self.iterations if self.iteration is None else self.iteration + 1
 
 
-def detect(gate: Gate, record: Record) -> Detection:
+def detect(gate: Gate, record: Record, shadowed: Record | None = None) -> Detection:
     """Judge a run by a gate.
 
     Args:
         gate: of the record's case and planned iterations.
         record: a run that ended in any way.
+        shadowed: the run beside it that shadow ops watched; None where there is none.
     """
-    return replace(detect_by_trace(gate, record), **_by_shadow(record, gate.demanded))
+    found = detect_by_trace(gate, record)
+    if shadowed is None:
+        return found
+    if shadowed.ending is Ending.CRASHED and record.ending is not Ending.CRASHED:
+        return replace(found, shadowed=True, shadow=(0, f"no shadowed step: {_first_line(shadowed.error)}"))
+    return replace(found, **_by_shadow(shadowed, gate.demanded), **_by_hard_inputs(shadowed, gate.demanded))
+
+
+def _by_hard_inputs(record: Record, tier: str) -> dict[str, Any]:
+    forced = record.forced
+    if forced is None:
+        return {}
+    findings = judge_hard_inputs(weigh_shadow(forced, tier))
+    failed = [found.message for found in findings if found.status is Outcome.FAIL]
+    return {"forced": True, "hard_inputs": failed[0] if failed else None}
 
 
 def _by_shadow(record: Record, tier: str) -> dict[str, Any]:

@@ -33,6 +33,9 @@ class Kind(str, Enum):
     HEALTHY = "healthy"
     """A healthy port, of a seed that nothing was calibrated on."""
 
+    SHADOWED = "shadowed"
+    """The first iterations of a faulty run or of a healthy port once more, watched by shadow ops."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -42,7 +45,7 @@ class Experiment:
         case: name of the case.
         config: path of its config.
         kind: what it is for.
-        name: the fault, the port, or the number of the repeat.
+        name: the fault, the port, or the number of the repeat; of a shadowed run that of the run it stands beside.
         device: ``emulated``, or ``cpu`` for a repeat of the reference.
         profile: numerics of the emulated device; empty on the CPU.
         faults: as the command line spells them.
@@ -52,10 +55,11 @@ class Experiment:
         onednn: whether convolutions may take oneDNN's kernels.
         channels_last: whether the weights lie in memory with channels last, so that other kernels are taken.
         iterations: how many it has.
-        stops: whether it ends as soon as it is seen, and its shadow ops as soon as they find something.
+        stops: whether it ends as soon as it is seen, a shadowed run as soon as shadow ops find something.
         settle: iterations that it goes on after it was seen, for rules that see it later.
-        shadow: iterations whose operations are held against float64 as well.
+        shadow: iterations whose operations are held against float64; a shadowed run ends behind the last of them.
         shadow_tier: at which tier; empty without any.
+        forced: whether each operation of the first of them is made again with hard inputs.
     """
 
     case: str
@@ -75,6 +79,7 @@ class Experiment:
     settle: int = 0
     shadow: tuple[int, ...] = ()
     shadow_tier: str = ""
+    forced: bool = False
 
     @property
     def measures_gradients(self) -> bool:

@@ -72,6 +72,7 @@ def _fault_rows(study: CaseStudy) -> list[FaultRow]:
     healthy = study.baseline.tiers[study.gate.demanded]
     rows = []
     for record in study.of(Kind.FAULT):
+        shadowed = study.shadowed(record)
         fault = parse_fault(record.experiment.name)
         unknown = not twins or not rounding
         rows.append(
@@ -81,26 +82,29 @@ def _fault_rows(study: CaseStudy) -> list[FaultRow]:
                 strikes=fault.strikes,
                 summary=fault.summary,
                 severity=fault.severity,
-                detection=detect(study.gate, record),
+                detection=detect(study.gate, record, shadowed),
                 effect=Effect(Extent.CLEAR) if unknown else measure_effect(record, twins[0], rounding, healthy),
                 ending=record.ending.value,
-                seconds=record.seconds,
+                seconds=record.seconds + (shadowed.seconds if shadowed else 0.0),
             )
         )
     return rows
 
 
 def _healthy_rows(study: CaseStudy) -> list[HealthyRow]:
-    return [
-        HealthyRow(
-            case=study.case.name,
-            port=record.experiment.name.rpartition("-")[0],
-            seed=record.experiment.noise_seed,
-            detection=detect(study.gate, record),
-            seconds=record.seconds,
+    rows = []
+    for record in study.of(Kind.HEALTHY):
+        shadowed = study.shadowed(record)
+        rows.append(
+            HealthyRow(
+                case=study.case.name,
+                port=record.experiment.name.rpartition("-")[0],
+                seed=record.experiment.noise_seed,
+                detection=detect(study.gate, record, shadowed),
+                seconds=record.seconds + (shadowed.seconds if shadowed else 0.0),
+            )
         )
-        for record in study.of(Kind.HEALTHY)
-    ]
+    return rows
 
 
 def _ensemble_rows(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.power.detection import RULES, SHADOW, Detection
+from harness.power.detection import HARD_INPUTS, RULES, SHADOW, Detection
 from harness.power.effect import Effect, Extent
 from harness.power.rates import Rate
 
@@ -179,7 +179,7 @@ class PowerResult:
     @property
     def unseen(self) -> tuple[FaultRow, ...]:
         """The faulty runs that the gate let pass, with all its signals."""
-        return tuple(row for row in self.faults if not row.detection.seen_with_shadow)
+        return tuple(row for row in self.faults if not row.detection.seen_at_all)
 
     @property
     def shadowed(self) -> bool:
@@ -187,8 +187,18 @@ class PowerResult:
         return any(row.detection.shadowed for row in self.faults) or any(row.detection.shadowed for row in self.healthy)
 
     @property
+    def forced(self) -> bool:
+        """Whether hard inputs were."""
+        return any(row.detection.forced for row in self.faults) or any(row.detection.forced for row in self.healthy)
+
+    @property
     def gate(self) -> GateRates:
-        """The gate with all its signals, shadow ops among them where they watched."""
+        """The gate with all its signals, shadow ops and hard inputs among them where there were any."""
+        return self._rates(lambda detection: detection.seen_at_all)
+
+    @property
+    def gate_without_hard_inputs(self) -> GateRates:
+        """The gate as it is with shadow ops, and without ``--forced``."""
         return self._rates(lambda detection: detection.seen_with_shadow)
 
     @property
@@ -224,7 +234,8 @@ class PowerResult:
         """The columns: the known rules, then any other that called a run."""
         detections = [*(row.detection for row in self.faults), *(row.detection for row in self.healthy)]
         called = {name for detection in detections for name in detection.rules}
-        return (*RULES, *sorted(called - set(RULES)), *([SHADOW] if self.shadowed else []))
+        further = {SHADOW: self.shadowed, HARD_INPUTS: self.forced}
+        return (*RULES, *sorted(called - set(RULES)), *(column for column, there in further.items() if there))
 
     def detected_by(self, rule: str) -> Rate:
         """Of the faulty runs, by one rule, by the time that they were stopped."""

@@ -31,6 +31,7 @@ class Settings:
         stops: whether a faulty run ends as soon as it is seen.
         settle: iterations that it then goes on.
         shadow: iterations of faulty and of healthy runs whose operations are held against float64; none where empty.
+        forced: whether each operation of the first of them is made again with hard inputs.
     """
 
     faults: tuple[str, ...]
@@ -41,6 +42,7 @@ class Settings:
     stops: bool = True
     settle: int = 2
     shadow: tuple[int, ...] = ()
+    forced: bool = False
 
 
 def choose_faults(words: str) -> tuple[str, ...]:
@@ -88,9 +90,8 @@ def plan_case(case: Case, settings: Settings, held: int) -> tuple[list[Experimen
     plain = replace(plain, iterations=iterations)
     faults = [text for text in settings.faults if not needs(parse_fault(text))]
     compared = [plain, *_rounding(plain)] if faults else []
-    shadow = tuple(iteration for iteration in settings.shadow if iteration < iterations)
-    watched = replace(plain, shadow=shadow, shadow_tier=case.tier if shadow else "")
-    judged = [*_faulty(watched, faults, settings), *_healthy(watched, settings.healthy)]
+    judged = [*_faulty(plain, faults, settings), *_healthy(plain, settings.healthy)]
+    judged += [*_shadowed(judged, case.tier, settings)]
     # Those of two threads come last, so that they don't share the cores with many others.
     judged.sort(key=lambda experiment: experiment.threads > 1)
     return [*compared[:1], *_repeats(plain, case.tier, range(held, settings.repeats))], [*compared[1:], *judged]
@@ -130,3 +131,11 @@ def _healthy(plain: Experiment, count: int) -> Iterator[Experiment]:
             onednn=port.onednn,
             channels_last=port.channels_last,
         )
+
+
+def _shadowed(judged: Sequence[Experiment], tier: str, settings: Settings) -> Iterator[Experiment]:
+    """Runs of their own: what shadow ops are today changes none of the others, which are most of a study's time."""
+    for run in judged:
+        if shadow := tuple(iteration for iteration in settings.shadow if iteration < run.iterations):
+            watched = replace(run, kind=Kind.SHADOWED, shadow=shadow, shadow_tier=tier, forced=settings.forced)
+            yield replace(watched, stops=bool(run.faults), settle=0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.power.experiment import Experiment
 from harness.power.folder import ERRORS, OUTCOME
-from harness.running.folder import PROVENANCE, STREAM, shadow_files
+from harness.running.folder import FORCED, PROVENANCE, STREAM, shadow_files
 from harness.store.atomic import read_bounded, write_text
 from harness.store.provenance import read_provenance
 from harness.store.shadow import read_shadow
@@ -101,10 +101,20 @@ class Record:
         Raises:
             RunError: a run that did not crash has none that can be read.
         """
-        if not self.experiment.shadow:
-            return None
+        return self._checks(shadow_files(self.folder)) if self.experiment.shadow else None
+
+    @property
+    def forced(self) -> ShadowRecord | None:
+        """Its operations with hard inputs, not kept either; None where none were asked for, or it crashed.
+
+        Raises:
+            RunError: a run that did not crash has none that can be read.
+        """
+        return self._checks([self.folder / FORCED]) if self.experiment.forced else None
+
+    def _checks(self, files: list[Path]) -> ShadowRecord | None:
         try:
-            if not (files := shadow_files(self.folder)):
+            if not files:
                 raise RunError("the shadow checks are missing", where=self.folder)
             return read_shadow(files)
         except AlignmentError:

@@ -1,4 +1,4 @@
-"""Ends a run, or its shadow ops, as soon as the rules have seen enough of it."""
+"""Ends a run as soon as the rules, or shadow ops, have seen enough of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from mmengine.hooks import Hook
 
 from harness.rules.shadow import weigh_shadow
 from harness.running.folder import shadow_files
-from harness.shadow.hook import ShadowHook
 from harness.store.shadow import read_shadow
 from harness.store.stream import read_stream
 from harness.values.trace import Trace
@@ -53,26 +52,33 @@ class StopHook(Hook):  # type: ignore[misc]  # mmengine is not typed
 
 
 class ShadowStopHook(Hook):  # type: ignore[misc]  # mmengine is not typed
-    """Shadows no further iteration once shadow ops have found something: a shadowed step costs six plain ones.
+    """Ends a run behind its last shadowed iteration, or as soon as shadow ops have found something.
 
     Args:
         folder: of the run, where its shadow checks are written.
-        iterations: that are shadowed.
+        iterations: that are shadowed, at least one.
         tier: precision tier that they are judged at.
+        when_found: whether a finding ends it too.
     """
 
     priority = "LOWEST"
 
-    def __init__(self, folder: Path, iterations: Collection[int], tier: str) -> None:
+    def __init__(self, folder: Path, iterations: Collection[int], tier: str, *, when_found: bool) -> None:
         self._folder = folder
         self._iterations = frozenset(iterations)
         self._tier = tier
+        self._when_found = when_found
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Judge what was written of a shadowed iteration."""
-        if runner.iter not in self._iterations:
+        """Judge what was written of a shadowed iteration.
+
+        Raises:
+            SeenEnoughError: the run has nothing more to show; never after its last iteration.
+        """
+        if runner.iter not in self._iterations or runner.iter + 1 >= runner.max_iters:
             return
-        if weigh_shadow(read_shadow(shadow_files(self._folder)), self._tier).violations:
-            for hook in runner.hooks:
-                if isinstance(hook, ShadowHook):
-                    hook.finish()
+        if runner.iter == max(self._iterations) or (self._when_found and self._found()):
+            raise SeenEnoughError
+
+    def _found(self) -> bool:
+        return bool(weigh_shadow(read_shadow(shadow_files(self._folder)), self._tier).violations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from harness.judge import Gate
@@ -48,6 +49,14 @@ class CaseStudy:
     def of(self, kind: Kind) -> tuple[Record, ...]:
         """The runs of one kind."""
         return tuple(record for record in self.records if record.experiment.kind is kind)
+
+    def shadowed(self, record: Record) -> Record | None:
+        """The run that shadow ops watched, of a faulty run or of a healthy port; None where there is none."""
+        return self._shadowed.get(record.experiment.name)
+
+    @cached_property
+    def _shadowed(self) -> Mapping[str, Record]:
+        return {record.experiment.name: record for record in self.of(Kind.SHADOWED)}
 
 
 class Study:

@@ -109,20 +109,22 @@ def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
         samples = None if is_twin else _samples(asked["twin"])
         fingerprint = FingerprintHook(folder / (SAMPLES if is_twin else ERRORS), samples)
         hooks.append(fingerprint)
-    if experiment.stops:
+    if experiment.shadow:
+        enough = ShadowStopHook(folder, experiment.shadow, experiment.shadow_tier, when_found=experiment.stops)
+        hooks.append(enough)
+    elif experiment.stops:
         gate = _gate(*asked["gate"])
 
         def is_seen(trace: Trace) -> bool:
             return gate.decided(trace, read_provenance(folder / PROVENANCE)) is not None
 
         hooks.append(StopHook(folder / STREAM, is_seen, experiment.settle))
-        hooks.append(ShadowStopHook(folder, experiment.shadow, experiment.shadow_tier))
     order = _order(experiment)
     try:
         with _kernels(experiment):
             run_experiment(order, case, config, device, faults, folder, hooks)
-    except SeenEnoughError:
-        return Ending.STOPPED
+    except SeenEnoughError:  # a shadowed run has then all that was asked for
+        return Ending.COMPLETE if experiment.kind is Kind.SHADOWED else Ending.STOPPED
     finally:
         if fingerprint is not None:
             fingerprint.close()
@@ -142,6 +144,7 @@ def _order(experiment: Experiment) -> Order:
         trusted=experiment.kind is Kind.REPEAT,
         shadow=experiment.shadow,
         shadow_tier=experiment.shadow_tier or Order.shadow_tier,
+        shadow_forced=experiment.forced,
     )
 
 

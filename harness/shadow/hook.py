@@ -83,10 +83,6 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._rates = scheduled_rates(runner, max(self._iterations, default=0) + 1)
         self._groups = _groups(self._configured.optimizer, runner.optim_wrapper.optimizer)
 
-    def finish(self) -> None:
-        """Shadow no iteration after this one."""
-        self._iterations = frozenset()
-
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Sample what the step is going to change."""
         if runner.iter not in self._iterations:

@@ -84,5 +84,26 @@ def test_faults_are_chosen_by_name():
 
 
 def test_iterations_that_a_run_has_not_are_not_shadowed():
-    shadows = {e.shadow for e in planned(shadow=(0, 29)) if e.kind in {Kind.FAULT, Kind.HEALTHY}}
-    assert shadows == {(0,)}
+    assert {e.shadow for e in planned(shadow=(0, 29)) if e.kind is Kind.SHADOWED} == {(0,)}
+    assert not [e for e in planned(shadow=(29,)) if e.kind is Kind.SHADOWED]
+
+
+def test_beside_each_run_that_is_judged_one_is_shadowed():
+    plan = planned(shadow=(0, 1), forced=True)
+    judged = {e.name: e for e in plan if e.kind in {Kind.FAULT, Kind.HEALTHY}}
+    shadowed = {e.name: e for e in plan if e.kind is Kind.SHADOWED}
+    assert set(shadowed) == set(judged)
+    for name, watched in shadowed.items():
+        alike = dataclasses.replace(
+            watched, kind=judged[name].kind, shadow=(), shadow_tier="", forced=False,
+            stops=judged[name].stops, settle=judged[name].settle,
+        )  # fmt: skip
+        assert alike == judged[name]
+        assert watched.stops == bool(watched.faults), "a healthy port is watched to the end of what is shadowed"
+
+
+def test_what_is_shadowed_changes_no_other_run():
+    def keys(**changes):
+        return {e.key("code") for e in planned(**changes) if e.kind is not Kind.SHADOWED}
+
+    assert keys() == keys(shadow=(0, 1), forced=True)

@@ -53,13 +53,13 @@ def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path, mon
     """Whatever ran before it: faults of every layer, other kernels, noise, a shadowed step, another device, a stop."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the fresh one, as workers have: sums hang on it
     twin = experiment(Kind.TWIN, "plain")
-    faulty = experiment(Kind.FAULT, "f", faults=("race-1e-2",), shadow=(0,), shadow_tier="tf32")
+    watched = experiment(Kind.SHADOWED, "h", shadow=(0, 1), shadow_tier="tf32", forced=True)
     before = [
         experiment(Kind.FAULT, "f", 3, faults=("conv-wgrad-x1.05",), stops=True),
         experiment(Kind.FAULT, "f", faults=("weights-in-bf16", "aux-loss-doubled", "channels-swapped")),
-        faulty,
+        experiment(Kind.SHADOWED, "f", faults=("race-1e-2",), shadow=(0,), shadow_tier="tf32", stops=True),
         experiment(Kind.HEALTHY, "h", noise_tier="fp32", noise_seed=7, channels_last=True, onednn=False, threads=2),
-        experiment(Kind.HEALTHY, "shadowed", shadow=(0,), shadow_tier="tf32"),
+        watched,
         Experiment("ann_small", CONFIG, Kind.REPEAT, "r", device="cpu", noise_tier="tf32", noise_seed=9, iterations=2),
     ]
     records = run_in_one_process(tmp_path / "used", [twin, *before, twin])
