@@ -31,6 +31,8 @@ from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Finding, Outcome
 
+_NOT_OF_THE_MODEL = frozenset({Part.RANDOM, Part.TRANSFER, Part.PRECISION})
+
 WORST = dict[str, dict[str, tuple[float, float, str]]]
 """Family → measure → its largest ratio to the model, the margin, and the call that had it."""
 
@@ -104,7 +106,7 @@ def widen(worst: WORST, checks: tuple[ShadowCheck, ...], tier: str, run: str) ->
     """Take each family's largest ratios in, in units of the error model."""
     for check in checks:
         allowed, margin = allow(check, tier), margin_of(check.op, check.dtype, tier)
-        if check.part in {Part.RANDOM, Part.TRANSFER} or not 0 < allowed.error < math.inf > check.error:
+        if check.part in _NOT_OF_THE_MODEL or not 0 < allowed.error < math.inf > check.error:
             continue
         family = family_of(check.op) + (" in half's range" if smallest_normal(check.op, check.dtype, tier) else "")
         known = worst.setdefault(family, {"error": (0.0, 0.0, ""), "projection": (0.0, 0.0, "")})

@@ -47,8 +47,12 @@ _MERGED = {
     Part.TRANSFER: "moves",
     Part.RANDOM: "random draws",
     Part.REDUCE: "gradients gathered",
+    Part.PRECISION: "stored precision",
 }
-_ORDER = (Part.FORWARD, Part.BUFFERS, Part.BACKWARD, Part.REDUCE, Part.OPTIMIZER, Part.LOSS, Part.RANDOM, Part.TRANSFER)
+_ORDER = (
+    *(Part.FORWARD, Part.BUFFERS, Part.BACKWARD, Part.REDUCE, Part.OPTIMIZER, Part.LOSS, Part.PRECISION),
+    *(Part.RANDOM, Part.TRANSFER),
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from harness.rules.shadow import bits_of
 from harness.values.shadow import EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from reports.wording import relative
 
@@ -55,6 +56,8 @@ def _deviation(row: ShadowRow) -> str:
         if row.tensor == "stream":
             return f"the generator's stream {'can not be' if row.violated else 'is'} repeated {at}"
         return f"its mean is {row.error:.2g} standard deviations off {at} (allowed {row.allowed:.2g})"
+    if row.part is Part.PRECISION:
+        return f"stored with {bits_of(row.error)} mantissa bits {at} (at least {bits_of(row.allowed)} allowed)"
     if not math.isfinite(row.error):
         return f"not comparable with the host's result {at}, by its shape or by values that aren't finite"
     if row.allowed == 0.0:

@@ -22,6 +22,7 @@ __all__ = [
     "family_of",
     "kept_bits",
     "mantissa_bits",
+    "result_bits",
     "rounding",
     "smallest_normal",
     "unit_roundoff",
@@ -100,6 +101,13 @@ def kept_bits(op: str, tier: str) -> int:
     return kept.operands if family_of(op) in kept.families else FLOAT32_BITS
 
 
+def result_bits(op: str, dtype: str, tier: str) -> int:
+    """Explicit mantissa bits that a tier keeps of an operation's result in a dtype, by name."""
+    kept = SHADOW_TIERS[tier]
+    bits = mantissa_bits(dtype)
+    return min(bits, kept.results) if family_of(op) in kept.families else bits
+
+
 def smallest_normal(op: str, dtype: str, tier: str) -> float:
     """What a healthy kernel's operands and results are at least taken for when they are rounded (IEEE 754, §3.3).
 
@@ -130,10 +138,7 @@ def rounding(op: str, dtype: str, operand: int, terms: float, tier: str) -> floa
         tier: one of ``SHADOW_TIERS``.
     """
     kept = SHADOW_TIERS[tier]
-    result = mantissa_bits(dtype)
-    squares = terms * unit_roundoff(FLOAT32_BITS if result <= FLOAT32_BITS else result) ** 2
-    if family_of(op) in kept.families:
-        result = min(result, kept.results)
-        if kept.operands < operand:
-            squares += 2 * unit_roundoff(kept.operands) ** 2
-    return math.sqrt(squares + unit_roundoff(result) ** 2)
+    squares = terms * unit_roundoff(max(FLOAT32_BITS, mantissa_bits(dtype))) ** 2
+    if family_of(op) in kept.families and kept.operands < operand:
+        squares += 2 * unit_roundoff(kept.operands) ** 2
+    return math.sqrt(squares + unit_roundoff(result_bits(op, dtype, tier)) ** 2)

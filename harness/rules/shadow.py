@@ -19,7 +19,16 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.rules.bounded import percent
-from harness.rules.rounding import family_of, kept_bits, mantissa_bits, rounding, smallest_normal, unit_roundoff
+from harness.rules.rounding import (
+    FLOAT32_BITS,
+    family_of,
+    kept_bits,
+    mantissa_bits,
+    result_bits,
+    rounding,
+    smallest_normal,
+    unit_roundoff,
+)
 from harness.values.shadow import EffectivePrecision, Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.values.verdict import Finding, Outcome
 
@@ -28,6 +37,7 @@ __all__ = [
     "Allowance",
     "Margin",
     "allow",
+    "bits_of",
     "deviation_words",
     "foremost",
     "judge_shadow",
@@ -91,6 +101,8 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
     """What a healthy kernel may have of one check at a tier, a key of ``SHADOW_TIERS``."""
     if check.part is Part.RANDOM:
         return Allowance(RANDOM_MARGIN / math.sqrt(check.spread) if check.tensor == "distribution" else 0.0, math.inf)
+    if check.part is Part.PRECISION:
+        return Allowance(unit_roundoff(_least_stored(check, tier)), math.inf)
     if (check.part in _EXACT and check.op != "feed") or not check.dtype.startswith(("float", "bfloat", "complex")):
         return Allowance(0.0, math.inf)
     base = rounding(check.op, check.dtype, check.operand, check.terms, tier)
@@ -102,6 +114,19 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
         error=margin.error * base * check.scale,
         projection=margin.projection * averaged + margin.error * min(alike, base),
     )
+
+
+def _least_stored(check: ShadowCheck, tier: str) -> float:
+    """Explicit mantissa bits that a healthy kernel stores a result with at least: those of what it multiplies.
+
+    The sum behind it is at least float32's; where its terms cancel, or are many, its last bits are never reached. Below
+    its range a format has fewer bits by itself.
+    """
+    cancelled = math.log2(max(1.0, check.scale))
+    kept = min(kept_bits(check.op, tier), check.operand, result_bits(check.op, check.dtype, tier))
+    below = cancelled if smallest_normal(check.op, check.dtype, tier) else 0.0
+    summed = FLOAT32_BITS - cancelled - math.log2(max(1.0, check.terms)) / 2 - 1
+    return max(0.0, min(kept - below, summed))
 
 
 def weigh_check(check: ShadowCheck, tier: str) -> ShadowRow:
@@ -194,6 +219,18 @@ def _where(row: ShadowRow) -> str:
     return ", ".join(filter(None, (row.module, row.op, row.tensor)))
 
 
+def _draw_words(row: ShadowRow) -> str:
+    if row.tensor == "stream":
+        return "the generator's stream can't be repeated"
+    off = f"{row.error:.2g} standard deviations off (allowed {row.allowed:.2g})"
+    return f"drawn from another distribution, its mean {off}"
+
+
+def bits_of(roundoff: float) -> int:
+    """Explicit mantissa bits of a format, whole ones, from its unit roundoff."""
+    return math.ceil(-math.log2(roundoff) - 1)
+
+
 def _by_projection(row: ShadowRow) -> bool:
     return not abs(row.projection) <= row.allowed_projection
 
@@ -201,10 +238,9 @@ def _by_projection(row: ShadowRow) -> bool:
 def deviation_words(row: ShadowRow) -> str:
     """How far a violated tensor is off, beside what is allowed."""
     if row.part is Part.RANDOM:
-        if row.tensor == "stream":
-            return "the generator's stream can't be repeated"
-        off = f"{row.error:.2g} standard deviations off (allowed {row.allowed:.2g})"
-        return f"drawn from another distribution, its mean {off}"
+        return _draw_words(row)
+    if row.part is Part.PRECISION:
+        return f"stored with {bits_of(row.error)} mantissa bits (at least {bits_of(row.allowed)} allowed)"
     if _by_projection(row) and math.isfinite(row.projection):
         side = "large" if row.projection > 0 else "small"
         return f"{percent(abs(row.projection))} too {side} (allowed {percent(row.allowed_projection)})"

@@ -18,6 +18,7 @@ from harness.shadow.host import as_is, in_double, map_tensors
 from harness.shadow.measure import Distance, measure, measure_bits, participation
 from harness.shadow.results import Result, results_of
 from harness.shadow.sample import thinned
+from harness.shadow.stored import coarseness
 from harness.shadow.terms import count_terms, operands_of
 
 __all__ = ["Found", "change_arguments", "compare_bits", "compare_in_double", "host_inputs"]
@@ -28,12 +29,21 @@ _SUSPICIOUS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A result's distance from the host's, and how far a rounding of the inputs moves it."""
+    """A result's distance from the host's, how far a rounding of the inputs moves it, and how coarsely it is stored.
+
+    Args:
+        result: the two results.
+        distance: how far one is from the other.
+        scale: as a check has it.
+        along: likewise.
+        stored: mantissa bits that it is stored with, where those are fewer than float64's result asks for.
+    """
 
     result: Result
     distance: Distance
     scale: float = 1.0
     along: float = 0.0
+    stored: int | None = None
 
 
 def host_inputs(call: Call) -> Arguments:
@@ -58,7 +68,7 @@ def compare_in_double(call: Call, returned: Any, tier: str, seed: int) -> tuple[
         return reason, []
     thin = _thinner(call)
     results = results_of(call.operation, (returned, expected), (call.args, host[0]), (call.given[1], host[1]))
-    found = [Found(result, _distance(result, thin)) for result in results if not result.name.startswith("indices")]
+    found = [_found(result, thin) for result in results if not result.name.startswith("indices")]
     found = _shared_out(found, call.name, before[0])
     if any(_is_suspicious(call, entry, tier) for entry in found):
         found = _conditioned(call, before, found, tier, seed)
@@ -85,9 +95,11 @@ def _thinner(call: Call) -> Callable[[torch.Tensor], torch.Tensor]:
     return thinned if call.is_update else lambda tensor: tensor
 
 
-def _distance(result: Result, thin: Callable[[torch.Tensor], torch.Tensor]) -> Distance:
-    made = thin(result.candidate.detach()).cpu()
-    return (measure if result.reference.is_floating_point() else measure_bits)(made, result.reference)
+def _found(result: Result, thin: Callable[[torch.Tensor], torch.Tensor]) -> Found:
+    made, due = thin(result.candidate.detach()).cpu(), result.reference
+    if not due.is_floating_point():
+        return Found(result, measure_bits(made, due))
+    return Found(result, measure(made, due), stored=coarseness(made, due))
 
 
 def _shared_out(found: list[Found], name: str, args: Sequence[Any]) -> list[Found]:
@@ -109,6 +121,8 @@ def _shared_out(found: list[Found], name: str, args: Sequence[Any]) -> list[Foun
 
 def _is_suspicious(call: Call, found: Found, tier: str) -> bool:
     distance, made = found.distance, found.result.candidate
+    if found.stored is not None:
+        return True
     if not distance.error or not found.result.reference.is_floating_point():
         return False
     terms = count_terms(call.name, call.args, made, found.result.place)

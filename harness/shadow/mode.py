@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from harness.rules.rounding import unit_roundoff
 from harness.shadow.call import Call, dtype_name
 from harness.shadow.comparison import Found, change_arguments, compare_bits, compare_in_double, host_inputs
 from harness.shadow.cutting import Piece, cut_call
@@ -170,11 +171,12 @@ class ShadowOps(TorchDispatchMode):
     def _write_down(
         self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, found: list[Found]
     ) -> None:
-        checks = [self._check(place, call, number, contiguous, entry) for entry in found]
-        self.checks += checks
+        made = [(self._check(place, call, number, contiguous, entry), entry) for entry in found]
+        made += [(_of_format(check, entry.stored), entry) for check, entry in made if entry.stored is not None]
+        self.checks += [check for check, _ in made]
         if self._reproductions is not None:
             with _disable_current_modes():
-                for check, entry in zip(checks, found, strict=True):
+                for check, entry in made:
                     self._reproductions.offer(check, entry.result, call)
 
     def _worst(self, found: list[Found]) -> list[Found]:
@@ -219,6 +221,11 @@ class ShadowOps(TorchDispatchMode):
             spread=distance.spread,
             operand=call.operand_bits,
         )
+
+
+def _of_format(check: ShadowCheck, bits: int) -> ShadowCheck:
+    """The check of the format that a result was stored in, beside that of its numbers."""
+    return replace(check, part=Part.PRECISION, error=unit_roundoff(bits), projection=0.0)
 
 
 def _part(part: Part, call: Call, result: Result) -> Part:

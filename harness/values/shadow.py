@@ -23,6 +23,8 @@ class Part(str, Enum):
     TRANSFER = "transfer"
     RANDOM = "random"
     REDUCE = "reduce"
+    PRECISION = "precision"
+    """The format that a result was stored in: its error is that format's unit roundoff."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import torch
 
-from harness.rules.shadow import Allowance
+from harness.rules.shadow import Allowance, bits_of
 from harness.shadow.call import Call
 from harness.shadow.host import tensors_of
 from harness.shadow.kinds import Kind
 from harness.shadow.reproducing.draws import write_draw
 from harness.shadow.reproducing.program import UnwritableError, Written, source_of
 from harness.shadow.results import Result
+from harness.values.shadow import Part
 
 __all__ = ["write_call"]
 
@@ -67,16 +68,29 @@ c, r = c.double().flatten(), r.double().flatten()
 print(f"error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
 print(f"projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")"""
 
+_STORED = """\
+
+
+def bits(tensor):
+    used = 0
+    for value in tensor.float().flatten().view(torch.int32).tolist():
+        used |= value & 0x7FFFFF
+    return 24 - (used & -used).bit_length() if used else 0
+
+
+print(f"stored with {{bits(c)}} mantissa bits (at least {least} allowed), the host's {{bits(r.to(c.dtype))}}")"""
+
 _MOVED = 'print(f"{{float((c != r).double().mean()):.3%}} of the elements differ (none may)")'
 
 
-def write_call(call: Call, result: Result, allowed: Allowance) -> Written:
+def write_call(call: Call, result: Result, allowed: Allowance, part: Part = Part.FORWARD) -> Written:
     """A call as a program.
 
     Args:
         call: with its inputs from before it was made.
         result: which of its results was wrong.
         allowed: what a healthy kernel may have.
+        part: that the finding is of: whether the result's numbers are compared or its format.
 
     Raises:
         UnwritableError: the call can't be made again by itself.
@@ -99,9 +113,15 @@ def write_call(call: Call, result: Result, allowed: Allowance) -> Written:
         pick=_pick(result, names),
         double=not moved,
         in_double="" if moved else " in float64",
-        verdict=_MOVED.format() if moved else _COMPUTED.format(error=allowed.error, projection=allowed.projection),
+        verdict=_MOVED.format() if moved else _verdict(allowed, part),
     )
     return Written(inputs, body, note, strides)
+
+
+def _verdict(allowed: Allowance, part: Part) -> str:
+    if part is Part.PRECISION:
+        return _STORED.format(least=bits_of(allowed.error))
+    return _COMPUTED.format(error=allowed.error, projection=allowed.projection)
 
 
 def _inputs_of(

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import torch
 
-from harness.rules.shadow import Allowance
-from harness.values.shadow import ShadowCheck
+from harness.rules.shadow import Allowance, bits_of
+from harness.values.shadow import Part, ShadowCheck
 
 __all__ = [
     "Keep", "Origin", "UnwritableError", "Write", "Written", "compared", "keep_nothing", "render_program", "source_of",
@@ -209,6 +209,10 @@ def source_of(value: Any, names: dict[int, str]) -> str:
 
 def _words(check: ShadowCheck, allowed: Allowance) -> str:
     where = ", ".join(filter(None, (check.module, check.op, check.tensor)))
+    if check.part is Part.PRECISION:
+        least = bits_of(allowed.error)
+        stored = f"stored with {bits_of(check.error)} mantissa bits (at least {least} allowed)"
+        return f"{where}: {stored} at iteration {check.iteration}."
     return (
         f"{where}: error {check.error:.3g} (allowed {allowed.error:.3g}), projection {check.projection:+.3g} "
         f"(allowed {allowed.projection:.3g}) at iteration {check.iteration}."

@@ -55,7 +55,7 @@ class Reproductions:
 
     def offer(self, check: ShadowCheck, result: Result, call: Call) -> None:
         """Keep a call if it came out wrong, and worse than those that would have to give way."""
-        self.keep(check, lambda allowed: write_call(call, result, allowed))
+        self.keep(check, lambda allowed: write_call(call, result, allowed, check.part))
 
     def keep(self, check: ShadowCheck, write: Write) -> None:
         """Keep what a check found if that is wrong, and worse than what would have to give way.
