@@ -136,7 +136,7 @@ def add_forced_option(parser: argparse.ArgumentParser) -> None:
         "--forced",
         action="store_true",
         help="make each operation of the first shadowed step again with hard inputs (large, denormal, tied, infinite, "
-        "NaN, strided, empty); where the device is off beyond what healthy kernels differ in is a FAIL",
+        "NaN, strided, odd-sized, empty); where the device is off beyond what healthy kernels differ in is a FAIL",
     )
 
 

@@ -1,14 +1,15 @@
 """Each operation of a step again, with hard inputs: what a training step seldom meets, and a port is wrong on first.
 
-The smallest call of each operation is the model: its tensors are made large, denormal, tied, infinite, NaN, strided or
-empty, and the device's results are held against the host's in float64 like those of a step. How far what isn't finite
-spreads is a choice of the algorithm's; that it is nowhere in a result is told apart (``harness.rules.hard_inputs``).
+The smallest call of each operation is the model: its tensors are made large, denormal, tied, infinite, NaN, strided,
+odd in size or empty, and the device's results are held against the host's in float64 like those of a step. How far what
+isn't finite spreads is a choice of the algorithm's; that it is nowhere in a result is told apart
+(``harness.rules.hard_inputs``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +38,33 @@ _NOT_FINITE = frozenset({"infinity", "NaN"})
 _LARGE = 1e4
 """What the largest element becomes: its exponential overflows float32, its square float16."""
 
+_FREE_AXES: Mapping[str, tuple[int, ...]] = {
+    "convolution": (-2, -1),
+    "cudnn_convolution": (-2, -1),
+    "convolution_overrideable": (-2, -1),
+    "native_batch_norm": (-2, -1),
+    "_native_batch_norm_legit": (-2, -1),
+    "cudnn_batch_norm": (-2, -1),
+    "mm": (0,),
+    "bmm": (1,),
+}
+"""Operations of tensors of several shapes → axes of the first that may be shorter, the others as they are."""
+
+_CUT_TO = 4
+"""Axes are cut to 1 more than a multiple of it: then what has a stride of 2 makes an odd size of them as well."""
+
+_Harden = Callable[[str, list[Any]], list[Any] | None]
+"""Makes a call's positional arguments hard, from the operation's name and them; None where it can't be."""
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A call that is made again: the bytes of its tensors, and its arguments, copied."""
+
+    size: int
+    args: list[Any]
+    kwargs: dict[str, Any]
+
 
 class ForcedCalls(TorchDispatchMode):
     """Enter it before a shadowed step's own mode: it keeps the smallest call of each operation. Then ``replay``.
@@ -50,7 +78,8 @@ class ForcedCalls(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._stream = stream
         self._tier = tier
-        self._calls: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {}
+        self._calls: dict[Any, _Model] = {}
+        self._even: dict[Any, _Model] = {}
         self._too_large: dict[str, str] = {}
 
     def __torch_dispatch__(
@@ -69,12 +98,15 @@ class ForcedCalls(TorchDispatchMode):
         Args:
             iteration: that the calls are of.
         """
-        for op, (_, args, kwargs) in self._calls.items():
+        for op, smallest in self._calls.items():
             for kind, harden in HARD_INPUTS.items():
+                model = self._even.get(op, smallest) if kind == "odd-sized" else smallest
                 with torch.no_grad():
-                    self._once(iteration, kind, op, harden(list(args)), kwargs)
+                    hard = harden(read_operation(op).name, list(model.args))
+                    self._once(iteration, kind, op, hard, model.kwargs)
         self._stream.append(iteration, (), {}, {}, dict(self._too_large))
         self._calls.clear()
+        self._even.clear()
 
     def _keep(self, op: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         tensors = list(tensors_of([*args, *kwargs.values()]))
@@ -83,10 +115,15 @@ class ForcedCalls(TorchDispatchMode):
             return
         if size > LARGEST_CALL:
             self._too_large.setdefault(name, f"its smallest call has {size / 2**20:.0f} MiB")
-        elif op not in self._calls or size < self._calls[op][0]:
-            self._too_large.pop(name, None)
+            return
+        self._too_large.pop(name, None)
+        fits = [self._calls, *([self._even] if _odd_sizes(name, args) is not None else [])]
+        smaller = [kept for kept in fits if op not in kept or size < kept[op].size]
+        if smaller:
             with _disable_current_modes():
-                self._calls[op] = (size, tuple(_copied(list(args))), {key: _copied(v) for key, v in kwargs.items()})
+                model = _Model(size, _copied(list(args)), {key: _copied(value) for key, value in kwargs.items()})
+            for kept in smaller:
+                kept[op] = model
 
     def _once(self, iteration: int, kind: str, op: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any]) -> None:
         """One call under shadow; a refusal of the device's is a finding where the host doesn't refuse."""
@@ -166,19 +203,19 @@ def _changed(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
     return value if isinstance(value, torch.device) else map_tensors(value, change)
 
 
-def _floating(change: Callable[[_Tensor], _Tensor]) -> Callable[[list[Any]], list[Any]]:
+def _floating(change: Callable[[_Tensor], _Tensor]) -> _Harden:
     """Every floating tensor changed, anything else as a copy."""
 
-    def harden(args: list[Any]) -> list[Any]:
+    def harden(_: str, args: list[Any]) -> list[Any]:
         return [_changed(value, lambda t: change(t) if t.is_floating_point() else t.clone()) for value in args]
 
     return harden
 
 
-def _first(change: Callable[[_Tensor], _Tensor]) -> Callable[[list[Any]], list[Any]]:
+def _first(change: Callable[[_Tensor], _Tensor]) -> _Harden:
     """The first floating tensor changed, anything else as a copy: the product of two denormals is nothing anyway."""
 
-    def harden(args: list[Any]) -> list[Any]:
+    def harden(_: str, args: list[Any]) -> list[Any]:
         first = next((tensor for tensor in tensors_of(args) if tensor.is_floating_point()), None)
         return [_changed(value, lambda tensor: change(tensor) if tensor is first else tensor.clone()) for value in args]
 
@@ -219,7 +256,38 @@ def _strided(tensor: _Tensor) -> _Tensor:
     return wide[..., 0]
 
 
-def _emptied(args: list[Any]) -> list[Any] | None:
+def _odd(name: str, args: list[Any]) -> list[Any] | None:
+    """Sizes that no vector's width divides: 1, 5, 9 …, a little less than they were, where tensors can be cut so.
+
+    Those can that all have one shape, and the first of an operation whose other tensors have nothing of these axes. An
+    index into what was cut could lie outside of it: then none is made.
+    """
+    sizes = _odd_sizes(name, args)
+    if sizes is None:
+        return None
+    first = next(tensor for tensor in tensors_of(args) if tensor.dim())
+
+    def shorter(tensor: _Tensor) -> _Tensor:
+        cut = tensor.dim() and (tensor is first or name not in _FREE_AXES)
+        return (tensor[tuple(map(slice, sizes))] if cut else tensor).clone()
+
+    return [_changed(value, shorter) for value in args]
+
+
+def _odd_sizes(name: str, args: Sequence[Any]) -> list[int] | None:
+    """The shape that the tensors of a call, or its first, are cut to; None where they can't be, or need not be."""
+    tensors = [tensor for tensor in tensors_of(args) if tensor.dim()]
+    if not tensors or any(not tensor.is_floating_point() and tensor.dtype is not torch.bool for tensor in tensors):
+        return None
+    shape = tensors[0].shape
+    alike = all(tensor.shape == shape for tensor in tensors)
+    sizes = list(shape)
+    for axis in _FREE_AXES.get(name, range(len(shape)) if alike else ()):
+        sizes[axis] -= (sizes[axis] - 1) % _CUT_TO
+    return sizes if sizes != list(shape) and min(sizes) > 0 else None
+
+
+def _emptied(_: str, args: list[Any]) -> list[Any] | None:
     """No sample: the first axis that all large tensors share is cut to nothing; None where they share none."""
     tensors = [value for value in args if isinstance(value, _Tensor) and value.dim()]
     if not tensors or len({tensor.shape[0] for tensor in tensors}) > 1:
@@ -227,13 +295,14 @@ def _emptied(args: list[Any]) -> list[Any] | None:
     return [value[:0].clone() if isinstance(value, _Tensor) and value.dim() else value for value in args]
 
 
-HARD_INPUTS: Mapping[str, Callable[[list[Any]], list[Any] | None]] = {
+HARD_INPUTS: Mapping[str, _Harden] = {
     "large": _floating(_scaled(lambda dtype: _LARGE)),
     "denormal": _first(_scaled(lambda dtype: torch.finfo(dtype).tiny / 4)),
     "ties": _floating(_tied),
     "infinity": _first(_holding(float("inf"))),
     "NaN": _first(_holding(float("nan"))),
     "strided": _floating(_strided),
+    "odd-sized": _odd,
     "empty": _emptied,
 }
 """Kind → what makes a call's positional arguments hard; None where it can't be made of them."""

@@ -116,6 +116,48 @@ def test_strides_that_are_ignored_show(forced, wrong):
     assert found_with(off, "strided") == {"relu"}
 
 
+def test_a_tail_that_is_left_out_shows_with_odd_sizes_alone(forced, wrong):
+    def change(out, x):
+        made = out.clone()
+        if x.shape[-1] % 2:
+            made[..., -1] = 0.0
+        return made
+
+    plain, off, _ = forced(wrong("relu", change))
+    assert plain == ()
+    assert found_with(off, "odd-sized", "strided", "ties", "large") == {"relu"}
+    assert found_with(off, "odd-sized") == {"relu"}
+    assert {row.op for row in off if decides(row, "fp32")} == {"relu"}
+
+
+class TestOddSizes:
+    def test_tensors_of_one_shape_are_cut_alike(self):
+        a, b = torch.randn(4, 7, 6), torch.randn(4, 7, 6)
+        made = HARD_INPUTS["odd-sized"]("add", [a, b, 2.0, torch.tensor(1.0)])
+        assert [tuple(value.shape) for value in made[:2]] == [(1, 5, 5), (1, 5, 5)]
+        assert torch.equal(made[0], a[:1, :5, :5])
+        assert made[2] == 2.0
+        assert made[3].dim() == 0
+
+    def test_of_a_convolution_the_image_alone_is_cut(self):
+        made = HARD_INPUTS["odd-sized"](
+            "convolution", [torch.randn(2, 4, 8, 8), torch.randn(6, 4, 3, 3), torch.randn(6)]
+        )
+        assert [tuple(value.shape) for value in made] == [(2, 4, 5, 5), (6, 4, 3, 3), (6,)]
+
+    @pytest.mark.parametrize(
+        "args",
+        [
+            [torch.randn(4, 4), torch.zeros(4, 4, dtype=torch.long)],  # an index could lie outside
+            [torch.randn(4, 4), torch.randn(4, 8)],
+            [torch.randn(1, 5)],
+            [torch.tensor(1.0)],
+        ],
+    )
+    def test_what_can_not_be_cut_is_left_out(self, args):
+        assert HARD_INPUTS["odd-sized"]("gather", args) is None
+
+
 def test_a_device_that_refuses_what_the_host_computes_is_listed(forced, wrong):
     def change(out, x):
         if not x.numel():
@@ -131,6 +173,20 @@ def test_the_smallest_call_is_taken_and_one_too_large_is_listed(forced, monkeypa
     _, _, kept = forced()
     assert "MiB" in kept.skipped["convolution"]
     assert "convolution" not in kept.calls
+
+
+def test_for_odd_sizes_the_smallest_call_that_has_an_even_one_is_taken():
+    kept = Kept()
+    with ForcedCalls(kept, "fp32") as calls:
+        for side in (1, 16, 8):
+            torch.randn(2, 3, side, side).sum()
+            torch.conv2d(torch.randn(2, 3, side, side), torch.randn(5, 3, 1, 1))
+    calls.replay(0)
+    shapes = {check.shape for check in kept.checks if (check.op, check.module) == ("convolution", "odd-sized")}
+    assert shapes == {(2, 5, 5, 5)}
+    assert {check.shape for check in kept.checks if (check.op, check.module) == ("convolution", "ties")} == {
+        (2, 5, 1, 1)
+    }
 
 
 def test_the_step_is_what_it_was(forced, net, batch):
