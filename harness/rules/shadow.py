@@ -227,8 +227,8 @@ def _draw_words(row: ShadowRow) -> str:
 
 
 def bits_of(roundoff: float) -> int:
-    """Explicit mantissa bits of a format, whole ones, from its unit roundoff."""
-    return math.ceil(-math.log2(roundoff) - 1)
+    """Explicit mantissa bits of a format, whole ones, from its unit roundoff; 0 of what is none."""
+    return max(0, math.ceil(-math.log2(roundoff) - 1)) if 0 < roundoff < math.inf else 0
 
 
 def _by_projection(row: ShadowRow) -> bool:

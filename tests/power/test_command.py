@@ -21,7 +21,9 @@ def test_a_study_of_which_nothing_has_run_says_so(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("words", [["--faults", "no-such-fault"], ["--faults", ""], ["--iterations", "31"]])
+@pytest.mark.parametrize(
+    "words", [["--faults", "no-such-fault"], ["--faults", ""], ["--iterations", "31"], ["--forced"]]
+)
 def test_wrong_usage_ends_with_2(tmp_path, words):
     assert power(tmp_path, *words) == 2
     assert not (tmp_path / "out").exists()

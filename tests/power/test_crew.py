@@ -72,8 +72,8 @@ def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashe
 
 def test_a_worker_that_hangs_is_killed(tmp_path, tasks):
     (task,) = tasks("hangs")
-    Crew(1, tmp_path / "logs", 1).run([task], lambda _: None)
-    assert "no end after 1 s" in find_record(task.folder).error
+    Crew(1, tmp_path / "logs", 5).run([task], lambda _: None)
+    assert "no end after 5 s" in find_record(task.folder).error
     (process,) = served(tmp_path)
     assert not Path(f"/proc/{process}").exists()
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from harness.judge import Gate
-from harness.power.detection import CRASH, detect
+from harness.power.detection import CRASH, HARD_INPUTS, SHADOW, detect
 from harness.power.effect import Extent, measure_effect
 from harness.power.ensembles import cut_ensembles, gate_of
 from harness.power.experiment import Experiment, Kind
 from harness.power.record import Ending
+from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Status
+
+WATCHED = Experiment("made_up", "", Kind.SHADOWED, "x", shadow=(0,), forced=True)
 
 
 @dataclasses.dataclass
@@ -24,6 +27,7 @@ class Made:
     error: str = ""
     errors: object = None
     shadow: object = None
+    forced: object = None
     experiment: Experiment = dataclasses.field(default_factory=lambda: Experiment("made_up", "", Kind.FAULT, "x"))
 
 
@@ -98,6 +102,47 @@ def test_a_crash_is_seen_and_says_where(gate, record):
     nothing = detect(gate, Made(None, None, Ending.CRASHED, "died"))
     assert nothing.seen
     assert nothing.rules == {CRASH: None}
+
+
+def shadowed_by(*checks, forced=(), **changes):
+    """A run that shadow ops watched, and its operations with hard inputs."""
+    coverage = Coverage({"relu": 9}, {"relu": 9})
+    watched = ShadowRecord((0,), checks, coverage, "tf32")
+    made = Made(None, None, shadow=watched, **changes)
+    made.forced = ShadowRecord((0,), forced, coverage, "tf32")
+    return made
+
+
+def relu(module, error=0.0):
+    return ShadowCheck(0, Part.FORWARD, module, "relu", "output", 3, "float32", (4,), True, error, 0.0)
+
+
+def test_what_shadow_ops_and_hard_inputs_find_is_told_apart(gate, record):
+    right, off = relu("stem"), relu("stem", 0.5)
+    nothing = detect(gate, record(), shadowed_by(right, forced=[relu("NaN"), relu("ties")]))
+    assert (nothing.shadowed, nothing.forced, nothing.seen_at_all, nothing.called) == (True, True, False, ())
+    found = detect(gate, record(), shadowed_by(off, forced=[relu("ties")]))
+    assert (found.seen, found.seen_with_shadow, found.seen_at_all) == (False, True, True)
+    assert found.called == (SHADOW,)
+    hard = detect(gate, record(), shadowed_by(right, forced=[relu("NaN lost", 0.5), relu("ties")]))
+    assert (hard.seen, hard.seen_with_shadow, hard.seen_at_all) == (False, False, True)
+    assert hard.called == (HARD_INPUTS,)
+    assert "NaN among its inputs" in hard.hard_inputs
+    spread = detect(gate, record(), shadowed_by(right, forced=[relu("NaN", 0.5), relu("ties")]))
+    assert not spread.seen_at_all, "healthy kernels differ in how far it spreads"
+
+
+def test_without_a_run_beside_it_nothing_is_shadowed(gate, record):
+    found = detect(gate, record())
+    assert (found.shadowed, found.forced) == (False, False)
+
+
+def test_a_crash_under_shadow_ops_alone_is_theirs(gate, record):
+    crashed = Made(None, None, Ending.CRASHED, "RuntimeError: boom\nand more", experiment=WATCHED)
+    found = detect(gate, record(), crashed)
+    assert (found.seen, found.shadow) == (False, (0, "no shadowed step: RuntimeError: boom"))
+    both = detect(gate, record(ending=Ending.CRASHED, error="RuntimeError: boom"), crashed)
+    assert (both.seen, both.shadow) == (True, None)
 
 
 def test_other_batches_keep_the_gate_shut(gate, record):

@@ -1,6 +1,7 @@
 """Rates follow from the rows, and the page, the data and the Markdown say the same."""
 
 import csv
+import dataclasses
 import io
 import json
 from html.parser import HTMLParser
@@ -44,6 +45,36 @@ def test_what_shadow_ops_find_counts_on_a_line_of_its_own(make_rows):
     assert found.unseen == ()
     assert "with shadow ops" in render_page_and_markdown(found)
     assert "with shadow ops" not in render_page_and_markdown(PowerResult(faults=(make_rows.fault(),), healthy=()))
+
+
+def test_what_hard_inputs_alone_find_is_no_effect_of_the_training(make_rows):
+    watched = {"shadowed": True, "forced": True}
+    faults = (
+        make_rows.fault("nan-to-zero", seen=False, extent=Extent.NONE, **watched, hard_inputs="relu: a NaN is lost"),
+        make_rows.fault("bn-eps-1e-4", seen=False, extent=Extent.NONE, **watched),
+        make_rows.fault("momentum-zero", **watched),
+    )
+    found = PowerResult(faults=faults, healthy=())
+    assert found.gate.detected == Rate(2, 3)
+    assert found.gate.detected_with_change == found.gate.detected_with_effect == Rate(1, 1)
+    assert found.gate_without_hard_inputs.detected == Rate(1, 3)
+    assert [row.fault for row in found.unseen] == ["bn-eps-1e-4"]
+    assert found.detected_by_alone("hard inputs") == Rate(1, 3)
+    words = render_page_and_markdown(found)
+    assert words.count("with shadow ops and hard inputs: detected, of all faulty runs") == 2
+    document = json.loads(encode_power(found))
+    assert document["faults"][0]["hard_inputs"] == "relu: a NaN is lost"
+    assert document["rules"]["hard inputs"]["detected"]["count"] == 1
+    assert next(csv.DictReader(io.StringIO(tabulate_faults(found))))["hard inputs"] == "whole"
+
+
+def test_a_healthy_port_that_hard_inputs_call_is_a_false_alarm_and_says_why(make_rows):
+    row = make_rows.healthy()
+    called = dataclasses.replace(row.detection, forced=True, shadowed=True, hard_inputs="relu is off")
+    found = PowerResult(faults=(), healthy=(dataclasses.replace(row, detection=called), make_rows.healthy(1001)))
+    assert found.gate.false_alarms == Rate(1, 2)
+    assert found.gate_without_hard_inputs.false_alarms == Rate(0, 2)
+    assert "hard inputs: relu is off" in render_page_and_markdown(found)
 
 
 def test_shadow_ops_alone_by_layer_and_what_they_name(make_rows):
@@ -110,8 +141,6 @@ def test_the_data_say_what_the_rows_say(result):
 
 
 def test_a_number_that_is_not_finite_is_still_json(make_rows):
-    import dataclasses
-
     row = make_rows.fault()
     row = dataclasses.replace(row, effect=dataclasses.replace(row.effect, times=float("inf")))
     document = json.loads(encode_power(PowerResult(faults=(row,), healthy=())))

@@ -1,5 +1,7 @@
 """Finished runs on disk: a folder holds a whole run or none."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.power.experiment import Experiment, Kind
@@ -10,7 +12,8 @@ from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import AlignmentError, RunError
 
-EXPERIMENT = Experiment("made_up", "made_up.py", Kind.FAULT, "bn-eps-1e-3", faults=("bn-eps-1e-3",), shadow=(0,))
+EXPERIMENT = Experiment("made_up", "made_up.py", Kind.FAULT, "bn-eps-1e-3", faults=("bn-eps-1e-3",))
+WATCHED = replace(EXPERIMENT, kind=Kind.SHADOWED, shadow=(0,), forced=True)
 
 
 def stream(folder, trace, iterations):
@@ -39,15 +42,15 @@ def test_a_run_is_found_as_it_was_written(tmp_path, make):
 
 
 def test_a_crash_may_leave_nothing(tmp_path):
-    write_outcome(tmp_path, EXPERIMENT, Ending.CRASHED, "ValueError: boom", 1.5)
+    write_outcome(tmp_path, WATCHED, Ending.CRASHED, "ValueError: boom", 1.5)
     record = find_record(tmp_path)
-    assert (record.trace, record.provenance, record.shadow) == (None, None, None)
+    assert (record.trace, record.provenance, record.shadow, record.forced) == (None, None, None, None)
 
 
 def test_what_did_not_crash_and_left_nothing_is_an_error(tmp_path):
-    write_outcome(tmp_path, EXPERIMENT, Ending.COMPLETE, "", 1.5)
+    write_outcome(tmp_path, WATCHED, Ending.COMPLETE, "", 1.5)
     record = find_record(tmp_path)
-    for what in ("trace", "provenance", "shadow"):
+    for what in ("trace", "provenance", "shadow", "forced"):
         with pytest.raises(AlignmentError):
             getattr(record, what)
 

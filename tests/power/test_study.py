@@ -6,6 +6,7 @@ import pytest
 
 from harness.power import crew as crew_module
 from harness.power import study as study_module
+from harness.power.experiment import Kind
 from harness.power.plan import ROUNDING_RUNS, Settings
 from harness.power.study import Study
 from harness.store.baselines import save_baseline
@@ -44,6 +45,23 @@ def test_what_is_finished_is_not_run_again(study):
     assert ran[0] == "plain-tf32", "what others are compared with comes first"
     assert dict(made.missing()) == {"made_up": 0}
     assert study()[1] == []
+
+
+def test_where_shadow_ops_change_the_runs_beside_them_stay(study, monkeypatch):
+    whole = LEANED_ON + 2 * (len(FAULTS) + 2)
+    made, ran = study(shadow=(0, 1))
+    assert len(ran) == whole
+    assert study(shadow=(0, 1))[1] == []
+    monkeypatch.setattr(study_module, "code_digest", digest_with_other_shadow_ops(study_module.code_digest))
+    assert sorted(study(shadow=(0, 1))[1]) == sorted([*FAULTS, "tf32-1000", "fp32-1001"])
+    (case,) = made.collect()
+    for record in (*case.of(Kind.FAULT), *case.of(Kind.HEALTHY)):
+        assert case.shadowed(record).experiment.name == record.experiment.name
+        assert case.shadowed(record).experiment.kind is Kind.SHADOWED
+
+
+def digest_with_other_shadow_ops(digest):
+    return lambda config, *, shadowed=False: digest(config, shadowed=shadowed) + ("other" if shadowed else "")
 
 
 def test_a_larger_study_runs_what_is_new(study):

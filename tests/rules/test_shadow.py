@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rules.rounding import SHADOW_TIERS, rounding
+from harness.rules.rounding import SHADOW_TIERS, rounding, unit_roundoff
 from harness.rules.shadow import allow, foremost, judge_shadow, weigh_shadow
 from harness.shadow_verdict import LEAST_COVERAGE, judge_alone, require_shadow, with_shadow
 from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
@@ -31,6 +31,11 @@ def check(**changes):
         spread=20_000.0,
     )
     return dataclasses.replace(made, **changes)
+
+
+def stored(bits, **changes):
+    """A check of the format of a result that is stored with so many mantissa bits."""
+    return check(part=Part.PRECISION, error=unit_roundoff(bits), projection=0.0, **changes)
 
 
 def evidence(*checks, tier="fp32", calls=10, checked=10):
@@ -101,6 +106,43 @@ class TestRule:
         assert statuses(dataclasses.replace(draw, error=0.04)) == {Outcome.PASS}
         assert statuses(dataclasses.replace(draw, error=0.10)) == {Outcome.FAIL}
         assert statuses(dataclasses.replace(draw, tensor="stream", error=math.inf)) == {Outcome.FAIL}
+
+    @pytest.mark.parametrize(
+        ("bits", "tier", "outcome"),
+        [
+            (7, "tf32", Outcome.FAIL), (9, "tf32", Outcome.FAIL), (10, "tf32", Outcome.PASS),
+            (7, "fp16", Outcome.FAIL), (10, "fp16", Outcome.PASS), (7, "bf16", Outcome.PASS),
+            (7, "sdaa", Outcome.FAIL), (10, "sdaa", Outcome.PASS),
+            (10, "fp32", Outcome.FAIL), (23, "fp32", Outcome.PASS),
+        ],
+    )  # fmt: skip
+    def test_a_result_is_stored_with_the_bits_that_the_tier_keeps(self, bits, tier, outcome):
+        assert statuses(stored(bits), tier=tier) == {outcome}
+
+    def test_a_format_that_is_too_narrow_is_told_in_bits(self):
+        (finding,) = judge_shadow(evidence(stored(7), tier="tf32"))
+        assert "weight gradient: stored with 7 mantissa bits (at least 10 allowed) at iteration 0" in finding.message
+
+    def test_last_bits_that_a_sum_never_reaches_need_not_be_stored(self):
+        """Of 2²⁰ terms, or of some that cancel to a millionth, float32 has few bits left."""
+        assert statuses(stored(7, op="sum", terms=1.0), tier="tf32") == {Outcome.FAIL}
+        assert statuses(stored(12, op="sum", terms=2.0**20)) == {Outcome.PASS}
+        assert statuses(stored(11, op="sum", terms=2.0**20)) == {Outcome.FAIL}
+        assert statuses(stored(3, op="sum", terms=1.0, scale=2.0**19)) == {Outcome.PASS}
+        assert statuses(stored(0, op="sum", scale=math.inf)) == {Outcome.PASS}
+
+    def test_below_the_range_of_half_precision_bits_are_lost_by_themselves(self):
+        assert statuses(stored(4, terms=1.0, scale=2.0**6), tier="sdaa") == {Outcome.PASS}
+        assert statuses(stored(4, terms=1.0, scale=2.0**6), tier="tf32") == {Outcome.FAIL}
+
+    def test_operands_of_a_narrow_dtype_ask_for_no_more(self):
+        assert statuses(stored(7, operand=7), tier="tf32") == {Outcome.PASS}
+
+    @given(st.integers(0, 23), st.floats(0, 300), st.floats(1, 1e12), st.sampled_from(sorted(SHADOW_TIERS)))
+    def test_what_has_to_be_stored_never_exceeds_the_tier_nor_grows_with_what_cancels(self, bits, cancels, terms, tier):
+        plain = allow(stored(bits, terms=terms), tier)
+        cancelled = allow(stored(bits, terms=terms, scale=2.0**cancels), tier)
+        assert unit_roundoff(23) <= plain.error <= cancelled.error <= 0.5
 
     def test_one_finding_stands_for_all_modules_of_an_operation(self):
         wrong = [check(module=f"layer{i}", error=0.5, projection=0.5) for i in range(9)]

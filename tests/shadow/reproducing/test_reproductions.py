@@ -51,6 +51,21 @@ def test_a_wrong_kernel_is_kept_and_runs_alone(shadowed, wrong, folder, again):
     assert "projection" in out
 
 
+def test_a_format_that_is_too_narrow_runs_alone_and_counts_bits(shadowed, wrong, folder, again):
+    def change(out, *_):
+        return out[0], out[1].bfloat16().float(), out[2]
+
+    kept = Reproductions(folder, "tf32")
+    shadowed(wrong("convolution_backward", change, call=1), tier="tf32", reproductions=kept)
+    (found,) = read_reproductions(folder)
+    assert (found.part, found.op, found.tensor) == ("precision", "convolution_backward", "weight gradient")
+    assert "stored with 7 mantissa bits (at least 10 allowed)" in (folder / "1.py").read_text()
+    values, out = again()
+    assert "stored with 23 mantissa bits (at least 10 allowed), the host's 23" in out  # this host's kernel is right
+    assert values["bits"](values["c"].bfloat16().float()) == 7
+    assert values["bits"](torch.zeros(3)) == 0
+
+
 def test_its_inputs_are_those_of_the_call_to_the_bit(shadowed, wrong, folder, again):
     given = []
 

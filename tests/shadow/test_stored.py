@@ -1,0 +1,115 @@
+"""The format that a result was stored in is read off its elements."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.rules.shadow import weigh_shadow
+from harness.shadow.stored import coarseness, stored_bits
+from harness.values.shadow import Coverage, Part, ShadowRecord
+
+
+def drawn(seed, size=500):
+    return torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def rounded(values, bits):
+    """Values with so many explicit mantissa bits, whatever their size."""
+    mantissa, exponent = torch.frexp(values)
+    return torch.ldexp((mantissa * 2 ** (bits + 1)).round() / 2 ** (bits + 1), exponent)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 23))
+def test_as_many_bits_are_found_as_were_kept(seed, bits):
+    assert stored_bits(rounded(drawn(seed), bits).float()) == bits
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [(torch.float16, 10), (torch.bfloat16, 7), (torch.float32, 23)])
+def test_a_dtype_uses_all_of_its_own(dtype, bits):
+    values = drawn(0).to(dtype)
+    assert stored_bits(values) == bits
+    assert stored_bits(values.float()) == bits
+
+
+@pytest.mark.parametrize("values", [torch.zeros(5), torch.ones(5), torch.tensor([]), torch.tensor(4.0)])
+def test_powers_of_two_and_nothing_at_all_use_none(values):
+    assert stored_bits(values) == 0
+
+
+def test_one_element_far_behind_is_enough():
+    values = torch.ones(10_000)
+    values[9_876] = 1 + 2.0**-23
+    assert stored_bits(values.view(100, 100).t()) == 23
+
+
+@given(st.integers(0, 2**31), st.sampled_from([torch.float32, torch.float16, torch.bfloat16]))
+def test_of_what_is_rounded_to_its_dtype_nothing_is_coarse(seed, dtype):
+    due = drawn(seed)
+    assert coarseness(due.to(dtype), due) is None
+
+
+@given(st.integers(0, 2**31), st.integers(1, 17))
+def test_what_went_through_a_narrower_format_is_coarse(seed, bits):
+    due = drawn(seed)
+    made = rounded(due, bits).float()
+    few = made.unique().numel() < 64
+    assert coarseness(made, due) == (None if few else bits)
+
+
+def test_what_is_as_coarse_in_float64_is_not():
+    due = torch.arange(1000, dtype=torch.float64) / 8
+    assert coarseness(due.float(), due) is None
+
+
+def test_a_few_values_tell_nothing():
+    due = drawn(1, 60)
+    assert coarseness(rounded(due, 7).float(), due) is None
+    assert coarseness(torch.full((1000,), 0.75), torch.full((1000,), 0.7512345, dtype=torch.float64)) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool, torch.complex64])
+def test_other_dtypes_are_left_alone(dtype):
+    due = drawn(2)
+    assert coarseness(due.to(dtype), due) is None
+
+
+def test_another_shape_is_no_format():
+    assert coarseness(drawn(3).float(), drawn(3, 400)) is None
+
+
+def through_bfloat16(place):
+    """Changes one of an operation's results."""
+
+    def change(out, *_):
+        parts = list(out)
+        parts[place] = parts[place].bfloat16().float()
+        return tuple(parts)
+
+    return change
+
+
+class TestAStep:
+    """A weight gradient of 7 bits, which the rounding of a tier of 10 hides."""
+
+    @pytest.fixture
+    def rows(self, shadowed, wrong):
+        def rows(tier, *, healthy=False):
+            device = None if healthy else wrong("convolution_backward", through_bfloat16(1))
+            mode = shadowed(device, tier)
+            evidence = weigh_shadow(ShadowRecord((0,), tuple(mode.checks), Coverage(), tier), tier)
+            return [row for row in evidence.violations if row.part is Part.PRECISION]
+
+        return rows
+
+    def test_is_found_and_named(self, rows):
+        found = rows("tf32")
+        assert {(row.op, row.tensor) for row in found} == {("convolution_backward", "weight gradient")}
+        assert {row.module for row in found} == {"stem.0", "block.0"}, "the head's forty weights tell too little"
+
+    def test_is_what_a_coarser_tier_keeps(self, rows):
+        assert rows("bf16") == []
+
+    @pytest.mark.parametrize("tier", ["fp32", "tf32", "fp16", "bf16", "sdaa"])
+    def test_a_healthy_one_is_not_called(self, rows, tier):
+        assert rows(tier, healthy=True) == []
