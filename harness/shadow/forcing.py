@@ -104,7 +104,9 @@ class ForcedCalls(TorchDispatchMode):
                 with torch.no_grad():
                     hard = harden(read_operation(op).name, list(model.args))
                     self._once(iteration, kind, op, hard, model.kwargs)
-        self._stream.append(iteration, (), {}, {}, dict(self._too_large))
+        made = {read_operation(op).name for op in self._calls}
+        left_out = {name: why for name, why in self._too_large.items() if name not in made}
+        self._stream.append(iteration, (), {}, {}, left_out)
         self._calls.clear()
         self._even.clear()
 
@@ -116,7 +118,6 @@ class ForcedCalls(TorchDispatchMode):
         if size > LARGEST_CALL:
             self._too_large.setdefault(name, f"its smallest call has {size / 2**20:.0f} MiB")
             return
-        self._too_large.pop(name, None)
         fits = [self._calls, *([self._even] if _odd_sizes(name, args) is not None else [])]
         smaller = [kept for kept in fits if op not in kept or size < kept[op].size]
         if smaller:

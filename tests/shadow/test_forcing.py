@@ -175,6 +175,20 @@ def test_the_smallest_call_is_taken_and_one_too_large_is_listed(forced, monkeypa
     assert "convolution" not in kept.calls
 
 
+def test_a_large_call_of_an_operation_that_has_a_small_one_is_not_listed(monkeypatch):
+    monkeypatch.setattr(forcing, "LARGEST_CALL", 1024)
+    for sides in ((4, 400), (400, 4)):
+        kept = Kept()
+        with ForcedCalls(kept, "fp32") as calls:
+            for side in sides:
+                torch.ones(side, side).relu()
+            torch.ones(400, 400).sigmoid()
+        calls.replay(0)
+        assert "relu" in kept.calls
+        assert "relu" not in kept.skipped
+        assert "MiB" in kept.skipped["sigmoid"]
+
+
 def test_for_odd_sizes_the_smallest_call_that_has_an_even_one_is_taken():
     kept = Kept()
     with ForcedCalls(kept, "fp32") as calls:
