@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.values.reproduction import Reproduction
 from harness.values.shadow import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
 from reports.heatmap import stage_of
-from reports.shadow_words import row_words
+from reports.shadow_words import amount, row_words
 from reports.wording import NOTHING, multiple, relative
 
 __all__ = [
@@ -90,8 +90,8 @@ def call_row(number: int, row: ShadowRow, again: Mapping[tuple[str, str, str, st
     return CallRow(
         number=number,
         words=row_words(row),
-        error=relative(row.error),
-        allowed=relative(row.allowed),
+        error=amount(row, row.error),
+        allowed=amount(row, row.allowed),
         projection=relative(row.projection, signed=True) if bounded else NOTHING,
         allowed_projection=relative(row.allowed_projection) if bounded else NOTHING,
         times=_times(row),

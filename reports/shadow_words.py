@@ -9,7 +9,7 @@ from harness.rules.shadow import bits_of
 from harness.values.shadow import EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from reports.wording import relative
 
-__all__ = ["precision_words", "precisions_line", "row_name", "row_words", "steps_words", "worst_first"]
+__all__ = ["amount", "precision_words", "precisions_line", "row_name", "row_words", "steps_words", "worst_first"]
 
 _NAMED = ("convolution forward", "convolution backward", "matmul", "attention")
 """Families that a precision tier is about: said first."""
@@ -18,6 +18,15 @@ _NAMED = ("convolution forward", "convolution backward", "matmul", "attention")
 def row_words(row: ShadowRow) -> str:
     """The row as a sentence: where, what, at which iteration, and what a healthy kernel may have."""
     return f"{row_name(row)}: {_deviation(row)}"
+
+
+def amount(row: ShadowRow, value: float) -> str:
+    """A row's error or its bound with its unit: ``0.30 %``; of a format ``7 bits``, of a draw ``0.04 σ``."""
+    if row.part is Part.PRECISION:
+        return f"{bits_of(value)} bits"
+    if row.part is Part.RANDOM and row.tensor == "distribution" and math.isfinite(value):
+        return f"{value:.2g} σ"
+    return relative(value)
 
 
 def row_name(row: ShadowRow) -> str:

@@ -12,6 +12,7 @@ from harness.values.result import Result
 from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from reports.heatmap import CLASSES, draw_heatmap
 from reports.page import render_case
+from reports.shadow_rows import call_row
 from reports.shadow_section import shadow_section
 from reports.shadow_words import precisions_line, row_words, steps_words
 
@@ -63,6 +64,20 @@ def flat(text: str) -> str:
 def test_a_row_is_said_in_words(row: ShadowRow, said: str) -> None:
     assert said in flat(row_words(row))
     assert row_words(row).startswith("stem.conv, convolution_backward, ")
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "allowed"),
+    [
+        (replace(ROW, error=0.01, allowed=0.003), "1.0 %", "0.30 %"),
+        (replace(ROW, part=Part.PRECISION, error=2**-8, allowed=2**-11), "7 bits", "10 bits"),
+        (replace(ROW, part=Part.RANDOM, tensor="distribution", error=0.5, allowed=0.047), "0.5 σ", "0.047 σ"),
+        (replace(ROW, part=Part.RANDOM, tensor="stream", error=math.inf, allowed=0.0), "∞", "0"),
+    ],
+)
+def test_the_table_gives_each_measure_its_unit(row: ShadowRow, error: str, allowed: str) -> None:
+    cells = call_row(1, row, {})
+    assert (flat(cells.error), flat(cells.allowed)) == (error, allowed)
 
 
 def test_the_effective_precision_fits_in_a_line() -> None:
