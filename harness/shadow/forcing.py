@@ -50,6 +50,10 @@ _FREE_AXES: Mapping[str, tuple[int, ...]] = {
 }
 """Operations of tensors of several shapes → axes of the first that may be shorter, the others as they are."""
 
+_NOT_MADE_AGAIN = ("_foreach_", "_fused_", "as_strided")
+"""Beginnings of operations that are left as they are: of many tensors at once, and of the memory behind a tensor, which
+holds what nobody wrote where the tensor is laid out anew."""
+
 _CUT_TO = 4
 """Axes are cut to 1 more than a multiple of it: then what has a stride of 2 makes an odd size of them as well."""
 
@@ -88,7 +92,7 @@ class ForcedCalls(TorchDispatchMode):
         """Run the call as it is; keep it where it is the smallest of its operation so far."""
         kwargs = kwargs or {}
         operation = read_operation(op)
-        if operation.kind in {Kind.COMPUTE, Kind.MOVE} and not operation.name.startswith(("_foreach_", "_fused_")):
+        if operation.kind in {Kind.COMPUTE, Kind.MOVE} and not operation.name.startswith(_NOT_MADE_AGAIN):
             self._keep(op, operation.name, args, kwargs)
         return op(*args, **kwargs)
 

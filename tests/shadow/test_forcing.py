@@ -189,6 +189,15 @@ def test_a_large_call_of_an_operation_that_has_a_small_one_is_not_listed(monkeyp
         assert "MiB" in kept.skipped["sigmoid"]
 
 
+def test_what_reads_the_memory_behind_a_tensor_is_not_made_again():
+    kept = Kept()
+    with ForcedCalls(kept, "fp32") as calls:
+        torch.randn(4, 4).as_strided_((2, 2), (1, 2))
+        torch.randn(4, 4).relu()
+    calls.replay(0)
+    assert {check.op for check in kept.checks} == {"relu"}
+
+
 def test_for_odd_sizes_the_smallest_call_that_has_an_even_one_is_taken():
     kept = Kept()
     with ForcedCalls(kept, "fp32") as calls:
