@@ -113,8 +113,8 @@ def require_shadow(verdict: Verdict, iterations: Sequence[int]) -> Verdict:
 def _joined(verdict: Verdict, findings: list[Finding], *, first: bool = True) -> Verdict:
     """The verdict with findings that need no reference: those that fail make it a FAIL, and are told first or last."""
     failed = [finding for finding in findings if finding.status is Outcome.FAIL]
-    before, behind = (failed, []) if first else ([], failed)
-    added = replace(verdict, findings=(*before, *verdict.findings, *behind, *_others(findings)))
+    told = [*failed, *verdict.findings] if first else violations_first([*verdict.findings, *failed])
+    added = replace(verdict, findings=(*told, *_others(findings)))
     if not failed or verdict.status is Status.ERROR:
         return added
     reasons = [] if verdict.status is Status.PASS else [verdict.reason]

@@ -156,6 +156,7 @@ def _detection(detection: Detection) -> dict[str, Any]:
         "named": detection.named,
         "forced": detection.forced,
         "hard_inputs": detection.hard_inputs,
+        "crashed_shadowed": detection.crashed_shadowed,
     }
 
 

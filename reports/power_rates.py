@@ -140,7 +140,9 @@ def _alarm(row: HealthyRow) -> str:
     detection = row.detection
     if detection.seen:
         return detection.reason
-    return f"shadow: {detection.shadow[1]}" if detection.shadow else f"hard inputs: {detection.hard_inputs}"
+    if detection.shadow:
+        return f"shadow: {detection.shadow[1]}"
+    return "crash under shadow ops" if detection.crashed_shadowed else f"hard inputs: {detection.hard_inputs}"
 
 
 def _seen(rows: Sequence[FaultRow]) -> Rate:

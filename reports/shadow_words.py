@@ -66,7 +66,7 @@ def _deviation(row: ShadowRow) -> str:
             return f"the generator's stream {'can not be' if row.violated else 'is'} repeated {at}"
         return f"its mean is {row.error:.2g} standard deviations off {at} (allowed {row.allowed:.2g})"
     if row.part is Part.PRECISION:
-        return f"stored with {bits_of(row.error)} mantissa bits {at} (at least {bits_of(row.allowed)} allowed)"
+        return f"stored with {bits_of(row.error)} mantissa bits {at} (at least {bits_of(row.allowed)} expected)"
     if not math.isfinite(row.error):
         return f"not comparable with the host's result {at}, by its shape or by values that aren't finite"
     if row.allowed == 0.0:

@@ -14,7 +14,7 @@ from harness.rules.hard_inputs import judge_hard_inputs
 from harness.rules.shadow import foremost, judge_shadow, weigh_shadow
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-__all__ = ["CRASH", "HARD_INPUTS", "RULES", "SHADOW", "Detection", "detect", "detect_by_trace"]
+__all__ = ["CRASH", "HARD_INPUTS", "RULES", "SHADOW", "Detection", "detect", "detect_by_trace", "found_by_shadow"]
 
 CRASH = "crash"
 SHADOW = "shadow"
@@ -53,10 +53,11 @@ class Detection:
         iterations: how many the run has.
         legacy_fails: whether the legacy rule fails it, on the iterations that it has.
         shadow: what shadow ops found: first iteration, and the finding in words; None where they found nothing.
-        shadowed: whether there were any.
+        shadowed: whether there were to be any.
         named: whether they name the run's fault rightly; None where they found nothing, or the run has no fault.
         hard_inputs: what operations made again with hard inputs showed, in words; None where they showed nothing.
-        forced: whether any was made again.
+        forced: whether any was to be made again.
+        crashed_shadowed: whether the run that shadow ops watched crashed, and the one beside it did not.
     """
 
     status: Status
@@ -70,16 +71,17 @@ class Detection:
     named: bool | None = None
     hard_inputs: str | None = None
     forced: bool = False
+    crashed_shadowed: bool = False
 
     @property
     def seen(self) -> bool:
-        """Whether the gate stays shut, by all but shadow ops."""
+        """Whether the gate stays shut, by all but shadow ops and hard inputs."""
         return self.status is not Status.PASS
 
     @property
     def seen_with_shadow(self) -> bool:
         """Whether the gate stays shut, shadow ops among its signals."""
-        return self.seen or self.shadow is not None
+        return self.seen or self.shadow is not None or self.crashed_shadowed
 
     @property
     def seen_at_all(self) -> bool:
@@ -89,8 +91,8 @@ class Detection:
     @property
     def called(self) -> tuple[str, ...]:
         """The columns that were violated, shadow ops and hard inputs among them."""
-        further = {SHADOW: self.shadow, HARD_INPUTS: self.hard_inputs}
-        return (*self.rules, *(column for column, found in further.items() if found is not None))
+        further = {CRASH: self.crashed_shadowed, SHADOW: self.shadow, HARD_INPUTS: self.hard_inputs}
+        return (*self.rules, *(column for column, found in further.items() if found))
 
     @property
     def within(self) -> int | None:
@@ -111,18 +113,26 @@ def detect(gate: Gate, record: Record, shadowed: Record | None = None) -> Detect
     found = detect_by_trace(gate, record)
     if shadowed is None:
         return found
-    if shadowed.ending is Ending.CRASHED and record.ending is not Ending.CRASHED:
-        return replace(found, shadowed=True, shadow=(0, f"no shadowed step: {_first_line(shadowed.error)}"))
-    return replace(found, **_by_shadow(shadowed, gate.demanded), **_by_hard_inputs(shadowed, gate.demanded))
+    return replace(
+        found,
+        shadowed=bool(shadowed.experiment.shadow),
+        forced=shadowed.experiment.forced,
+        crashed_shadowed=shadowed.ending is Ending.CRASHED and record.ending is not Ending.CRASHED,
+        hard_inputs=_by_hard_inputs(shadowed, gate.demanded),
+        **_by_shadow(shadowed, gate.demanded),
+    )
 
 
-def _by_hard_inputs(record: Record, tier: str) -> dict[str, Any]:
+def found_by_shadow(record: Record, tier: str) -> bool:
+    """Whether shadow ops find something in a shadowed run, as far as it goes."""
+    return bool(_by_shadow(record, tier))
+
+
+def _by_hard_inputs(record: Record, tier: str) -> str | None:
     forced = record.forced
-    if forced is None:
-        return {}
-    findings = judge_hard_inputs(weigh_shadow(forced, tier))
+    findings = judge_hard_inputs(weigh_shadow(forced, tier)) if forced is not None else []
     failed = [found.message for found in findings if found.status is Outcome.FAIL]
-    return {"forced": True, "hard_inputs": failed[0] if failed else None}
+    return failed[0] if failed else None
 
 
 def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
@@ -132,11 +142,10 @@ def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
     evidence = weigh_shadow(shadow, tier)
     findings = [found for found in judge_shadow(evidence) if found.status is Outcome.FAIL]
     if not findings:
-        return {"shadowed": True}
+        return {}
     row = foremost(evidence.violations)
     faults = record.experiment.faults
     return {
-        "shadowed": True,
         "shadow": (findings[0].iteration or 0, findings[0].message),
         "named": is_named_by(parse_fault(faults[0]), row, shadow) if faults else None,
     }

@@ -193,18 +193,21 @@ class PowerResult:
 
     @property
     def gate(self) -> GateRates:
-        """The gate with all its signals, shadow ops and hard inputs among them where there were any."""
-        return self._rates(lambda detection: detection.seen_at_all)
+        """The gate with all its signals, shadow ops and hard inputs among them where there were any.
+
+        In a study that is not whole, of the runs that have what the others have of these.
+        """
+        return self._rates(lambda detection: detection.seen_at_all, self._with_all_signals)
 
     @property
     def gate_without_hard_inputs(self) -> GateRates:
-        """The gate as it is with shadow ops, and without ``--forced``."""
-        return self._rates(lambda detection: detection.seen_with_shadow)
+        """The gate as it is with shadow ops, and without ``--forced``; of the runs that they were to watch."""
+        return self._rates(lambda detection: detection.seen_with_shadow, lambda detection: detection.shadowed)
 
     @property
     def gate_without_shadow(self) -> GateRates:
         """The gate as it is without shadow ops."""
-        return self._rates(lambda detection: detection.seen)
+        return self._rates(lambda detection: detection.seen, lambda detection: True)
 
     @property
     def shadowed_layers(self) -> Mapping[str, tuple[FaultRow, ...]]:
@@ -257,15 +260,21 @@ class PowerResult:
         """The healthy ports of a case, or of a kind."""
         return tuple(row for row in self.healthy if case in {"", row.case} and port in {"", row.port})
 
-    def _rates(self, seen: Callable[[Detection], bool]) -> GateRates:
-        def called(row: FaultRow | HealthyRow) -> bool:
-            return seen(row.detection)
+    def _with_all_signals(self, detection: Detection) -> bool:
+        return (detection.shadowed or not self.shadowed) and (detection.forced or not self.forced)
+
+    def _rates(self, seen: Callable[[Detection], bool], judged: Callable[[Detection], bool]) -> GateRates:
+        """How much is seen, of the runs that are judged by all that the gate has."""
+
+        def rate(rows: Sequence[FaultRow] | Sequence[HealthyRow]) -> Rate:
+            counted = [row.detection for row in rows if judged(row.detection)]
+            return Rate(_count(map(seen, counted)), len(counted))
 
         return GateRates(
-            detected=_rate(self.faults, called),
-            detected_with_change=_rate(self.with_change, called),
-            detected_with_effect=_rate(self.with_effect, called),
-            false_alarms=_rate(self.healthy, called),
+            detected=rate(self.faults),
+            detected_with_change=rate(self.with_change),
+            detected_with_effect=rate(self.with_effect),
+            false_alarms=rate(self.healthy),
         )
 
 

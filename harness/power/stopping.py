@@ -18,7 +18,15 @@ __all__ = ["SeenEnoughError", "ShadowStopHook", "StopHook"]
 
 
 class SeenEnoughError(Exception):
-    """Leaves mmengine's loop: the run was called, and what follows adds nothing."""
+    """Leaves mmengine's loop: the run was called, and what follows adds nothing.
+
+    Args:
+        whole: whether the run has all the same what was asked of it.
+    """
+
+    def __init__(self, *, whole: bool = False) -> None:
+        super().__init__()
+        self.whole = whole
 
 
 class StopHook(Hook):  # type: ignore[misc]  # mmengine is not typed
@@ -77,8 +85,9 @@ class ShadowStopHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         """
         if runner.iter not in self._iterations or runner.iter + 1 >= runner.max_iters:
             return
-        if runner.iter == max(self._iterations) or (self._when_found and self._found()):
-            raise SeenEnoughError
+        is_last = runner.iter == max(self._iterations)
+        if is_last or (self._when_found and self._found()):
+            raise SeenEnoughError(whole=is_last)
 
     def _found(self) -> bool:
         return bool(weigh_shadow(read_shadow(shadow_files(self._folder)), self._tier).violations)

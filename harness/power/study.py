@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.judge import Gate
 from harness.power.crew import Crew, Task
-from harness.power.detection import detect_by_trace
+from harness.power.detection import detect_by_trace, found_by_shadow
 from harness.power.experiment import Experiment, Kind
 from harness.power.folder import OUTCOME
 from harness.power.plan import Settings, plan_case
@@ -181,9 +181,15 @@ class Study:
         return [
             record
             for case_study in self.collect()
-            for record in case_study.of(Kind.FAULT)
-            if record.ending is Ending.STOPPED and not detect_by_trace(case_study.gate, record).seen
+            for record in (*case_study.of(Kind.FAULT), *case_study.of(Kind.SHADOWED))
+            if record.ending is Ending.STOPPED and not _is_seen(case_study.gate, record)
         ]
+
+
+def _is_seen(gate: Gate, record: Record) -> bool:
+    if record.experiment.kind is Kind.SHADOWED:
+        return found_by_shadow(record, gate.demanded)
+    return detect_by_trace(gate, record).seen
 
 
 def _unstopped(experiment: Experiment) -> Experiment:

@@ -123,8 +123,8 @@ def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
     try:
         with _kernels(experiment):
             run_experiment(order, case, config, device, faults, folder, hooks)
-    except SeenEnoughError:  # a shadowed run has then all that was asked for
-        return Ending.COMPLETE if experiment.kind is Kind.SHADOWED else Ending.STOPPED
+    except SeenEnoughError as ended:
+        return Ending.COMPLETE if ended.whole else Ending.STOPPED
     finally:
         if fingerprint is not None:
             fingerprint.close()

@@ -21,6 +21,7 @@ __all__ = [
     "SHADOW_TIERS",
     "family_of",
     "kept_bits",
+    "least_stored",
     "mantissa_bits",
     "result_bits",
     "rounding",
@@ -142,3 +143,24 @@ def rounding(op: str, dtype: str, operand: int, terms: float, tier: str) -> floa
     if family_of(op) in kept.families and kept.operands < operand:
         squares += 2 * unit_roundoff(kept.operands) ** 2
     return math.sqrt(squares + unit_roundoff(result_bits(op, dtype, tier)) ** 2)
+
+
+def least_stored(op: str, dtype: str, operand: int, terms: float, tier: str, scale: float = 1.0) -> float:
+    """Explicit mantissa bits that a healthy kernel stores a result with at least: those that the tier multiplies with.
+
+    The sum behind a result is at least float32's: where its terms are many, or cancel, its last bits are never reached.
+    Below its range a format has fewer bits by itself.
+
+    Args:
+        op: the operation.
+        dtype: of its result, by name.
+        operand: mantissa bits of its operands' dtype.
+        terms: how many terms each element of the result sums, at least 1.
+        tier: one of ``SHADOW_TIERS``.
+        scale: by how much a rounding of the inputs moves the result, over the rounding and its norm; at least 1.
+    """
+    cancelled = math.log2(max(1.0, scale))
+    kept = float(min(kept_bits(op, tier), operand, result_bits(op, dtype, tier)))
+    if cancelled and smallest_normal(op, dtype, tier):
+        kept -= cancelled + 1
+    return max(0.0, min(kept, FLOAT32_BITS - cancelled - math.log2(max(1.0, terms)) / 2 - 1))

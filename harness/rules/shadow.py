@@ -3,7 +3,8 @@
 Nothing piles up, since each operation is held against float64 from its own inputs: a bound follows from the operation's
 own rounding (``rounding``), and a violation names the operation and the module. Two measures are bounded: the norm of
 the error, and the projection on the float64 result, in which the rounding of so many elements averages out, so that a
-factor of 1.001 shows where the error's norm hides it.
+factor of 1.001 shows where the error's norm hides it. And the format that a result was stored in has the bits that the
+tier keeps (``least_stored``).
 
 The margins are twice the largest that healthy ports were seen to have of the modelled rounding, rounded up: 40 training
 steps of four models at five precision tiers (``python benchmarks/shadow_healthy.py --seeds 1000-1001``), seeds that
@@ -20,11 +21,10 @@ from statistics import median
 
 from harness.rules.bounded import percent
 from harness.rules.rounding import (
-    FLOAT32_BITS,
     family_of,
     kept_bits,
+    least_stored,
     mantissa_bits,
-    result_bits,
     rounding,
     smallest_normal,
     unit_roundoff,
@@ -102,7 +102,8 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
     if check.part is Part.RANDOM:
         return Allowance(RANDOM_MARGIN / math.sqrt(check.spread) if check.tensor == "distribution" else 0.0, math.inf)
     if check.part is Part.PRECISION:
-        return Allowance(unit_roundoff(_least_stored(check, tier)), math.inf)
+        least = least_stored(check.op, check.dtype, check.operand, check.terms, tier, check.scale)
+        return Allowance(unit_roundoff(least), math.inf)
     if (check.part in _EXACT and check.op != "feed") or not check.dtype.startswith(("float", "bfloat", "complex")):
         return Allowance(0.0, math.inf)
     base = rounding(check.op, check.dtype, check.operand, check.terms, tier)
@@ -114,19 +115,6 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
         error=margin.error * base * check.scale,
         projection=margin.projection * averaged + margin.error * min(alike, base),
     )
-
-
-def _least_stored(check: ShadowCheck, tier: str) -> float:
-    """Explicit mantissa bits that a healthy kernel stores a result with at least: those of what it multiplies.
-
-    The sum behind it is at least float32's; where its terms cancel, or are many, its last bits are never reached. Below
-    its range a format has fewer bits by itself.
-    """
-    cancelled = math.log2(max(1.0, check.scale))
-    kept = min(kept_bits(check.op, tier), check.operand, result_bits(check.op, check.dtype, tier))
-    below = cancelled if smallest_normal(check.op, check.dtype, tier) else 0.0
-    summed = FLOAT32_BITS - cancelled - math.log2(max(1.0, check.terms)) / 2 - 1
-    return max(0.0, min(kept - below, summed))
 
 
 def weigh_check(check: ShadowCheck, tier: str) -> ShadowRow:
@@ -240,7 +228,7 @@ def deviation_words(row: ShadowRow) -> str:
     if row.part is Part.RANDOM:
         return _draw_words(row)
     if row.part is Part.PRECISION:
-        return f"stored with {bits_of(row.error)} mantissa bits (at least {bits_of(row.allowed)} allowed)"
+        return f"stored with {bits_of(row.error)} mantissa bits (at least {bits_of(row.allowed)} expected)"
     if _by_projection(row) and math.isfinite(row.projection):
         side = "large" if row.projection > 0 else "small"
         return f"{percent(abs(row.projection))} too {side} (allowed {percent(row.allowed_projection)})"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.rules.rounding import rounding, smallest_normal, unit_roundoff
+from harness.rules.rounding import least_stored, rounding, smallest_normal, unit_roundoff
 from harness.shadow.call import Arguments, Call, dtype_name
 from harness.shadow.conditioning import measure_scale
 from harness.shadow.counterparts import compute_on_host
@@ -36,7 +36,7 @@ class Found:
         distance: how far one is from the other.
         scale: as a check has it.
         along: likewise.
-        stored: mantissa bits that it is stored with, where those are fewer than float64's result asks for.
+        stored: mantissa bits that it is stored with, where those are fewer than float64's result and the tier ask for.
     """
 
     result: Result
@@ -66,9 +66,8 @@ def compare_in_double(call: Call, returned: Any, tier: str, seed: int) -> tuple[
     expected, reason = compute_on_host(call.op, call.operation, *host)
     if reason:
         return reason, []
-    thin = _thinner(call)
     results = results_of(call.operation, (returned, expected), (call.args, host[0]), (call.given[1], host[1]))
-    found = [_found(result, thin) for result in results if not result.name.startswith("indices")]
+    found = [_found(call, result, tier) for result in results if not result.name.startswith("indices")]
     found = _shared_out(found, call.name, before[0])
     if any(_is_suspicious(call, entry, tier) for entry in found):
         found = _conditioned(call, before, found, tier, seed)
@@ -95,11 +94,20 @@ def _thinner(call: Call) -> Callable[[torch.Tensor], torch.Tensor]:
     return thinned if call.is_update else lambda tensor: tensor
 
 
-def _found(result: Result, thin: Callable[[torch.Tensor], torch.Tensor]) -> Found:
-    made, due = thin(result.candidate.detach()).cpu(), result.reference
+def _found(call: Call, result: Result, tier: str) -> Found:
+    made, due = _thinner(call)(result.candidate.detach()).cpu(), result.reference
     if not due.is_floating_point():
         return Found(result, measure_bits(made, due))
-    return Found(result, measure(made, due), stored=coarseness(made, due))
+    return Found(result, measure(made, due), stored=_too_coarse(call, result, coarseness(made, due), tier))
+
+
+def _too_coarse(call: Call, result: Result, stored: int | None, tier: str) -> int | None:
+    """The bits that a result is stored with, where they are too few if nothing cancels."""
+    if stored is None:
+        return None
+    terms = count_terms(call.name, call.args, result.candidate, result.place)
+    dtype = dtype_name(result.candidate.dtype)
+    return stored if stored < least_stored(call.name, dtype, call.operand_bits, terms, tier) else None
 
 
 def _shared_out(found: list[Found], name: str, args: Sequence[Any]) -> list[Found]:

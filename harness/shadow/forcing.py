@@ -48,7 +48,11 @@ _FREE_AXES: Mapping[str, tuple[int, ...]] = {
     "mm": (0,),
     "bmm": (1,),
 }
-"""Operations of tensors of several shapes → axes of the first that may be shorter, the others as they are."""
+"""Operations of tensors of several shapes → axes of the first that may be shorter, the others as they are; not those
+of four elements or fewer: of a single element a norm leaves nothing but rounding."""
+
+_SIZED = ("upsample_", "_upsample_")
+"""Beginnings of operations that are told their result's size, and a scale, beside the tensor: they aren't cut."""
 
 _NOT_MADE_AGAIN = ("_foreach_", "_fused_", "as_strided")
 """Beginnings of operations that are left as they are: of many tensors at once, and of the memory behind a tensor, which
@@ -84,7 +88,7 @@ class ForcedCalls(TorchDispatchMode):
         self._tier = tier
         self._calls: dict[Any, _Model] = {}
         self._even: dict[Any, _Model] = {}
-        self._too_large: dict[str, str] = {}
+        self._too_large: dict[str, int] = {}
 
     def __torch_dispatch__(
         self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -109,7 +113,8 @@ class ForcedCalls(TorchDispatchMode):
                     hard = harden(read_operation(op).name, list(model.args))
                     self._once(iteration, kind, op, hard, model.kwargs)
         made = {read_operation(op).name for op in self._calls}
-        left_out = {name: why for name, why in self._too_large.items() if name not in made}
+        too_large = {name: size for name, size in self._too_large.items() if name not in made}
+        left_out = {name: f"its smallest call has {size / 2**20:.0f} MiB" for name, size in too_large.items()}
         self._stream.append(iteration, (), {}, {}, left_out)
         self._calls.clear()
         self._even.clear()
@@ -120,7 +125,7 @@ class ForcedCalls(TorchDispatchMode):
         if not any(tensor.is_floating_point() for tensor in tensors):
             return
         if size > LARGEST_CALL:
-            self._too_large.setdefault(name, f"its smallest call has {size / 2**20:.0f} MiB")
+            self._too_large[name] = min(size, self._too_large.get(name, size))
             return
         fits = [self._calls, *([self._even] if _odd_sizes(name, args) is not None else [])]
         smaller = [kept for kept in fits if op not in kept or size < kept[op].size]
@@ -282,13 +287,16 @@ def _odd(name: str, args: list[Any]) -> list[Any] | None:
 def _odd_sizes(name: str, args: Sequence[Any]) -> list[int] | None:
     """The shape that the tensors of a call, or its first, are cut to; None where they can't be, or need not be."""
     tensors = [tensor for tensor in tensors_of(args) if tensor.dim()]
-    if not tensors or any(not tensor.is_floating_point() and tensor.dtype is not torch.bool for tensor in tensors):
+    if name.startswith(_SIZED) or not tensors:
+        return None
+    if any(not tensor.is_floating_point() and tensor.dtype is not torch.bool for tensor in tensors):
         return None
     shape = tensors[0].shape
-    alike = all(tensor.shape == shape for tensor in tensors)
+    alike = range(len(shape)) if all(tensor.shape == shape for tensor in tensors) else range(0)
     sizes = list(shape)
-    for axis in _FREE_AXES.get(name, range(len(shape)) if alike else ()):
-        sizes[axis] -= (sizes[axis] - 1) % _CUT_TO
+    for axis in _FREE_AXES.get(name, alike):
+        if name not in _FREE_AXES or sizes[axis] > _CUT_TO:
+            sizes[axis] -= (sizes[axis] - 1) % _CUT_TO
     return sizes if sizes != list(shape) and min(sizes) > 0 else None
 
 

@@ -225,7 +225,8 @@ class ShadowOps(TorchDispatchMode):
 
 def _of_format(check: ShadowCheck, bits: int) -> ShadowCheck:
     """The check of the format that a result was stored in, beside that of its numbers."""
-    return replace(check, part=Part.PRECISION, error=unit_roundoff(bits), projection=0.0)
+    named = f"format of {check.tensor}"
+    return replace(check, part=Part.PRECISION, tensor=named, error=unit_roundoff(bits), projection=0.0)
 
 
 def _part(part: Part, call: Call, result: Result) -> Part:

@@ -11,8 +11,8 @@ import torch
 
 __all__ = ["coarseness", "stored_bits"]
 
-_MANTISSA = {torch.float32: (torch.int32, 23), torch.float16: (torch.int16, 10), torch.bfloat16: (torch.int16, 7)}
-"""Dtype → the integers of its size, and its explicit mantissa bits."""
+_MANTISSA = {torch.float32: (torch.int32, 23), torch.float16: (torch.int16, 10)}
+"""Dtype → the integers of its size, and its explicit mantissa bits; bfloat16 has none to lose."""
 
 _FEW = 4096
 """Elements that are looked at first: nearly always the last bit of one of them is set, and no more need be."""
@@ -28,7 +28,7 @@ def stored_bits(tensor: torch.Tensor) -> int:
     """Explicit mantissa bits that the elements of a tensor on the host use together; 0 where none uses any.
 
     Args:
-        tensor: of any shape, float32, float16 or bfloat16.
+        tensor: of any shape, float32 or float16.
     """
     integers, bits = _MANTISSA[tensor.dtype]
     flat = tensor.detach().reshape(-1)
@@ -55,7 +55,7 @@ def coarseness(made: torch.Tensor, due: torch.Tensor) -> int | None:
     most = _MANTISSA[made.dtype][1]
     if stored > most - _LEAST_LOST or stored > stored_bits(due.to(made.dtype)) - _LEAST_LOST:
         return None
-    return stored if made.unique().numel() >= _LEAST_VALUES else None
+    return stored if made[made.isfinite()].unique().numel() >= _LEAST_VALUES else None
 
 
 def _used(flat: torch.Tensor, integers: torch.dtype) -> int:

@@ -108,7 +108,7 @@ def shadowed_by(*checks, forced=(), **changes):
     """A run that shadow ops watched, and its operations with hard inputs."""
     coverage = Coverage({"relu": 9}, {"relu": 9})
     watched = ShadowRecord((0,), checks, coverage, "tf32")
-    made = Made(None, None, shadow=watched, **changes)
+    made = Made(None, None, shadow=watched, experiment=WATCHED, **changes)
     made.forced = ShadowRecord((0,), forced, coverage, "tf32")
     return made
 
@@ -140,9 +140,15 @@ def test_without_a_run_beside_it_nothing_is_shadowed(gate, record):
 def test_a_crash_under_shadow_ops_alone_is_theirs(gate, record):
     crashed = Made(None, None, Ending.CRASHED, "RuntimeError: boom\nand more", experiment=WATCHED)
     found = detect(gate, record(), crashed)
-    assert (found.seen, found.shadow) == (False, (0, "no shadowed step: RuntimeError: boom"))
+    assert (found.seen, found.seen_with_shadow, found.called, found.shadowed) == (False, True, (CRASH,), True)
     both = detect(gate, record(ending=Ending.CRASHED, error="RuntimeError: boom"), crashed)
-    assert (both.seen, both.shadow) == (True, None)
+    assert (both.seen, both.shadow, both.crashed_shadowed, both.shadowed) == (True, None, False, True)
+
+
+def test_what_was_found_before_a_crash_is_kept(gate, record):
+    found = detect(gate, record(), shadowed_by(relu("stem", 0.5), ending=Ending.CRASHED, error="killed"))
+    assert found.shadow[0] == 0
+    assert found.called == (CRASH, SHADOW)
 
 
 def test_other_batches_keep_the_gate_shut(gate, record):

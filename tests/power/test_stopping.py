@@ -11,7 +11,7 @@ from harness.values.shadow import Part, ShadowCheck
 
 @pytest.fixture
 def ends(tmp_path):
-    """Whether a run that shadows iterations 0 and 2 ends behind one with a check of this projection."""
+    """How a run that shadows iterations 0 and 2 ends behind one with a check of this projection; empty where not."""
 
     def ends(projection, iteration=0, *, when_found=True, planned=30):
         check = ShadowCheck(
@@ -24,15 +24,15 @@ def ends(tmp_path):
         hook = ShadowStopHook(tmp_path, (0, 2), "tf32", when_found=when_found)
         try:
             hook.after_train_iter(SimpleNamespace(iter=iteration, max_iters=planned), 0)
-        except SeenEnoughError:
-            return True
-        return False
+        except SeenEnoughError as ended:
+            return "whole" if ended.whole else "seen"
+        return ""
 
     return ends
 
 
 def test_what_was_found_is_not_looked_for_again(ends):
-    assert ends(0.05)
+    assert ends(0.05) == "seen"
     assert not ends(0.05, when_found=False)
 
 
@@ -45,8 +45,9 @@ def test_after_an_iteration_that_is_not_shadowed_nothing_is_judged(ends):
 
 
 def test_behind_the_last_shadowed_iteration_nothing_is_left(ends):
-    assert ends(1e-6, iteration=2)
-    assert ends(1e-6, iteration=2, when_found=False)
+    assert ends(1e-6, iteration=2) == "whole"
+    assert ends(0.05, iteration=2) == "whole"
+    assert ends(1e-6, iteration=2, when_found=False) == "whole"
 
 
 def test_the_last_iteration_of_all_ends_by_itself(ends):

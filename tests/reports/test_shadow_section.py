@@ -57,7 +57,7 @@ def flat(text: str) -> str:
         (replace(ROW, part=Part.RANDOM, tensor="distribution", error=0.5, allowed=0.1), "0.5 standard deviations off"),
         (
             replace(ROW, part=Part.PRECISION, error=2**-8, allowed=2**-11, projection=0.0, allowed_projection=math.inf),
-            "stored with 7 mantissa bits at iteration 0 (at least 10 allowed)",
+            "stored with 7 mantissa bits at iteration 0 (at least 10 expected)",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from harness.rules.hard_inputs import decides, judge_hard_inputs, lost, off_with
 from harness.rules.rounding import SHADOW_TIERS
 from harness.shadow_verdict import with_hard_inputs
 from harness.values.shadow import Coverage, Part, ShadowEvidence, ShadowRow
-from harness.values.verdict import Outcome, Status, Verdict
+from harness.values.verdict import Finding, Outcome, Status, Verdict
 
 KINDS = ("large", "denormal", "ties", "infinity", "NaN", "strided", "odd-sized", "empty")
 
@@ -96,6 +96,12 @@ class TestVerdict:
     def test_what_training_showed_is_told_first(self):
         verdict = with_hard_inputs(Verdict("case", Status.FAIL, "loss: off"), evidence(self.wrong))
         assert verdict.reason.startswith("loss: off; hard inputs: relu")
+
+    def test_violations_stand_before_what_passes(self):
+        passed = Finding("state", Outcome.PASS, "*", "well")
+        before = Verdict("case", Status.FAIL, "loss: off", (Finding("loss", Outcome.FAIL, "loss", "off"), passed))
+        after = with_hard_inputs(before, evidence(self.wrong)).findings
+        assert [finding.rule for finding in after] == ["loss", "hard inputs", "state"]
 
     @pytest.mark.parametrize("status", Status)
     def test_a_right_device_leaves_the_verdict(self, status):

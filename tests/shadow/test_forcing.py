@@ -145,6 +145,32 @@ class TestOddSizes:
         )
         assert [tuple(value.shape) for value in made] == [(2, 4, 5, 5), (6, 4, 3, 3), (6,)]
 
+    def test_four_elements_and_fewer_are_left_to_a_norm(self):
+        """Of one value a channel a norm leaves nothing but rounding, and no variance."""
+        assert HARD_INPUTS["odd-sized"]("native_batch_norm", [torch.randn(1, 16, 4, 2), torch.ones(16)]) is None
+        made = HARD_INPUTS["odd-sized"]("native_batch_norm", [torch.randn(1, 16, 8, 4), torch.ones(16)])
+        assert tuple(made[0].shape) == (1, 16, 5, 4)
+
+    def test_what_is_told_its_results_size_is_not_cut(self):
+        assert HARD_INPUTS["odd-sized"]("upsample_bilinear2d", [torch.randn(2, 3, 8, 8), [16, 16], False, 2.0]) is None
+
+    @pytest.mark.parametrize(
+        ("norm", "shape"),
+        [
+            (torch.nn.BatchNorm2d(16), (1, 16, 4, 4)), (torch.nn.BatchNorm2d(16), (1, 16, 2, 2)),
+            (torch.nn.BatchNorm2d(16), (4, 16, 1, 1)), (torch.nn.BatchNorm2d(16), (1, 16, 6, 3)),
+            (torch.nn.InstanceNorm2d(16), (4, 16, 4, 4)), (torch.nn.InstanceNorm2d(16, affine=True), (4, 16, 6, 6)),
+            (torch.nn.GroupNorm(4, 16), (2, 16, 4, 4)), (torch.nn.LayerNorm(8), (2, 5, 8)),
+        ],
+    )  # fmt: skip
+    def test_a_healthy_norm_of_a_small_map_is_not_called(self, norm, shape):
+        kept = Kept()
+        with ForcedCalls(kept, "fp32") as calls:
+            norm(torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+        calls.replay(0)
+        record = ShadowRecord((0,), tuple(kept.checks), Coverage(), "fp32")
+        assert [row for row in off_with_hard_inputs(weigh_shadow(record, "fp32")) if decides(row, "fp32")] == []
+
     @pytest.mark.parametrize(
         "args",
         [

@@ -109,9 +109,9 @@ def test_a_wrong_kernel_is_named(shadowed, violations, net, wrong, op, change, p
     # Copies are made by a convolution's neighbour here and there; any will do.
     forward = (lambda x, labels: net(x.clone(), labels)) if op == "clone" else None
     if op == "bmm" and tier == "tf32":
-        pytest.skip("half the bits of bfloat16 lie within this net's tf32 bounds of a short sum")
+        part = Part.PRECISION  # the numbers lie within this net's tf32 bounds of a short sum
     found = violations(shadowed(wrong(op, change), tier=tier, forward=forward), tier)
-    assert {(row.op, row.tensor) for row in found} == {(op, tensor)}
+    assert {(row.op, row.tensor.removeprefix("format of ")) for row in found} == {(op, tensor)}
     assert part in {row.part for row in found}
 
 

@@ -210,9 +210,8 @@ def source_of(value: Any, names: dict[int, str]) -> str:
 def _words(check: ShadowCheck, allowed: Allowance) -> str:
     where = ", ".join(filter(None, (check.module, check.op, check.tensor)))
     if check.part is Part.PRECISION:
-        least = bits_of(allowed.error)
-        stored = f"stored with {bits_of(check.error)} mantissa bits (at least {least} allowed)"
-        return f"{where}: {stored} at iteration {check.iteration}."
+        made, due = bits_of(check.error), bits_of(allowed.error)
+        return f"{where}: {made} mantissa bits (at least {due} expected) at iteration {check.iteration}."
     return (
         f"{where}: error {check.error:.3g} (allowed {allowed.error:.3g}), projection {check.projection:+.3g} "
         f"(allowed {allowed.projection:.3g}) at iteration {check.iteration}."

@@ -12,6 +12,7 @@ from harness.shadow.reproducing import calls
 from harness.shadow.reproducing.program import Origin
 from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.results import Result
+from harness.shadow.stored import stored_bits
 from harness.store import reproductions
 from harness.store.reproductions import read_reproductions
 from harness.values.errors import RunError
@@ -58,12 +59,16 @@ def test_a_format_that_is_too_narrow_runs_alone_and_counts_bits(shadowed, wrong,
     kept = Reproductions(folder, "tf32")
     shadowed(wrong("convolution_backward", change, call=1), tier="tf32", reproductions=kept)
     (found,) = read_reproductions(folder)
-    assert (found.part, found.op, found.tensor) == ("precision", "convolution_backward", "weight gradient")
-    assert "stored with 7 mantissa bits (at least 10 allowed)" in (folder / "1.py").read_text()
+    assert (found.part, found.op, found.tensor) == ("precision", "convolution_backward", "format of weight gradient")
+    assert "7 mantissa bits (at least 10 expected) at iteration 0" in (folder / "1.py").read_text()
     values, out = again()
-    assert "stored with 23 mantissa bits (at least 10 allowed), the host's 23" in out  # this host's kernel is right
+    assert "stored with 23 mantissa bits (at least 10 expected), the host's 23" in out  # this host's kernel is right
     assert values["bits"](values["c"].bfloat16().float()) == 7
     assert values["bits"](torch.zeros(3)) == 0
+    for dtype in (torch.float32, torch.float16):
+        drawn = torch.randn(99).to(dtype)
+        assert values["bits"](drawn) == stored_bits(drawn)
+        assert values["bits"](drawn * 1e-7) == stored_bits(drawn * 1e-7)
 
 
 def test_its_inputs_are_those_of_the_call_to_the_bit(shadowed, wrong, folder, again):
