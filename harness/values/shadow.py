@@ -46,7 +46,7 @@ class ShadowCheck:
         error: ‖c − r‖ / ‖r‖; infinite where r is zero and c is not, or where only one of the two is finite.
         projection: ⟨c, r⟩ / ⟨r, r⟩ − 1, 0 where r is zero.
         scale: by how much a rounding of the inputs moves the result, over the rounding and ‖r‖; 1 where nothing
-            cancels, infinite where r is zero. Measured where the error asks for it, else 1.
+            cancels, infinite where r is zero. Measured where the error or the format asks for it, else 1.
         along: by how much a rounding of the inputs moves the projection, over the rounding; measured with ``scale``,
             else 0.
         terms: how many terms each element of the result sums, 1 for an elementwise operation.
