@@ -28,7 +28,7 @@ def test_a_healthy_port_passes_without_a_baseline(tiny, order, tmp_path):
     assert verdict.status is Status.PASS, verdict.reason
     assert verdict.shadow.coverage.rate == 1
     assert verdict.shadow.iterations == (0, 1)
-    assert {row.part for row in verdict.shadow.rows} == set(Part)
+    assert {row.part for row in verdict.shadow.rows} == set(Part) - {Part.PRECISION}, "no format is told that is right"
 
 
 @pytest.mark.parametrize(
