@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["as_is", "in_double", "map_tensors", "tensors_of"]
+__all__ = ["as_is", "change_tensors", "in_double", "map_tensors", "tensors_of"]
 
 _WIDER = {
     torch.float16: torch.float64,
@@ -39,6 +39,11 @@ def map_tensors(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)([map_tensors(element, change) for element in value])
     return torch.device("cpu") if isinstance(value, torch.device) else value
+
+
+def change_tensors(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
+    """``map_tensors``, but where a device is an argument it stays what it is."""
+    return value if isinstance(value, torch.device) else map_tensors(value, change)
 
 
 def tensors_of(value: Any) -> Iterator[_Tensor]:

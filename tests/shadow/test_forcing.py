@@ -9,7 +9,8 @@ import torch
 from harness.rules.hard_inputs import decides, off_with_hard_inputs
 from harness.rules.shadow import weigh_shadow
 from harness.shadow import forcing
-from harness.shadow.forcing import HARD_INPUTS, ForcedCalls
+from harness.shadow.forcing import ForcedCalls
+from harness.shadow.hard_inputs import HARD_INPUTS
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
 from harness.values.shadow import Coverage, ShadowRecord
