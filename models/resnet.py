@@ -37,11 +37,13 @@ class ResNetV1c(nn.Module):
         depth: 18, 34, 50, 101 or 152.
         strides: of the four stages.
         dilations: of the four stages.
+        stem_channels: that the stem gives to the first stage, an even number.
+        base_channels: width of the first stage's branches; each stage doubles it.
         contract_dilation: whether the first block of a dilated stage has half its dilation, which softens gridding.
         checkpoint: a file with pretrained weights of this backbone.
 
     Raises:
-        ModelError: the depth isn't one of these, not four stages, or the checkpoint doesn't fit.
+        ModelError: the depth isn't one of these, not four stages, a width that is none, or the checkpoint doesn't fit.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class ResNetV1c(nn.Module):
         strides: Sequence[int] = (1, 2, 1, 1),
         dilations: Sequence[int] = (1, 1, 2, 4),
         *,
+        stem_channels: int = 64,
+        base_channels: int = 64,
         contract_dilation: bool = True,
         checkpoint: str | None = None,
     ) -> None:
@@ -61,20 +65,24 @@ class ResNetV1c(nn.Module):
                 raise ModelError(
                     "a ResNet has four stages", where=f"backbone.{field}", observed=values, allowed="four numbers"
                 )
+        for field, width, least in (("stem_channels", stem_channels, 2), ("base_channels", base_channels, 1)):
+            if width < least or width % least:
+                allowed = "even and positive" if least > 1 else "positive"
+                raise ModelError("no such width", where=f"backbone.{field}", observed=width, allowed=allowed)
         block, blocks = _DEPTHS[depth]
+        channels, half = stem_channels, stem_channels // 2
         self.stem = nn.Sequential(
-            *(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(half, half, 3, padding=1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(half, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)),
         )
-        channels = 64
         for stage, (count, stride, dilation) in enumerate(zip(blocks, strides, dilations, strict=True)):
-            width = 64 * 2**stage
+            width = base_channels * 2**stage
             first = dilation // 2 if contract_dilation and dilation > 1 else dilation
             layer = stack(block, channels, width, count, stride=stride, dilation=dilation, first_dilation=first)
             self.add_module(f"layer{stage + 1}", layer)
             channels = width * block.expansion
-        self.out_channels = tuple(64 * 2**stage * block.expansion for stage in range(4))
+        self.out_channels = tuple(base_channels * 2**stage * block.expansion for stage in range(4))
         kaiming_init(self)
         if checkpoint is not None:
             load_backbone(self, checkpoint)
