@@ -24,6 +24,24 @@ def batch():
     return torch.linspace(-2, 2, 2 * 3 * 64 * 64).view(2, 3, 64, 64), labels
 
 
+@pytest.mark.parametrize(
+    ("small", "field"),
+    [
+        ("ann_small", "ann_r50-d8_4xb2-40k_cityscapes-512x1024"),
+        ("ccnet_small", "ccnet_r50-d8_4xb2-40k_cityscapes-512x1024"),
+        ("emanet_small", "emanet_r50-d8_4xb2-80k_cityscapes-512x1024"),
+        ("ocrnet_small", "ocrnet_hr18s_4xb2-40k_cityscapes-512x1024"),
+    ],
+)
+def test_a_small_case_has_every_layer_of_the_fields_model(small, field):
+    with torch.device("meta"):
+        thin, whole = build_model(small).state_dict(), build_model(field).state_dict()
+    assert list(thin) == list(whole)
+    assert all(thin[name].shape[2:] == whole[name].shape[2:] for name in whole if not name.endswith("bases"))
+    # Half the width: a weight between two hidden layers has a quarter of the numbers.
+    assert min(thin[name].numel() / whole[name].numel() for name in whole) == 1 / 4
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_losses_have_mmsegmentations_names(name, batch):
     model = build_model(name)
