@@ -72,8 +72,13 @@ def perturbed(value: Any, generator: torch.Generator, smallest: float = 0.0) -> 
     def change(tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_floating_point():
             return tensor.clone()
-        steps = torch.empty(tensor.shape, dtype=torch.float64).bernoulli_(0.5, generator=generator)
-        steps.mul_(2 * _STEP).sub_(_STEP)
+        steps = _coins(tensor.numel(), generator).view(tensor.shape).mul_(2 * _STEP).sub_(_STEP)
         return steps.mul_(tensor.abs().clamp_min_(smallest) if smallest else tensor).add_(tensor)
 
     return map_tensors(value, change)
+
+
+def _coins(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Zeros and ones with equal chances, (count,) float64: one bit of each byte of the 63 that a drawn word has."""
+    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(generator=generator)
+    return words.view(torch.int8)[:count].bitwise_and_(1).double()

@@ -11,8 +11,8 @@ __all__ = ["Distance", "measure", "measure_bits", "participation"]
 
 _Tensor = torch.Tensor
 
-_CHUNK = 1 << 20
-"""Elements that are looked at at once: what is held beside the two results doesn't grow with them."""
+_CHUNK = 1 << 15
+"""Elements that are looked at at once: what is held beside the two results stays in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)

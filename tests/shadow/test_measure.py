@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.shadow.conditioning import measure_scale
+from harness.shadow.conditioning import measure_scale, perturbed
 from harness.shadow.measure import measure, measure_bits
 
 DOUBLES = st.lists(st.floats(-1e3, 1e3).filter(lambda x: x == 0 or abs(x) > 1e-3), min_size=1, max_size=40)
@@ -85,6 +85,39 @@ class TestScale:
         x = torch.randn(10_000, dtype=torch.float64)
         x -= x.mean() * (1 - 1e-9)
         assert self.scale(torch.sum, x) > 1e5
+
+
+class TestPerturbed:
+    def signs(self, seed, count=80_000):
+        x = torch.linspace(1, 2, count, dtype=torch.float64).view(8, -1)
+        moved = perturbed(x, torch.Generator().manual_seed(seed)) - x
+        assert torch.allclose(moved.abs(), 2.0**-20 * x, rtol=1e-8)
+        return moved.sign().flatten()
+
+    def test_each_element_goes_up_or_down_by_chance(self):
+        signs = self.signs(1)
+        assert abs(float(signs.mean())) < 5 / 80_000**0.5
+        # No two elements of a row of bytes, of words or of words' halves hang together.
+        for apart in (1, 4, 7, 8, 9, 16, 64):
+            assert abs(float((signs[apart:] * signs[:-apart]).mean())) < 5 / 80_000**0.5
+
+    def test_the_draws_hang_on_the_seed(self):
+        assert torch.equal(self.signs(1), self.signs(1))
+        assert abs(float((self.signs(1) * self.signs(2)).mean())) < 5 / 80_000**0.5
+
+    def test_small_elements_move_by_what_they_are_taken_for(self):
+        x = torch.tensor([1e-9, 0.0, 1.0, math.nan], dtype=torch.float64)
+        moved = perturbed(x, torch.Generator().manual_seed(0), smallest=1e-3) - x
+        assert torch.allclose(moved[:3].abs(), 2.0**-20 * torch.tensor([1e-3, 1e-3, 1.0]).double(), rtol=1e-6)
+        assert math.isnan(float(moved[3]))
+
+    def test_what_has_no_rounding_is_copied(self):
+        labels, empty = torch.arange(5), torch.empty(0, dtype=torch.float64)
+        changed = perturbed([labels, 3, empty], torch.Generator())
+        assert torch.equal(changed[0], labels)
+        assert changed[0] is not labels
+        assert changed[1] == 3
+        assert changed[2].numel() == 0
 
 
 def test_what_is_measured_is_left_as_it_was():
