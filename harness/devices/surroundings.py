@@ -44,8 +44,13 @@ def host(threads: int) -> dict[str, str]:
     return {"machine": platform.machine(), "system": platform.system(), "threads": str(threads)}
 
 
-def git_commit(folder: Path) -> str:
-    """The checkout's commit, with ``-dirty`` where tracked files were changed; empty outside a checkout."""
+def git_commit(folder: Path, *, but_for: str = "") -> str:
+    """The checkout's commit, with ``-dirty`` where tracked files were changed; empty outside a checkout.
+
+    Args:
+        folder: anywhere in the checkout.
+        but_for: a folder at its top whose changes don't count.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -55,5 +60,6 @@ def git_commit(folder: Path) -> str:
             return ""
 
     commit = git("rev-parse", "--short=12", "HEAD")
-    changed = bool(commit) and bool(git("status", "--porcelain", "--untracked-files=no"))
+    looked_at = ["--", ":(top)", *([f":(top,exclude){but_for}"] if but_for else [])]
+    changed = bool(commit) and bool(git("status", "--porcelain", "--untracked-files=no", *looked_at))
     return f"{commit}-dirty" if changed else commit

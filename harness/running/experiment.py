@@ -127,7 +127,7 @@ def _provenance(
         versions=versions(),
         environment=numerics_environment(),
         host=host(torch.get_num_threads()),
-        commit=git_commit(Path(models.__file__).parent),
+        commit=git_commit(Path(models.__file__).parent, but_for="baselines"),  # no run follows from them
         command=order.command,
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

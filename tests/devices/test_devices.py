@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import subprocess
 
 import pytest
 import torch
@@ -149,3 +150,23 @@ def test_surroundings_are_said(monkeypatch, tmp_path):
     assert {"TORCH_SDAA_CONV_USE_FP32", "SDAA_VISIBLE_DEVICES"} <= set(numerics_environment())
     assert {"python", "torch", "mmengine", "numpy"} <= set(versions())
     assert git_commit(tmp_path) == ""
+
+
+def test_a_commit_is_dirty_where_what_follows_from_it_was_changed(tmp_path):
+    def git(*words):
+        who = ("-c", "user.name=n", "-c", "user.email=e@example.com")
+        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True, capture_output=True)
+
+    for name in ("code/model.py", "baselines/case.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("1\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    commit = git_commit(tmp_path / "code")
+    assert len(commit) == 12
+    (tmp_path / "baselines" / "case.csv").write_text("2\n")
+    assert git_commit(tmp_path / "code") == f"{commit}-dirty"
+    assert git_commit(tmp_path / "code", but_for="baselines") == commit
+    (tmp_path / "code" / "model.py").write_text("2\n")
+    assert git_commit(tmp_path / "code", but_for="baselines") == f"{commit}-dirty"
