@@ -8,7 +8,14 @@ from typing import Any
 import torch
 
 from harness.emulation.faults.fault import Fault
-from harness.emulation.faults.hooking import around_iterations, around_steps, model_of
+from harness.emulation.faults.hooking import (
+    around_iterations,
+    around_steps,
+    middle_weight,
+    model_of,
+    nothing,
+    trained_parameters,
+)
 
 __all__ = [
     "bases_kept",
@@ -23,26 +30,9 @@ Optimizer = Any
 Runner = Any
 
 
-def _nothing(optimizer: Optimizer) -> None:
-    return None
-
-
-def _parameters(optimizer: Optimizer) -> Iterator[tuple[dict[str, Any], Any]]:
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                yield group, parameter
-
-
 def _momentum(optimizer: Optimizer, parameter: Any) -> Any:
     """The parameter's momentum buffer; None before its first step."""
     return optimizer.state.get(parameter, {}).get("momentum_buffer")
-
-
-def _one_layer(optimizer: Optimizer) -> tuple[dict[str, Any], Any]:
-    """The weight in the middle of those that have more than one axis."""
-    weights = [(group, parameter) for group, parameter in _parameters(optimizer) if parameter.dim() > 1]
-    return weights[len(weights) // 2]
 
 
 def momentum_restarted(fault: Fault, runner: Runner) -> None:
@@ -52,11 +42,11 @@ def momentum_restarted(fault: Fault, runner: Runner) -> None:
     def before(optimizer: Optimizer) -> None:
         counted[0] += 1
         if counted[0] % round(fault.severity or 1) == 0:
-            for _, parameter in _parameters(optimizer):
+            for _, parameter in trained_parameters(optimizer):
                 if _momentum(optimizer, parameter) is not None:
                     _momentum(optimizer, parameter).zero_()
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def momentum_carries_learning_rate(fault: Fault, runner: Runner) -> None:
@@ -70,22 +60,22 @@ def momentum_carries_learning_rate(fault: Fault, runner: Runner) -> None:
                     _momentum(optimizer, parameter).mul_(rate / group["lr"])
         rates[:] = [group["lr"] for group in optimizer.param_groups]
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def momentum_of_another_layer(fault: Fault, runner: Runner) -> None:
     """One layer's momentum is replaced before each step by that of the next layer whose weight has its shape."""
 
     def before(optimizer: Optimizer) -> None:
-        _, layer = _one_layer(optimizer)
-        parameters = [parameter for _, parameter in _parameters(optimizer)]
+        _, layer = middle_weight(optimizer)
+        parameters = [parameter for _, parameter in trained_parameters(optimizer)]
         place = next(index for index, parameter in enumerate(parameters) if parameter is layer)
         for other in parameters[place + 1 :] + parameters[:place]:
             if other.shape == layer.shape and _momentum(optimizer, other) is not None:
                 _momentum(optimizer, layer).copy_(_momentum(optimizer, other))
                 return
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def layer_updated_twice(fault: Fault, runner: Runner) -> None:
@@ -93,11 +83,11 @@ def layer_updated_twice(fault: Fault, runner: Runner) -> None:
 
     @torch.no_grad()
     def after(optimizer: Optimizer) -> None:
-        group, layer = _one_layer(optimizer)
+        group, layer = middle_weight(optimizer)
         momentum = _momentum(optimizer, layer)
         layer.add_(layer.grad if momentum is None else momentum, alpha=-group["lr"])
 
-    around_steps(fault, runner, _nothing, after)
+    around_steps(fault, runner, nothing, after)
 
 
 def norms_not_decayed(fault: Fault, runner: Runner) -> None:
@@ -105,11 +95,11 @@ def norms_not_decayed(fault: Fault, runner: Runner) -> None:
 
     @torch.no_grad()
     def before(optimizer: Optimizer) -> None:
-        for group, parameter in _parameters(optimizer):
+        for group, parameter in trained_parameters(optimizer):
             if parameter.dim() == 1:
                 parameter.grad.sub_(parameter, alpha=group["weight_decay"])
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def bases_kept(fault: Fault, runner: Runner) -> None:
