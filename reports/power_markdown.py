@@ -8,9 +8,11 @@ from harness.power.effect import CLEARLY
 from harness.power.outcome import PowerResult
 from reports.power_faults import heat_rows, unseen_rows
 from reports.power_rates import (
+    BLIND_NOTE,
     SHADOW_NOTE,
     RateRow,
     alarm_rows,
+    blind_rows,
     port_rows,
     rate_row,
     rate_rows,
@@ -29,6 +31,7 @@ def render_markdown(result: PowerResult) -> str:
         _opening(result),
         _table(("what", "count", "rate", "95 % interval"), [_rate(row) for row in rate_rows(result)]),
         _median(result),
+        *_blind(result),
         "## By case, and by the layer that a fault strikes",
         _table(
             ("faults", "detected", "rate", "95 % interval", "of those with an effect", "rate", "95 % interval"),
@@ -77,6 +80,12 @@ def _median(result: PowerResult) -> str:
     if result.median_iterations is None:
         return ""
     return f"Median iterations to detection: {result.median_iterations:g}."
+
+
+def _blind(result: PowerResult) -> list[str]:
+    rows = [[name, *_cells(known), *_cells(blind)] for name, known, blind in blind_rows(result)]
+    header = ("what", "known faults", "rate", "95 % interval", "blind faults", "rate", "95 % interval")
+    return ["## Faults that were written blind", BLIND_NOTE, _table(header, rows)] if rows else []
 
 
 def _shadow(result: PowerResult) -> list[str]:

@@ -10,8 +10,10 @@ from harness.power.rates import Rate
 from reports.environment import render
 from reports.power_faults import heat_rows, unseen_rows
 from reports.power_rates import (
+    BLIND_NOTE,
     SHADOW_NOTE,
     alarm_rows,
+    blind_rows,
     percent,
     port_rows,
     rate_row,
@@ -39,6 +41,8 @@ def render_power(result: PowerResult) -> str:
         script_source="",
         tiles=_tiles(result),
         rates=rate_rows(result),
+        blind_rows=blind_rows(result),
+        blind_note=BLIND_NOTE,
         splits=split_rows(result),
         cases=result.cases,
         rules=result.rules,

@@ -10,9 +10,11 @@ from harness.power.ports import PORTS
 from harness.power.rates import Rate
 
 __all__ = [
+    "BLIND_NOTE",
     "SHADOW_NOTE",
     "RateRow",
     "alarm_rows",
+    "blind_rows",
     "percent",
     "port_rows",
     "rate_row",
@@ -24,9 +26,16 @@ __all__ = [
 
 _NARROW = "\u202f"
 
+_NOTHING = Rate(0, 0)
+
 _OPERATIONS = ("kernel", "autograd", "optimizer")
 """The layers that shadow ops are made for."""
 
+
+BLIND_NOTE = (
+    "The gate was made with the known faults before its makers' eyes. The blind ones were written after its rules were "
+    "fixed, from public reports of real bugs, by who had seen neither those rules nor what they find."
+)
 
 SHADOW_NOTE = (
     "Shadow ops watched iterations {watched} of each run and nothing else: of the faults with an effect in the whole "
@@ -84,6 +93,15 @@ def _gate_rows(with_what: str, rates: GateRates) -> tuple[RateRow, ...]:
         rate_row(f"{with_what}detected, of those with an effect", rates.detected_with_effect),
         rate_row(f"{with_what}false alarms, of healthy ports", rates.false_alarms),
     )
+
+
+def blind_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:
+    """Detection of the faults that the gate was made with, beside those written blind; nothing without any of these."""
+    if not result.of_faults(blind=True).faults:
+        return ()
+    known, blind = ({row.name: row for row in rate_rows(result.of_faults(blind=side))} for side in (False, True))
+    names = [row.name for row in rate_rows(result) if "false alarms" not in row.name]
+    return tuple((name, known.get(name, rate_row(name, _NOTHING)), blind[name]) for name in names)
 
 
 def split_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:

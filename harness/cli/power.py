@@ -40,7 +40,9 @@ def add_parser(commands: Any) -> None:
         "--healthy 2` takes minutes.",
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
-    parser.add_argument("--faults", default="all", metavar="A,B", help="which: all, none, or names; see `align faults`")
+    parser.add_argument(
+        "--faults", default="all", metavar="A,B", help="all, none, blind, known, or names; see `align faults`"
+    )
     parser.add_argument("--healthy", type=_count, default=50, metavar="N", help="healthy ports a case (50)")
     parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
     parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")

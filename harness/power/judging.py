@@ -86,6 +86,7 @@ def _fault_rows(study: CaseStudy) -> list[FaultRow]:
                 effect=Effect(Extent.CLEAR) if unknown else measure_effect(record, twins[0], rounding, healthy),
                 ending=record.ending.value,
                 seconds=record.seconds + (shadowed.seconds if shadowed else 0.0),
+                blind=fault.blind,
             )
         )
     return rows

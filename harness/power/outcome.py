@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from harness.power.detection import HARD_INPUTS, RULES, SHADOW, Detection
@@ -27,6 +27,7 @@ class FaultRow:
         effect: what it does, measured beside its twin.
         ending: how the run ended.
         seconds: wall-clock time.
+        blind: whether the fault was written blind: after the gate, by who hadn't seen what it finds.
     """
 
     case: str
@@ -38,6 +39,7 @@ class FaultRow:
     effect: Effect
     ending: str
     seconds: float
+    blind: bool = False
 
     @property
     def changes_anything(self) -> bool:
@@ -251,6 +253,10 @@ class PowerResult:
     def false_alarms_by(self, rule: str) -> Rate:
         """Of the healthy ports, by one rule."""
         return _rate(self.healthy, lambda row: rule in row.detection.called)
+
+    def of_faults(self, *, blind: bool) -> PowerResult:
+        """The same study of the faults alone that were written blind, or of those that weren't."""
+        return replace(self, faults=tuple(row for row in self.faults if row.blind is blind))
 
     def faults_of(self, case: str) -> tuple[FaultRow, ...]:
         """The faulty runs of a case."""
