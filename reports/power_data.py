@@ -29,6 +29,8 @@ def encode_power(result: PowerResult) -> str:
         "commit": result.commit,
         "made": result.made,
         "worker_seconds": result.seconds,
+        "runs": result.runs,
+        "making": None if result.making is None else asdict(result.making),
         "settings": {
             "iterations": dict(result.iterations),
             "tiers": dict(result.tiers),

@@ -13,6 +13,7 @@ from reports.power_rates import (
     RateRow,
     alarm_rows,
     blind_rows,
+    making_words,
     port_rows,
     rate_row,
     rate_rows,
@@ -66,14 +67,20 @@ def _opening(result: PowerResult) -> str:
     )
     iterations = ", ".join(f"{case} {count}" for case, count in result.iterations.items())
     seen = "it is seen, by more than hard inputs" if result.forced else "it is seen"
+    took = _sentence(making_words(result))
     return (
         f"Faults and healthy ports on the **emulated** device: evidence about the gate, none about real hardware. "
         f"Made {result.made} at commit `{result.commit or 'unknown'}` by\n\n    {result.command}\n\n"
-        f"Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds were fixed "
+        f"{took}Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds were fixed "
         f"beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A fault has "
         f"an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as far as "
         f"other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where {seen}."
     )
+
+
+def _sentence(words: str) -> str:
+    """The words with a capital, a full stop and a space behind it; nothing of none."""
+    return f"{words[0].upper()}{words[1:]}. " if words else ""
 
 
 def _median(result: PowerResult) -> str:

@@ -14,6 +14,7 @@ from reports.power_rates import (
     SHADOW_NOTE,
     alarm_rows,
     blind_rows,
+    making_words,
     percent,
     port_rows,
     rate_row,
@@ -65,6 +66,7 @@ def render_power(result: PowerResult) -> str:
         tiers=_spelled(result.tiers),
         repeats=_spelled(result.repeats),
         worker_time=duration(result.seconds),
+        making=making_words(result),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.power.outcome import FaultRow, GateRates, HealthyRow, PowerResult
 from harness.power.ports import PORTS
 from harness.power.rates import Rate
+from reports.wording import duration
 
 __all__ = [
     "BLIND_NOTE",
@@ -15,6 +16,7 @@ __all__ = [
     "RateRow",
     "alarm_rows",
     "blind_rows",
+    "making_words",
     "percent",
     "port_rows",
     "rate_row",
@@ -151,6 +153,15 @@ def alarm_rows(result: PowerResult) -> tuple[str, ...]:
     return tuple(
         f"{row.case}, {row.port}, seed {row.seed}: {_alarm(row)}" for row in result.healthy if row.detection.seen_at_all
     )
+
+
+def making_words(result: PowerResult) -> str:
+    """How long it took to make the runs, in a sentence; empty where this command made none."""
+    making = result.making
+    if making is None or not making.runs:
+        return ""
+    whole = f"all {result.runs} runs" if making.runs == result.runs else f"{making.runs} of {result.runs} runs"
+    return f"{whole} were made by this command, {making.workers} at a time, in {duration(making.seconds)}"
 
 
 def _alarm(row: HealthyRow) -> str:

@@ -10,7 +10,7 @@ from harness.power.detection import HARD_INPUTS, RULES, SHADOW, Detection
 from harness.power.effect import Effect, Extent
 from harness.power.rates import Rate
 
-__all__ = ["EnsembleRow", "FaultRow", "GateRates", "HealthyRow", "NotRun", "PowerResult"]
+__all__ = ["EnsembleRow", "FaultRow", "GateRates", "HealthyRow", "Making", "NotRun", "PowerResult"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,21 @@ class NotRun:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What a command made of a study: of one that goes on where it was, the rest.
+
+    Args:
+        runs: that it made; the others lay there.
+        workers: how many it made at a time.
+        seconds: wall-clock time that they took.
+    """
+
+    runs: int
+    workers: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class GateRates:
     """How much a gate calls.
 
@@ -142,6 +157,8 @@ class PowerResult:
         commit: of the working tree.
         made: UTC time, ISO 8601.
         seconds: worker time of all runs together.
+        runs: how many there are, those that others are compared with among them.
+        making: what this command made of them; None where it made none.
     """
 
     faults: tuple[FaultRow, ...]
@@ -161,6 +178,8 @@ class PowerResult:
     commit: str = ""
     made: str = ""
     seconds: float = 0.0
+    runs: int = 0
+    making: Making | None = None
 
     @property
     def cases(self) -> tuple[str, ...]:

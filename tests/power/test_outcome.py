@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.power.effect import Extent
-from harness.power.outcome import PowerResult
+from harness.power.outcome import Making, PowerResult
 from harness.power.rates import Rate
 from reports.power import write_power
 from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
 from reports.power_faults import heat_rows, unseen_rows
 from reports.power_markdown import render_markdown
 from reports.power_page import render_power
-from reports.power_rates import blind_rows, shadow_rows
+from reports.power_rates import blind_rows, making_words, shadow_rows
 
 
 def test_rates(result):
@@ -92,6 +92,19 @@ def test_blind_faults_are_counted_beside_the_known_ones(make_rows):
     assert blind_rows(alone)[0][1].counts == "0 of 0"
     assert blind_rows(PowerResult(faults=known, healthy=())) == ()
     assert "written blind" not in render_page_and_markdown(PowerResult(faults=known, healthy=()))
+
+
+def test_how_long_the_runs_took_is_said_of_those_that_were_made(result):
+    whole = dataclasses.replace(result, runs=9, making=Making(9, 2, 6300.0))
+    assert making_words(whole).replace("\u202f", " ") == (
+        "all 9 runs were made by this command, 2 at a time, in 1 h 45 min"
+    )
+    assert making_words(dataclasses.replace(whole, making=Making(4, 2, 60.0))).startswith("4 of 9 runs")
+    assert making_words(result) == making_words(dataclasses.replace(whole, making=Making(0, 2, 0.1))) == ""
+    assert "All 9 runs were made" in render_markdown(whole)
+    assert "all 9 runs were made" in render_power(whole)
+    assert json.loads(encode_power(whole))["making"] == {"runs": 9, "workers": 2, "seconds": 6300.0}
+    assert json.loads(encode_power(result))["making"] is None
 
 
 def test_of_half_a_study_rates_are_of_the_runs_that_were_watched(make_rows):
