@@ -13,7 +13,7 @@ from typing import Any
 from harness.power.detection import SHADOW, Detection
 from harness.power.outcome import FaultRow, GateRates, PowerResult
 from harness.power.rates import CONFIDENCE, Rate
-from reports.power_rates import shadow_rows
+from reports.power_rates import blind_rows, shadow_rows
 
 __all__ = ["SCHEMA", "encode_power", "tabulate_faults", "tabulate_healthy"]
 
@@ -29,6 +29,8 @@ def encode_power(result: PowerResult) -> str:
         "commit": result.commit,
         "made": result.made,
         "worker_seconds": result.seconds,
+        "runs": result.runs,
+        "making": None if result.making is None else asdict(result.making),
         "settings": {
             "iterations": dict(result.iterations),
             "tiers": dict(result.tiers),
@@ -50,6 +52,9 @@ def encode_power(result: PowerResult) -> str:
             "legacy_false_alarms": _rate(result.legacy_false_alarms),
             "median_iterations": result.median_iterations,
         },
+        "blind": [
+            {"what": name, "known": known.counts, "blind": blind.counts} for name, known, blind in blind_rows(result)
+        ],
         "rules": {
             rule: {
                 "detected": _rate(result.detected_by(rule)),
@@ -91,13 +96,25 @@ def encode_power(result: PowerResult) -> str:
 def tabulate_faults(result: PowerResult) -> str:
     """CSV: a row a faulty run, a column a rule with the first iteration that it was violated at."""
     rules = result.rules
-    header = ["case", "fault", "strikes", "severity", "ending", "iterations", "verdict", "effect", "times rounding"]
+    header = [
+        "case",
+        "fault",
+        "strikes",
+        "blind",
+        "severity",
+        "ending",
+        "iterations",
+        "verdict",
+        "effect",
+        "times rounding",
+    ]
     rows: list[Sequence[object]] = [[*header, "legacy", *rules, "reason"]]
     for row in result.faults:
         detection = row.detection
         rows.append(
             [
-                *(row.case, row.fault, row.strikes, "" if row.severity is None else repr(row.severity), row.ending),
+                *(row.case, row.fault, row.strikes, "yes" if row.blind else "no"),
+                *("" if row.severity is None else repr(row.severity), row.ending),
                 *(detection.iterations, detection.status.value, row.effect.extent.value, repr(row.effect.times)),
                 "fail" if detection.legacy_fails else "pass",
                 *_iterations(detection, rules),
@@ -129,6 +146,7 @@ def _fault(row: FaultRow) -> dict[str, Any]:
         "case": row.case,
         "fault": row.fault,
         "strikes": row.strikes,
+        "blind": row.blind,
         "severity": row.severity,
         "ending": row.ending,
         **_detection(row.detection),

@@ -8,9 +8,12 @@ from harness.power.effect import CLEARLY
 from harness.power.outcome import PowerResult
 from reports.power_faults import heat_rows, unseen_rows
 from reports.power_rates import (
+    BLIND_NOTE,
     SHADOW_NOTE,
     RateRow,
     alarm_rows,
+    blind_rows,
+    making_words,
     port_rows,
     rate_row,
     rate_rows,
@@ -29,6 +32,7 @@ def render_markdown(result: PowerResult) -> str:
         _opening(result),
         _table(("what", "count", "rate", "95 % interval"), [_rate(row) for row in rate_rows(result)]),
         _median(result),
+        *_blind(result),
         "## By case, and by the layer that a fault strikes",
         _table(
             ("faults", "detected", "rate", "95 % interval", "of those with an effect", "rate", "95 % interval"),
@@ -63,20 +67,32 @@ def _opening(result: PowerResult) -> str:
     )
     iterations = ", ".join(f"{case} {count}" for case, count in result.iterations.items())
     seen = "it is seen, by more than hard inputs" if result.forced else "it is seen"
+    took = _sentence(making_words(result))
     return (
         f"Faults and healthy ports on the **emulated** device: evidence about the gate, none about real hardware. "
         f"Made {result.made} at commit `{result.commit or 'unknown'}` by\n\n    {result.command}\n\n"
-        f"Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds were fixed "
-        f"beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A fault has "
-        f"an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as far as "
-        f"other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where {seen}."
+        f"{took}Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds were "
+        f"fixed beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A fault "
+        f"has an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as far "
+        f"as other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where {seen}."
     )
+
+
+def _sentence(words: str) -> str:
+    """The words with a capital, a full stop and a space behind it; nothing of none."""
+    return f"{words[0].upper()}{words[1:]}. " if words else ""
 
 
 def _median(result: PowerResult) -> str:
     if result.median_iterations is None:
         return ""
     return f"Median iterations to detection: {result.median_iterations:g}."
+
+
+def _blind(result: PowerResult) -> list[str]:
+    rows = [[name, *_cells(known), *_cells(blind)] for name, known, blind in blind_rows(result)]
+    header = ("what", "known faults", "rate", "95 % interval", "blind faults", "rate", "95 % interval")
+    return ["## Faults that were written blind", BLIND_NOTE, _table(header, rows)] if rows else []
 
 
 def _shadow(result: PowerResult) -> list[str]:

@@ -10,8 +10,11 @@ from harness.power.rates import Rate
 from reports.environment import render
 from reports.power_faults import heat_rows, unseen_rows
 from reports.power_rates import (
+    BLIND_NOTE,
     SHADOW_NOTE,
     alarm_rows,
+    blind_rows,
+    making_words,
     percent,
     port_rows,
     rate_row,
@@ -39,6 +42,8 @@ def render_power(result: PowerResult) -> str:
         script_source="",
         tiles=_tiles(result),
         rates=rate_rows(result),
+        blind_rows=blind_rows(result),
+        blind_note=BLIND_NOTE,
         splits=split_rows(result),
         cases=result.cases,
         rules=result.rules,
@@ -61,6 +66,7 @@ def render_power(result: PowerResult) -> str:
         tiers=_spelled(result.tiers),
         repeats=_spelled(result.repeats),
         worker_time=duration(result.seconds),
+        making=making_words(result),
     )
 
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from harness.power.outcome import FaultRow, GateRates, HealthyRow, PowerResult
 from harness.power.ports import PORTS
 from harness.power.rates import Rate
+from reports.wording import duration
 
 __all__ = [
+    "BLIND_NOTE",
     "SHADOW_NOTE",
     "RateRow",
     "alarm_rows",
+    "blind_rows",
+    "making_words",
     "percent",
     "port_rows",
     "rate_row",
@@ -24,9 +28,16 @@ __all__ = [
 
 _NARROW = "\u202f"
 
+_NOTHING = Rate(0, 0)
+
 _OPERATIONS = ("kernel", "autograd", "optimizer")
 """The layers that shadow ops are made for."""
 
+
+BLIND_NOTE = (
+    "The gate was made with the known faults before its makers' eyes. The blind ones were written after its rules were "
+    "fixed, from public reports of real bugs, by who had seen neither those rules nor what they find."
+)
 
 SHADOW_NOTE = (
     "Shadow ops watched iterations {watched} of each run and nothing else: of the faults with an effect in the whole "
@@ -86,6 +97,15 @@ def _gate_rows(with_what: str, rates: GateRates) -> tuple[RateRow, ...]:
     )
 
 
+def blind_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:
+    """Detection of the faults that the gate was made with, beside those written blind; nothing without any of these."""
+    if not result.of_faults(blind=True).faults:
+        return ()
+    known, blind = ({row.name: row for row in rate_rows(result.of_faults(blind=side))} for side in (False, True))
+    names = [row.name for row in rate_rows(result) if "false alarms" not in row.name]
+    return tuple((name, known.get(name, rate_row(name, _NOTHING)), blind[name]) for name in names)
+
+
 def split_rows(result: PowerResult) -> tuple[tuple[str, RateRow, RateRow], ...]:
     """Detection by case and by the layer that a fault strikes: of all, and of those with an effect."""
     groups = [(case, [row for row in result.faults if row.case == case]) for case in result.cases]
@@ -133,6 +153,15 @@ def alarm_rows(result: PowerResult) -> tuple[str, ...]:
     return tuple(
         f"{row.case}, {row.port}, seed {row.seed}: {_alarm(row)}" for row in result.healthy if row.detection.seen_at_all
     )
+
+
+def making_words(result: PowerResult) -> str:
+    """How long it took to make the runs, in a sentence; empty where this command made none."""
+    making = result.making
+    if making is None or not making.runs:
+        return ""
+    whole = f"all {result.runs} runs" if making.runs == result.runs else f"{making.runs} of {result.runs} runs"
+    return f"{whole} were made by this command, {making.workers} at a time, in {duration(making.seconds)}"
 
 
 def _alarm(row: HealthyRow) -> str:

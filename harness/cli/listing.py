@@ -51,10 +51,11 @@ def _faults(arguments: argparse.Namespace) -> int:
     if arguments.names:
         print("\n".join(FAULTS))
         return 0
-    table = _table("fault", "strikes", "severity", "what it does", "what it stands for")
+    table = _table("fault", "set", "strikes", "severity", "what it does", "what it stands for")
     for fault in FAULTS.values():
         severity = "—" if fault.severity is None else f"{fault.severity:g}"
-        table.add_row(fault.name, str(fault.strikes), severity, fault.summary, fault.stands_for)
+        written = "blind" if fault.blind else "known"
+        table.add_row(fault.name, written, str(fault.strikes), severity, fault.summary, fault.stands_for)
     open_console().print(table)
     return 0
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.power.experiment import Experiment
-    from harness.power.outcome import PowerResult
+    from harness.power.outcome import Making, PowerResult
+    from harness.power.study import Study
 
 __all__ = ["add_parser"]
 
@@ -40,7 +42,9 @@ def add_parser(commands: Any) -> None:
         "--healthy 2` takes minutes.",
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
-    parser.add_argument("--faults", default="all", metavar="A,B", help="which: all, none, or names; see `align faults`")
+    parser.add_argument(
+        "--faults", default="all", metavar="A,B", help="all, none, blind, known, or names; see `align faults`"
+    )
     parser.add_argument("--healthy", type=_count, default=50, metavar="N", help="healthy ports a case (50)")
     parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
     parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
@@ -87,10 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     baselines = baseline_folder(arguments.baseline_dir)
     study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
     commit = git_commit(Path(__file__).parent)
-    if not arguments.judge_only:
-        importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
-        with _progress() as advance:
-            study.run(arguments.jobs or os.cpu_count() or 1, advance)
+    making = None if arguments.judge_only else _make(study, arguments.jobs or os.cpu_count() or 1)
     result = judge_study(
         study.collect(),
         settings,
@@ -98,11 +99,22 @@ def run(arguments: argparse.Namespace) -> int:
         missing=study.missing(),
         command=reproduction(),
         commit=commit,
+        making=making,
     )
     page = write_power(result, arguments.out)
     _print(open_console(), result)
     print(f"report: {page}")
     return 0
+
+
+def _make(study: Study, workers: int) -> Making:
+    from harness.power.outcome import Making
+
+    importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
+    started = time.monotonic()
+    with _progress() as advance:
+        runs = study.run(workers, advance)
+    return Making(runs, workers, time.monotonic() - started)
 
 
 @contextlib.contextmanager
@@ -132,7 +144,7 @@ def _progress() -> Iterator[Any]:
 
 
 def _print(console: Console, result: PowerResult) -> None:
-    from reports.power_rates import alarm_rows, rate_rows
+    from reports.power_rates import alarm_rows, making_words, rate_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("what", "count", "rate", "95 % interval"):
@@ -142,6 +154,8 @@ def _print(console: Console, result: PowerResult) -> None:
     console.print(table)
     if result.median_iterations is not None:
         console.print(f"median iterations to detection: {result.median_iterations:g}")
+    if result.making is not None:
+        console.print(making_words(result))
     for unseen in result.unseen:
         console.print(f"unseen: {unseen.case} {unseen.fault} ({unseen.effect.extent.value})")
     for alarm in alarm_rows(result):

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import (
+    add_launch_options,
     add_options,
     add_patience_options,
     baseline_folder,
@@ -53,6 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     add_options(parser)
+    add_launch_options(parser)
     add_patience_options(parser)
     parser.set_defaults(func=run)
 
@@ -82,6 +84,8 @@ def _record(case: Case, arguments: argparse.Namespace) -> None:
         options=tuple(arguments.cfg_options),
         iterations=arguments.iterations,
         amp=arguments.amp,
+        launcher=arguments.launcher,
+        processes=arguments.nproc_per_node,
         command=reproduction(),
     )
     tiers = tuple(arguments.tiers.split(",")) if arguments.tiers else case.tiers

@@ -11,7 +11,7 @@ from harness.power.detection import detect, detect_by_trace
 from harness.power.effect import Effect, Extent, measure_effect
 from harness.power.ensembles import cut_ensembles, gate_of
 from harness.power.experiment import Kind
-from harness.power.outcome import EnsembleRow, FaultRow, HealthyRow, NotRun, PowerResult
+from harness.power.outcome import EnsembleRow, FaultRow, HealthyRow, Making, NotRun, PowerResult
 from harness.power.plan import Settings, needs
 from harness.power.ports import CALIBRATION_SEEDS, EVALUATION_SEED, rounding_seeds
 from harness.power.rates import Rate
@@ -32,6 +32,7 @@ def judge_study(
     missing: Mapping[str, int],
     command: str,
     commit: str,
+    making: Making | None = None,
 ) -> PowerResult:
     """Judge every finished run.
 
@@ -42,6 +43,7 @@ def judge_study(
         missing: case → runs that are not there.
         command: what reproduces it.
         commit: of the working tree.
+        making: what the command made of the runs.
     """
     faults = tuple(row for study in studies for row in _fault_rows(study))
     healthy = tuple(row for study in studies for row in _healthy_rows(study))
@@ -64,6 +66,8 @@ def judge_study(
         commit=commit,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=sum(record.seconds for record in records),
+        runs=len(records),
+        making=making,
     )
 
 
@@ -86,6 +90,7 @@ def _fault_rows(study: CaseStudy) -> list[FaultRow]:
                 effect=Effect(Extent.CLEAR) if unknown else measure_effect(record, twins[0], rounding, healthy),
                 ending=record.ending.value,
                 seconds=record.seconds + (shadowed.seconds if shadowed else 0.0),
+                blind=fault.blind,
             )
         )
     return rows

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from harness.power.detection import HARD_INPUTS, RULES, SHADOW, Detection
 from harness.power.effect import Effect, Extent
 from harness.power.rates import Rate
 
-__all__ = ["EnsembleRow", "FaultRow", "GateRates", "HealthyRow", "NotRun", "PowerResult"]
+__all__ = ["EnsembleRow", "FaultRow", "GateRates", "HealthyRow", "Making", "NotRun", "PowerResult"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class FaultRow:
         effect: what it does, measured beside its twin.
         ending: how the run ended.
         seconds: wall-clock time.
+        blind: whether the fault was written blind: after the gate, by who hadn't seen what it finds.
     """
 
     case: str
@@ -38,6 +39,7 @@ class FaultRow:
     effect: Effect
     ending: str
     seconds: float
+    blind: bool = False
 
     @property
     def changes_anything(self) -> bool:
@@ -102,6 +104,21 @@ class NotRun:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What a command made of a study: of one that goes on where it was, the rest.
+
+    Args:
+        runs: that it made; the others lay there.
+        workers: how many it made at a time.
+        seconds: wall-clock time that they took.
+    """
+
+    runs: int
+    workers: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class GateRates:
     """How much a gate calls.
 
@@ -140,6 +157,8 @@ class PowerResult:
         commit: of the working tree.
         made: UTC time, ISO 8601.
         seconds: worker time of all runs together.
+        runs: how many there are, those that others are compared with among them.
+        making: what this command made of them; None where it made none.
     """
 
     faults: tuple[FaultRow, ...]
@@ -159,6 +178,8 @@ class PowerResult:
     commit: str = ""
     made: str = ""
     seconds: float = 0.0
+    runs: int = 0
+    making: Making | None = None
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -251,6 +272,10 @@ class PowerResult:
     def false_alarms_by(self, rule: str) -> Rate:
         """Of the healthy ports, by one rule."""
         return _rate(self.healthy, lambda row: rule in row.detection.called)
+
+    def of_faults(self, *, blind: bool) -> PowerResult:
+        """The same study of the faults alone that were written blind, or of those that weren't."""
+        return replace(self, faults=tuple(row for row in self.faults if row.blind is blind))
 
     def faults_of(self, case: str) -> tuple[FaultRow, ...]:
         """The faulty runs of a case."""

@@ -46,18 +46,24 @@ class Settings:
 
 
 def choose_faults(words: str) -> tuple[str, ...]:
-    """Faults by name, as ``--faults`` spells them: ``all``, ``none``, or names with commas between.
+    """Faults as ``--faults`` spells them: ``all``, ``none``, ``blind``, ``known``, or names with commas between.
 
     Raises:
         UsageError: no fault has such a name.
     """
-    if words.strip() == "all":
-        return tuple(FAULTS)
-    if words.strip() == "none":
-        return ()
+    sets = {
+        "all": tuple(FAULTS),
+        "none": (),
+        "blind": tuple(name for name, fault in FAULTS.items() if fault.blind),
+        "known": tuple(name for name, fault in FAULTS.items() if not fault.blind),
+    }
+    if words.strip() in sets:
+        return sets[words.strip()]
     names = [word.strip() for word in words.split(",") if word.strip()]
     if not names:
-        raise UsageError("no fault is named", where="--faults", observed=repr(words), allowed="all, none, or names")
+        raise UsageError(
+            "no fault is named", where="--faults", observed=repr(words), allowed="all, none, blind, known, or names"
+        )
     for name in names:
         parse_fault(name)
     return tuple(dict.fromkeys(names))

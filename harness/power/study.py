@@ -95,21 +95,25 @@ class Study:
             self._gates[case.name] = Gate(baseline, planned, case.tier, false_alarm_rate)
             self._plans[case.name] = plan_case(case, settings, len(baseline.tiers[case.tier]))
 
-    def run(self, jobs: int, on_progress: Progress) -> None:
+    def run(self, jobs: int, on_progress: Progress) -> int:
         """Run what is missing: first what others lean on, then those others, then what was stopped too early.
+
+        Returns:
+            How many runs were made.
 
         Raises:
             RunError: a twin, a run with other rounding or a repeat could not be made.
         """
         crew = Crew(jobs, self._work_dir / "logs", _PATIENCE_SECONDS)
+        made = 0
         for stage in (0, 1):
             experiments = [e for case in self._cases for e in self._plans[case.name][stage]]
-            self._run_missing(crew, experiments, on_progress)
+            made += self._run_missing(crew, experiments, on_progress)
             self._require_whole(experiments)
         stale = [record.experiment for record in self._stopped_too_early()]
         for experiment in stale:
             (self._folder(experiment) / OUTCOME).unlink()
-        self._run_missing(crew, [_unstopped(experiment) for experiment in stale], on_progress)
+        return made + self._run_missing(crew, [_unstopped(experiment) for experiment in stale], on_progress)
 
     def collect(self) -> tuple[CaseStudy, ...]:
         """Every case with the runs that are there."""
@@ -130,7 +134,7 @@ class Study:
     def _of(self, case: Case) -> list[Experiment]:
         return [experiment for stage in self._plans[case.name] for experiment in stage]
 
-    def _run_missing(self, crew: Crew, experiments: Sequence[Experiment], on_progress: Progress) -> None:
+    def _run_missing(self, crew: Crew, experiments: Sequence[Experiment], on_progress: Progress) -> int:
         missing = [experiment for experiment in experiments if self._find(experiment) is None]
         done = len(experiments) - len(missing)
         on_progress(done, len(experiments), None)
@@ -141,6 +145,7 @@ class Study:
             on_progress(count[0], len(experiments), task.experiment)
 
         crew.run([self._task(experiment) for experiment in missing], on_done)
+        return len(missing)
 
     def _task(self, experiment: Experiment) -> Task:
         folder = self._folder(experiment)

@@ -159,3 +159,18 @@ def test_train_runs_in_two_processes(align, user_folder):
     assert "trained 3 iterations" in out
     provenance = json.loads((user_folder / "trained" / "provenance.json").read_text())
     assert (provenance["world_size"], provenance["global_batch"], provenance["precision"]) == (2, 4, "amp-bf16")
+
+
+@pytest.mark.slow
+def test_a_baseline_of_two_processes_is_for_candidates_of_two(align, user_folder):
+    launched = ("--launcher", "pytorch", "--nproc-per-node", 2)
+    words = ("tiny.py", "--device", "cpu", "--iterations", 2, "--baseline-dir", "pairs")
+    code, out, err = align("record", *words, *launched, "--repeats", 5, "--tiers", "fp32")
+    assert code == 0, out + err
+    assert load_baseline(user_folder / "pairs", "tiny", "cpu").provenance.world_size == 2
+    judged = ("verify", *words, "--tier", "fp32", "--shadow", "none")
+    code, out, err = align(*judged, *launched)
+    assert code == 0, out + err
+    code, out, _ = align(*judged)
+    assert code == 3
+    assert "global batch is 4 on the reference and 2 on the candidate" in out

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from harness.emulation import FAULTS, install, parse_fault, set_iteration
+from harness.emulation.faults import catalogue
 from harness.values.errors import UsageError
 
 
@@ -38,6 +39,12 @@ def test_the_catalogue_says_what_each_fault_stands_for() -> None:
         assert fault.summary
         assert fault.stands_for
         assert (fault.severity is None) == (fault.severity_means == "")
+
+
+def test_every_fault_has_a_name_of_its_own_and_the_blind_ones_say_so() -> None:
+    names = [fault.name for area in catalogue._AREAS for fault in area.FAULTS]
+    assert len(set(names)) == len(names) == len(FAULTS)
+    assert {fault.name for fault in catalogue.blind.FAULTS} == {name for name, fault in FAULTS.items() if fault.blind}
 
 
 def convolve(device: str) -> dict[str, torch.Tensor]:

@@ -16,7 +16,15 @@ def detection(seen=True, rules=None, **changes):
     return Detection(status, "loss is off" if seen else "aligned", first, rules, 30, **changes)
 
 
-def fault_row(fault="conv-wgrad-x1.05", case="ann_small", seen=True, extent=Extent.CLEAR, strikes="kernel", **changes):
+def fault_row(
+    fault="conv-wgrad-x1.05",
+    case="ann_small",
+    seen=True,
+    extent=Extent.CLEAR,
+    strikes="kernel",
+    blind=False,
+    **changes,
+):
     return FaultRow(
         case=case,
         fault=fault,
@@ -27,6 +35,7 @@ def fault_row(fault="conv-wgrad-x1.05", case="ann_small", seen=True, extent=Exte
         effect=Effect(extent, 7.0, 2, "grad_norm"),
         ending="stopped" if seen else "complete",
         seconds=5.0,
+        blind=blind,
     )
 
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.power.effect import Extent
-from harness.power.outcome import PowerResult
+from harness.power.outcome import Making, PowerResult
 from harness.power.rates import Rate
 from reports.power import write_power
 from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
 from reports.power_faults import heat_rows, unseen_rows
 from reports.power_markdown import render_markdown
 from reports.power_page import render_power
-from reports.power_rates import shadow_rows
+from reports.power_rates import blind_rows, making_words, shadow_rows
 
 
 def test_rates(result):
@@ -66,6 +66,45 @@ def test_what_hard_inputs_alone_find_is_no_effect_of_the_training(make_rows):
     assert document["faults"][0]["hard_inputs"] == "relu: a NaN is lost"
     assert document["rules"]["hard inputs"]["detected"]["count"] == 1
     assert next(csv.DictReader(io.StringIO(tabulate_faults(found))))["hard inputs"] == "whole"
+
+
+def test_blind_faults_are_counted_beside_the_known_ones(make_rows):
+    watched = {"shadowed": True, "forced": True}
+    known = (make_rows.fault(**watched), make_rows.fault("momentum-zero", **watched))
+    blind = (
+        make_rows.fault("bases-never-move", seen=False, extent=Extent.NONE, blind=True, **watched),
+        make_rows.fault("relu-cut-at-6", seen=False, blind=True, shadow=(0, "relu is off"), **watched),
+        make_rows.fault("momentum-restarts", blind=True, **watched),
+    )
+    study = PowerResult(faults=(*known, *blind), healthy=(make_rows.healthy(),))
+    counts = {name: (one.counts, other.counts) for name, one, other in blind_rows(study)}
+    assert counts["with shadow ops and hard inputs: detected, of all faulty runs"] == ("2 of 2", "2 of 3")
+    assert counts["without shadow ops: detected, of those with an effect"] == ("2 of 2", "1 of 2")
+    assert not any("false alarms" in name for name in counts)
+    assert render_page_and_markdown(study).count("Faults that were written blind") == 2
+    document = json.loads(encode_power(study))
+    assert [row["blind"] for row in document["faults"]] == [False, False, True, True, True]
+    assert {"what": "legacy rule: detected, of the same faulty runs", "known": "0 of 2", "blind": "0 of 3"} in (
+        document["blind"]
+    )
+    assert next(csv.DictReader(io.StringIO(tabulate_faults(study))))["blind"] == "no"
+    alone = PowerResult(faults=blind, healthy=())
+    assert blind_rows(alone)[0][1].counts == "0 of 0"
+    assert blind_rows(PowerResult(faults=known, healthy=())) == ()
+    assert "written blind" not in render_page_and_markdown(PowerResult(faults=known, healthy=()))
+
+
+def test_how_long_the_runs_took_is_said_of_those_that_were_made(result):
+    whole = dataclasses.replace(result, runs=9, making=Making(9, 2, 6300.0))
+    assert making_words(whole).replace("\u202f", " ") == (
+        "all 9 runs were made by this command, 2 at a time, in 1 h 45 min"
+    )
+    assert making_words(dataclasses.replace(whole, making=Making(4, 2, 60.0))).startswith("4 of 9 runs")
+    assert making_words(result) == making_words(dataclasses.replace(whole, making=Making(0, 2, 0.1))) == ""
+    assert "All 9 runs were made" in render_markdown(whole)
+    assert "all 9 runs were made" in render_power(whole)
+    assert json.loads(encode_power(whole))["making"] == {"runs": 9, "workers": 2, "seconds": 6300.0}
+    assert json.loads(encode_power(result))["making"] is None
 
 
 def test_of_half_a_study_rates_are_of_the_runs_that_were_watched(make_rows):

@@ -74,6 +74,9 @@ def test_what_is_no_experiment_is_refused(document):
 
 def test_faults_are_chosen_by_name():
     assert choose_faults("none") == ()
+    assert {*choose_faults("known"), *choose_faults("blind")} == set(choose_faults("all")) == set(FAULTS)
+    assert all(FAULTS[name].blind for name in choose_faults("blind"))
+    assert not any(FAULTS[name].blind for name in choose_faults("known"))
     assert choose_faults(" bn-eps-1e-3 , conv-wgrad-x1.05@3:1.1,bn-eps-1e-3") == (
         "bn-eps-1e-3",
         "conv-wgrad-x1.05@3:1.1",

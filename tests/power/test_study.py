@@ -53,7 +53,7 @@ def test_where_shadow_ops_change_the_runs_beside_them_stay(study, monkeypatch):
     assert len(ran) == whole
     assert study(shadow=(0, 1))[1] == []
     monkeypatch.setattr(study_module, "code_digest", digest_with_other_shadow_ops(study_module.code_digest))
-    assert sorted(study(shadow=(0, 1))[1]) == sorted([*FAULTS, "tf32-1000", "fp32-1001"])
+    assert sorted(study(shadow=(0, 1))[1]) == sorted([*FAULTS, "tf32-3000", "fp32-3001"])
     (case,) = made.collect()
     for record in (*case.of(Kind.FAULT), *case.of(Kind.HEALTHY)):
         assert case.shadowed(record).experiment.name == record.experiment.name
@@ -66,7 +66,7 @@ def digest_with_other_shadow_ops(digest):
 
 def test_a_larger_study_runs_what_is_new(study):
     study(faults=FAULTS[:1], healthy=1)
-    assert sorted(study(healthy=2)[1]) == sorted([FAULTS[1], "fp32-1001"])
+    assert sorted(study(healthy=2)[1]) == sorted([FAULTS[1], "fp32-3001"])
 
 
 def test_a_killed_study_goes_on(study):
@@ -87,7 +87,7 @@ def test_other_code_makes_other_runs(study, monkeypatch):
 
 
 def test_without_faults_there_is_no_twin(study):
-    assert sorted(study(faults=())[1]) == ["fp32-1001", "tf32-1000"]
+    assert sorted(study(faults=())[1]) == ["fp32-3001", "tf32-3000"]
 
 
 def test_a_twin_that_crashes_ends_the_study_and_is_tried_again(study, monkeypatch, tmp_path):

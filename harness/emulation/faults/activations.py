@@ -17,6 +17,7 @@ __all__ = [
     "dropout_keeps_everything",
     "dropout_keeps_what_it_should_drop",
     "nan_becomes_zero",
+    "relu_cut_off",
     "relu_gradient_at_zero",
     "relu_leaks",
 ]
@@ -39,6 +40,18 @@ def relu_leaks(fault: Fault) -> dict[str, Wrapper]:
 
     def relu_(run: Run, x: Any) -> Any:
         return x.copy_(torch.maximum(x, x * fault.severity))
+
+    return {"relu": relu, "relu_": relu_}
+
+
+def relu_cut_off(fault: Fault) -> dict[str, Wrapper]:
+    """ReLU cuts off what is above the severity; its backward doesn't."""
+
+    def relu(run: Run, x: Any) -> Any:
+        return run(x).clamp(max=fault.severity)
+
+    def relu_(run: Run, x: Any) -> Any:
+        return run(x).clamp_(max=fault.severity)
 
     return {"relu": relu, "relu_": relu_}
 

@@ -17,9 +17,13 @@ from harness.emulation.faults.fault import Fault
 from harness.emulation.plan import Run, Wrapper
 
 __all__ = [
+    "bias_by_sample",
     "bias_dropped",
     "bias_gradient_lost",
+    "input_gradient_of_strided_spread",
     "input_gradient_scaled",
+    "input_gradient_tail_unwritten",
+    "padding_at_end",
     "padding_replicated",
     "weight_gradient_of_last_sample_lost",
     "weight_gradient_rotated",
@@ -129,3 +133,55 @@ def padding_replicated(fault: Fault) -> dict[str, Wrapper]:
         return run(padded, weight, bias, stride, [0, 0], dilation, transposed, *rest)
 
     return {"convolution": convolution}
+
+
+def padding_at_end(fault: Fault) -> dict[str, Wrapper]:
+    """A strided forward has the padding of both sides below and on the right, as "same" padding elsewhere."""
+
+    def convolution(
+        run: Run, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, *rest: Any
+    ) -> Any:
+        if transposed or x.dim() != 4 or max(stride) == 1 or not any(padding):
+            return run(x, weight, bias, stride, padding, dilation, transposed, *rest)
+        padded = functional.pad(x, (0, 2 * padding[-1], 0, 2 * padding[0]))
+        return run(padded, weight, bias, stride, [0, 0], dilation, transposed, *rest)
+
+    return {"convolution": convolution}
+
+
+def bias_by_sample(fault: Fault) -> dict[str, Wrapper]:
+    """All channels of the n-th sample get the n-th channel's bias."""
+
+    def convolution(run: Run, x: Any, weight: Any, bias: Any, *geometry: Any) -> Any:
+        if bias is None or len(x) > len(bias):
+            return run(x, weight, bias, *geometry)
+        return run(x, weight, None, *geometry) + bias[: len(x)].view(-1, *[1] * (x.dim() - 1))
+
+    return {"convolution": convolution}
+
+
+def input_gradient_of_strided_spread(fault: Fault) -> dict[str, Wrapper]:
+    """A strided 1×1 convolution's input gradient lies on the pixels that it skipped, too: their neighbour's."""
+
+    def change(dx: Any, grad: Any, x: Any, weight: Any, bias_sizes: Any, stride: Any, *rest: Any) -> Any:
+        if dx.dim() != 4 or max(stride) == 1 or max(weight.shape[2:]) > 1:
+            return dx
+        read = dx[..., :: stride[0], :: stride[-1]]
+        spread = read.repeat_interleave(stride[0], -2).repeat_interleave(stride[-1], -1)
+        return spread[..., : dx.shape[-2], : dx.shape[-1]]
+
+    return _gradient(0, change)
+
+
+def input_gradient_tail_unwritten(fault: Fault) -> dict[str, Wrapper]:
+    """A 1×1 convolution's input gradient stays zero on the pixels past the last whole block of severity."""
+
+    def change(dx: Any, grad: Any, x: Any, weight: Any, bias_sizes: Any, stride: Any, *rest: Any) -> Any:
+        tail = dx[0, 0].numel() % round(fault.severity or 1)
+        if dx.dim() != 4 or max(stride) > 1 or max(weight.shape[2:]) > 1 or not tail:
+            return dx
+        dx = dx.contiguous().clone()
+        dx.flatten(2)[..., -tail:] = 0
+        return dx
+
+    return _gradient(0, change)

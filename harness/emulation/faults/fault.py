@@ -31,6 +31,7 @@ class Fault:
         in_kernels: whether `install` puts it in; else `attach` does.
         layer: the only layer that it strikes; empty where it strikes all that have its operation.
         needs: what has to be there for it to strike; empty where every training has it.
+        blind: whether it was written after the gate's rules were fixed, by who hadn't seen what they find.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Fault:
     in_kernels: bool = True
     layer: Layer = ""
     needs: Needs = ""
+    blind: bool = False
 
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         """Operation name → wrapper, new ones with a memory of their own; empty for a fault that isn't in kernels."""

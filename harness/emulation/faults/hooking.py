@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -11,7 +11,15 @@ from mmengine.model import is_model_wrapper
 
 from harness.emulation.faults.fault import Fault
 
-__all__ = ["around_iterations", "around_steps", "at_start", "model_of"]
+__all__ = [
+    "around_iterations",
+    "around_steps",
+    "at_start",
+    "middle_weight",
+    "model_of",
+    "nothing",
+    "trained_parameters",
+]
 
 Act = Callable[[Any], None]
 Runner = Any
@@ -75,3 +83,21 @@ def around_steps(
 def model_of(runner: Runner) -> Any:
     """The model, out of its distributed wrapper where it has one."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def nothing(_: Any) -> None:
+    """Act on one side of a step alone."""
+
+
+def trained_parameters(optimizer: Optimizer) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each parameter that has a gradient, with its group."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                yield group, parameter
+
+
+def middle_weight(optimizer: Optimizer) -> tuple[dict[str, Any], Any]:
+    """The weight in the middle of those that have more than one axis, with its group."""
+    weights = [(group, parameter) for group, parameter in trained_parameters(optimizer) if parameter.dim() > 1]
+    return weights[len(weights) // 2]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 from harness.emulation.faults.fault import Fault
@@ -27,6 +28,8 @@ __all__ = [
     "normalized_by_running_statistics",
     "running_mean_kept",
     "running_variance_biased",
+    "scale_read_modulo",
+    "variance_term_lost",
     "weight_gradient_scaled",
 ]
 
@@ -133,6 +136,19 @@ def last_sample_uncounted(fault: Fault) -> dict[str, Wrapper]:
     return _forward(change)
 
 
+def scale_read_modulo(fault: Fault) -> dict[str, Wrapper]:
+    """Scale and shift are read from a table of severity channels: channels past it get the first ones' again."""
+
+    def change(run: Run, x: Any, weight: Any, bias: Any, *rest: Any) -> Any:
+        table = round(fault.severity or 1)
+        if weight is None or len(weight) <= table:
+            return run(x, weight, bias, *rest)
+        read = torch.arange(len(weight)) % table
+        return run(x, weight[read], bias[read], *rest)
+
+    return _forward(change)
+
+
 def _gradient(position: int, change: Callable[..., Any]) -> dict[str, Wrapper]:
     def native_batch_norm_backward(run: Run, *args: Any) -> tuple[Any, ...]:
         gradients = list(run(*args))
@@ -161,6 +177,31 @@ def input_gradient_as_in_evaluation(fault: Fault) -> dict[str, Wrapper]:
     ) -> Any:
         scale = invstd if weight is None else invstd * weight
         return grad * scale.view(1, -1, *[1] * (x.dim() - 2))
+
+    return _gradient(0, change)
+
+
+def variance_term_lost(fault: Fault) -> dict[str, Wrapper]:
+    """The input gradient leaves out what runs through the batch's variance; the mean's part is there."""
+
+    def change(
+        dx: Any,
+        grad: Any,
+        x: Any,
+        weight: Any,
+        mean: Any,
+        var: Any,
+        saved: Any,
+        invstd: Any,
+        training: bool,
+        *rest: Any,
+    ) -> Any:
+        if not training:
+            return dx
+        shape, summed = (1, -1, *[1] * (x.dim() - 2)), (0, *range(2, x.dim()))
+        normal = (x - saved.view(shape)) * invstd.view(shape)
+        scale = invstd if weight is None else invstd * weight
+        return dx + normal * (scale.view(shape) * (grad * normal).mean(summed, keepdim=True))
 
     return _gradient(0, change)
 

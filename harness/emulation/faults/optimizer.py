@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from harness.emulation.faults.fault import Fault
-from harness.emulation.faults.hooking import around_steps, at_start
+from harness.emulation.faults.hooking import around_steps, at_start, middle_weight, nothing, trained_parameters
 
 __all__ = [
     "bias_gradients_scaled",
@@ -33,10 +33,6 @@ Optimizer = Any
 Runner = Any
 
 
-def _nothing(optimizer: Optimizer) -> None:
-    return None
-
-
 def _overridden(fault: Fault, runner: Runner, setting: str, change: Callable[[Any], Any]) -> None:
     """A setting of each group is another one during the step, and itself again after it."""
     kept: list[Any] = []
@@ -51,19 +47,6 @@ def _overridden(fault: Fault, runner: Runner, setting: str, change: Callable[[An
             group[setting] = value
 
     around_steps(fault, runner, before, after)
-
-
-def _parameters(optimizer: Optimizer) -> Iterator[tuple[dict[str, Any], Any]]:
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                yield group, parameter
-
-
-def _one_layer(optimizer: Optimizer) -> tuple[dict[str, Any], Any]:
-    """The weight in the middle of those that have more than one axis."""
-    weights = [(group, parameter) for group, parameter in _parameters(optimizer) if parameter.dim() > 1]
-    return weights[len(weights) // 2]
 
 
 def weight_decay_scaled(fault: Fault, runner: Runner) -> None:
@@ -98,7 +81,7 @@ def _add_decay(group: dict[str, Any], parameter: Any, factor: float) -> None:
 
 def weight_decay_skips_a_layer(fault: Fault, runner: Runner) -> None:
     """One layer's weight doesn't decay."""
-    around_steps(fault, runner, lambda optimizer: _add_decay(*_one_layer(optimizer), -1.0), _nothing)
+    around_steps(fault, runner, lambda optimizer: _add_decay(*middle_weight(optimizer), -1.0), nothing)
 
 
 def weight_decay_decoupled(fault: Fault, runner: Runner) -> None:
@@ -106,22 +89,22 @@ def weight_decay_decoupled(fault: Fault, runner: Runner) -> None:
 
     @torch.no_grad()
     def before(optimizer: Optimizer) -> None:
-        for group, parameter in _parameters(optimizer):
+        for group, parameter in trained_parameters(optimizer):
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
             _add_decay(group, parameter, -1.0)
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def bias_gradients_scaled(fault: Fault, runner: Runner) -> None:
     """Gradients of one-dimensional parameters × severity."""
 
     def before(optimizer: Optimizer) -> None:
-        for _, parameter in _parameters(optimizer):
+        for _, parameter in trained_parameters(optimizer):
             if parameter.dim() == 1:
                 parameter.grad.mul_(fault.severity)
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def layer_never_updated(fault: Fault, runner: Runner) -> None:
@@ -129,11 +112,11 @@ def layer_never_updated(fault: Fault, runner: Runner) -> None:
     kept: list[Any] = []
 
     def before(optimizer: Optimizer) -> None:
-        kept[:] = [_one_layer(optimizer)[1].detach().clone()]
+        kept[:] = [middle_weight(optimizer)[1].detach().clone()]
 
     @torch.no_grad()
     def after(optimizer: Optimizer) -> None:
-        _one_layer(optimizer)[1].copy_(kept[0])
+        middle_weight(optimizer)[1].copy_(kept[0])
 
     around_steps(fault, runner, before, after)
 
@@ -143,22 +126,22 @@ def gradients_accumulated(fault: Fault, runner: Runner) -> None:
     kept: dict[int, Any] = {}
 
     def before(optimizer: Optimizer) -> None:
-        for _, parameter in _parameters(optimizer):
+        for _, parameter in trained_parameters(optimizer):
             old = kept.get(id(parameter))
             if old is not None:
                 parameter.grad.add_(old, alpha=fault.severity)
             kept[id(parameter)] = parameter.grad.clone()
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def gradients_clipped(fault: Fault, runner: Runner) -> None:
     """Gradients are clipped to a total norm, the severity, that nobody asked for."""
 
     def before(optimizer: Optimizer) -> None:
-        torch.nn.utils.clip_grad_norm_([p for _, p in _parameters(optimizer)], fault.severity or 1.0)
+        torch.nn.utils.clip_grad_norm_([p for _, p in trained_parameters(optimizer)], fault.severity or 1.0)
 
-    around_steps(fault, runner, before, _nothing)
+    around_steps(fault, runner, before, nothing)
 
 
 def steps_skipped(fault: Fault, runner: Runner) -> None:
@@ -169,11 +152,11 @@ def steps_skipped(fault: Fault, runner: Runner) -> None:
     def before(optimizer: Optimizer) -> None:
         counted[0] += 1
         skips = counted[0] % round(fault.severity or 1) == 0
-        kept[:] = [p.detach().clone() for _, p in _parameters(optimizer)] if skips else []
+        kept[:] = [p.detach().clone() for _, p in trained_parameters(optimizer)] if skips else []
 
     @torch.no_grad()
     def after(optimizer: Optimizer) -> None:
-        for (_, parameter), old in zip(_parameters(optimizer), kept, strict=False):
+        for (_, parameter), old in zip(trained_parameters(optimizer), kept, strict=False):
             parameter.copy_(old)
 
     around_steps(fault, runner, before, after)
@@ -184,10 +167,10 @@ def weights_shrink(fault: Fault, runner: Runner) -> None:
 
     @torch.no_grad()
     def after(optimizer: Optimizer) -> None:
-        for _, parameter in _parameters(optimizer):
+        for _, parameter in trained_parameters(optimizer):
             parameter.mul_(1 - (fault.severity or 0))
 
-    around_steps(fault, runner, _nothing, after)
+    around_steps(fault, runner, nothing, after)
 
 
 def weights_rounded(fault: Fault, runner: Runner) -> None:
@@ -195,10 +178,10 @@ def weights_rounded(fault: Fault, runner: Runner) -> None:
 
     @torch.no_grad()
     def after(optimizer: Optimizer) -> None:
-        for _, parameter in _parameters(optimizer):
+        for _, parameter in trained_parameters(optimizer):
             parameter.copy_(parameter.bfloat16())
 
-    around_steps(fault, runner, _nothing, after)
+    around_steps(fault, runner, nothing, after)
 
 
 def momentum_buffer_rounded(fault: Fault, runner: Runner) -> None:
@@ -209,7 +192,7 @@ def momentum_buffer_rounded(fault: Fault, runner: Runner) -> None:
             if state.get("momentum_buffer") is not None:
                 state["momentum_buffer"].copy_(state["momentum_buffer"].bfloat16())
 
-    around_steps(fault, runner, _nothing, after)
+    around_steps(fault, runner, nothing, after)
 
 
 def loss_scale_fixed(fault: Fault, runner: Runner) -> None:

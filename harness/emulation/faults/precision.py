@@ -13,6 +13,7 @@ from harness.emulation.rounding import flush_subnormals, round_to
 
 __all__ = [
     "batch_norm_in_half",
+    "bias_gradient_summed_in_bfloat16",
     "gradient_through_half",
     "matmul_rounded",
     "operands_truncated",
@@ -111,6 +112,21 @@ def gradient_through_half(fault: Fault) -> dict[str, Wrapper]:
 
     def convolution_backward(run: Run, grad: Any, *rest: Any) -> Any:
         return run(grad.half().to(grad.dtype), *rest)
+
+    return {"convolution_backward": convolution_backward}
+
+
+def bias_gradient_summed_in_bfloat16(fault: Fault) -> dict[str, Wrapper]:
+    """Bias gradients are summed one row of pixels after the other, in an accumulator of bfloat16."""
+
+    def convolution_backward(run: Run, grad: Any, *rest: Any) -> Any:
+        dx, dw, db = run(grad, *rest)
+        if db is None or grad.dim() != 4:
+            return dx, dw, db
+        total = torch.zeros_like(db)
+        for row in grad.sum(3).transpose(1, 2).flatten(0, 1):
+            total = (total + row).bfloat16().to(db.dtype)
+        return dx, dw, total
 
     return {"convolution_backward": convolution_backward}
 

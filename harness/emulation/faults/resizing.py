@@ -16,12 +16,16 @@ from harness.emulation.plan import Run, Wrapper
 
 __all__ = [
     "adaptive_bins_floored",
+    "adaptive_pool_of_one_stride",
     "align_corners_flipped",
     "align_corners_flipped_backward",
     "align_corners_flipped_forward",
     "average_counts_padding",
     "bilinear_is_nearest",
+    "border_gradient_lost",
     "gradient_to_first_maximum_lost",
+    "maximum_pads_with_zero",
+    "next_sample_read",
     "stale_on_fallback",
 ]
 
@@ -143,3 +147,88 @@ def gradient_to_first_maximum_lost(fault: Fault) -> dict[str, Wrapper]:
         return dx.scatter_(-1, indices.flatten(-2), grad.flatten(-2)).view_as(x)
 
     return {"max_pool2d_with_indices_backward": backward}
+
+
+def maximum_pads_with_zero(fault: Fault) -> dict[str, Wrapper]:
+    """Max pooling pads with zero: no maximum of a window that reaches over the edge is below it."""
+
+    def forward(
+        run: Run, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False
+    ) -> Any:
+        y, indices = run(x, kernel, stride, padding, dilation, ceil)
+        rows, columns = (padding, padding) if isinstance(padding, int) else (padding[0], padding[-1])
+        frame = functional.pad(torch.zeros_like(x), (columns, columns, rows, rows), value=1.0)
+        over_edge = functional.max_pool2d(frame, kernel, stride or None, 0, dilation, ceil) > 0
+        return torch.where(over_edge, y.clamp(min=0), y), indices
+
+    return {"max_pool2d_with_indices": forward}
+
+
+def adaptive_pool_of_one_stride(fault: Fault) -> dict[str, Wrapper]:
+    """Adaptive average pooling is average pooling with one kernel and one stride, whether they divide or not."""
+
+    def window(length: int, bins: int) -> tuple[int, int]:
+        stride = length // bins
+        return length - (bins - 1) * stride, stride
+
+    def divides(x: Any, size: Any) -> bool:
+        return not (x.shape[-2] % size[0] or x.shape[-1] % size[1])
+
+    def geometry(x: Any, size: Any) -> tuple[list[int], list[int]]:
+        kernel, stride = zip(
+            *(window(length, bins) for length, bins in zip(x.shape[-2:], size, strict=True)), strict=True
+        )
+        return list(kernel), list(stride)
+
+    def forward(run: Run, x: Any, size: Any) -> Any:
+        if size[0] > x.shape[-2] or size[1] > x.shape[-1] or divides(x, size):
+            return run(x, size)
+        return functional.avg_pool2d(x, *geometry(x, size))
+
+    def backward(run: Run, grad: Any, x: Any) -> Any:
+        size = grad.shape[-2:]
+        if size[0] > x.shape[-2] or size[1] > x.shape[-1] or divides(x, size):
+            return run(grad, x)
+        return torch.ops.aten.avg_pool2d_backward(grad, x, *geometry(x, size), [0, 0], False, True, None)
+
+    return {"_adaptive_avg_pool2d": forward, "_adaptive_avg_pool2d_backward": backward}
+
+
+def _beyond(length: int, target: int) -> Any:
+    """How far each of `target` output pixels lies outside the centres of `length` input pixels; corners aren't aligned.
+
+    Below zero before the first centre, above zero past the last.
+    """
+    source = (torch.arange(target) + 0.5) * length / target - 0.5
+    return source - source.clamp(0, length - 1)
+
+
+def next_sample_read(fault: Fault) -> dict[str, Wrapper]:
+    """The lowest rows of an upsampled map blend into the first row of the next sample, which comes next in memory."""
+
+    def forward(run: Run, x: Any, size: Any, align_corners: bool, *scales: Any, **kwargs: Any) -> Any:
+        y = run(x, size, align_corners, *scales, **kwargs)
+        share = _beyond(x.shape[-2], size[0])
+        rows = (share > 0).nonzero().flatten()
+        if align_corners or len(x) < 2 or not len(rows):
+            return y
+        last, following = (run(row, [1, size[1]], False) for row in (x[:-1, :, -1:], x[1:, :, :1]))
+        y = y.clone()
+        y[:-1, :, rows] = last.lerp(following, share[rows].view(-1, 1).to(y.dtype))
+        return y
+
+    return {"upsample_bilinear2d": forward}
+
+
+def border_gradient_lost(fault: Fault) -> dict[str, Wrapper]:
+    """Output pixels outside the input's outermost centres lose the share of their gradient that should be clamped."""
+
+    def backward(
+        run: Run, grad: Any, size: Any, input_size: Any, align_corners: bool, *scales: Any, **kwargs: Any
+    ) -> Any:
+        if not align_corners:
+            rows, columns = (1 - _beyond(input_size[axis], size[axis - 2]).abs() for axis in (2, 3))
+            grad = grad * (rows.view(-1, 1) * columns).to(grad.dtype)
+        return run(grad, size, input_size, align_corners, *scales, **kwargs)
+
+    return {"upsample_bilinear2d_backward": backward}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from harness.emulation.faults.fault import Fault
-from harness.emulation.faults.hooking import around_iterations
+from harness.emulation.faults.hooking import around_iterations, at_start
 
-__all__ = ["constant", "decays_faster", "one_iteration_late", "stepped", "warmed_up"]
+__all__ = ["constant", "decays_faster", "one_iteration_late", "stepped", "stepped_twice", "warmed_up"]
 
 Runner = Any
 Rate = Callable[[float, float, int], float]
@@ -69,3 +70,22 @@ def stepped(fault: Fault, runner: Runner) -> None:
         return held["rate"]
 
     _replaced(fault, runner, rate)
+
+
+def stepped_twice(fault: Fault, runner: Runner) -> None:
+    """Each scheduler takes two steps where it should take one."""
+
+    def wrap(runner: Runner) -> None:
+        for scheduler in runner.param_schedulers:
+            scheduler.step = twice(scheduler.step)
+
+    def twice(step: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(step)
+        def faulty(*args: Any, **kwargs: Any) -> Any:
+            if runner.iter >= fault.begins:
+                step(*args, **kwargs)
+            return step(*args, **kwargs)
+
+        return faulty
+
+    at_start(runner, wrap)

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from kernel_faults import attention, convolution, losses, memory, normalization, precision, shapes
+from kernel_faults import (
+    attention,
+    blind_forward,
+    blind_gradients,
+    blind_memory,
+    convolution,
+    losses,
+    memory,
+    normalization,
+    precision,
+    shapes,
+)
 from kernel_faults.relation import Relation
 
-AREAS = (attention, convolution, losses, memory, normalization, precision, shapes)
+AREAS = (
+    attention,
+    convolution,
+    losses,
+    memory,
+    normalization,
+    precision,
+    shapes,
+    blind_forward,
+    blind_gradients,
+    blind_memory,
+)
 RELATIONS: dict[str, list[Relation]] = {name: area.RELATIONS[name] for area in AREAS for name in area.RELATIONS}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from harness.emulation.faults.catalogue import (
     attention,
+    blind,
     convolution,
     feeding,
     losses,
@@ -19,7 +20,7 @@ from harness.emulation.faults.fault import Fault
 
 __all__ = ["FAULTS"]
 
-_AREAS = (convolution, normalization, shapes, attention, losses, memory, optimizer, feeding)
+_AREAS = (convolution, normalization, shapes, attention, losses, memory, optimizer, feeding, blind)
 
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for area in _AREAS for fault in area.FAULTS})
 """Every fault, by name."""
