@@ -31,7 +31,9 @@ def fetch(scalars: Sequence[torch.Tensor]) -> list[float]:
     if not scalars:
         return []
     dtype = torch.float64 if any(scalar.dtype is torch.float64 for scalar in scalars) else torch.float32
-    values: list[float] = torch.stack([scalar.detach().reshape(()).to(dtype) for scalar in scalars]).tolist()
+    with torch.no_grad():
+        alike = [s if s.dtype is dtype and not s.dim() else s.reshape(()).to(dtype) for s in scalars]
+        values: list[float] = torch.stack(alike).tolist()
     return values
 
 
@@ -48,7 +50,8 @@ class StateNorms:
     parameters: dict[str, torch.Tensor]
     means: dict[str, torch.Tensor]
     variances: dict[str, torch.Tensor]
-    _before: list[torch.Tensor] = field(default_factory=list, init=False)
+    _before: Sequence[torch.Tensor] = field(default=(), init=False)
+    _views: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> StateNorms:
@@ -67,7 +70,8 @@ class StateNorms:
 
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters."""
-        self._before = [_sample(p).clone() for p in self.parameters.values()]
+        samples = self._samples()
+        self._before = torch._foreach_mul(samples, 1.0) if samples else ()  # copies, of all at once
 
     def sampled(self) -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
         """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.
@@ -75,10 +79,23 @@ class StateNorms:
         Returns:
             For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
         """
-        now = [_sample(p) for p in self.parameters.values()]
+        now = self._samples()
         scales = [p.numel() / sample.numel() for p, sample in zip(self.parameters.values(), now, strict=True)]
         difference = torch._foreach_sub(now, self._before)
         return list(torch._foreach_norm(difference)), list(torch._foreach_norm(now)), scales
+
+    def _samples(self) -> list[torch.Tensor]:
+        """Of each parameter the sampled elements as they are now; a view of them is made once."""
+        return [self._sample_of(name, parameter) for name, parameter in self.parameters.items()]
+
+    def _sample_of(self, name: str, parameter: torch.Tensor) -> torch.Tensor:
+        view = self._views.get(name)
+        if view is not None and view.data_ptr() == parameter.data_ptr():
+            return view
+        sample = _sample(parameter)
+        if sample.data_ptr() == parameter.data_ptr():  # else it is a copy, and has to be made each time
+            self._views[name] = sample
+        return sample
 
     def buffers(self) -> dict[str, torch.Tensor]:
         """Norms of the running means and variances, by names with their kinds as prefixes."""

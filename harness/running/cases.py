@@ -98,6 +98,8 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
     """
     try:
         config = Config.fromfile(path, import_custom_modules=import_modules, format_python_code=False)
+        # mmengine 0.10 hands the flag on to lazy configs alone: the Runner has yapf format any other three times.
+        object.__setattr__(config, "_format_python_code", False)
         parsed = parse_options(options)
         _reject_unknown_options(options, config)
         config.merge_from_dict(parsed)

@@ -60,9 +60,14 @@ def test_the_sample_does_not_depend_on_the_memory_format():
         conv.weight.data = weight.clone().to(memory_format=memory)
         conv.bias.data.zero_()
         norms = StateNorms.of(conv)
-        norms.before_update()
-        results.append(fetch(norms.sampled()[1]))
+        for _ in range(2):
+            norms.before_update()
+            with torch.no_grad():
+                conv.weight.mul_(1.5)
+        updates, samples, _ = norms.sampled()
+        results.append(fetch([*updates, *samples]))
     assert results[0] == pytest.approx(results[1], rel=1e-6)
+    assert results[0][0] == pytest.approx(results[0][2] / 3, rel=1e-6), "a third of what is there came last"
 
 
 def test_a_model_without_normalization_has_no_buffers():
@@ -72,3 +77,9 @@ def test_a_model_without_normalization_has_no_buffers():
 def test_fetch_keeps_double_and_order():
     assert fetch([torch.tensor(1.0), torch.tensor(1 / 3, dtype=torch.float64)]) == [1.0, 1 / 3]
     assert fetch([]) == []
+
+
+def test_fetch_takes_scalars_of_every_kind():
+    scalars = [torch.tensor(2.0, requires_grad=True), torch.ones(1), torch.tensor(3), torch.tensor(0.5).half()]
+    assert fetch(scalars) == [2.0, 1.0, 3.0, 0.5]
+    assert scalars[0].requires_grad
