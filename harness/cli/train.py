@@ -31,6 +31,14 @@ def add_parser(commands: Any) -> None:
     add_device_options(parser)
     add_options(parser)
     add_launch_options(parser)
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        default="",
+        metavar="CHECKPOINT",
+        help="go on from a checkpoint, the latest of the work folder without a name; its trace goes on too",
+    )
     add_patience_options(parser)
     parser.set_defaults(func=run)
 
@@ -59,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
         training=True,
+        resume=arguments.resume,
         command=reproduction(),
     )
     planned = arguments.iterations or (load_config(case.config, arguments.cfg_options).get("train_cfg") or {}).get(

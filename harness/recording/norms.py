@@ -50,7 +50,7 @@ class StateNorms:
     parameters: dict[str, torch.Tensor]
     means: dict[str, torch.Tensor]
     variances: dict[str, torch.Tensor]
-    _before: Sequence[torch.Tensor] = field(default=(), init=False)
+    _before: list[torch.Tensor] = field(default_factory=list, init=False)
     _views: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
 
     @classmethod
@@ -71,7 +71,7 @@ class StateNorms:
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters."""
         samples = self._samples()
-        self._before = torch._foreach_mul(samples, 1.0) if samples else ()  # copies, of all at once
+        self._before = list(torch._foreach_mul(samples, 1.0)) if samples else []  # copies, of all at once
 
     def sampled(self) -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
         """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.

@@ -21,6 +21,7 @@ from harness.recording.hook import RecordingHook
 from harness.recording.start import StartHook
 from harness.running.around import noise_of, shadowed, together
 from harness.running.cases import RUNNER_FIELDS, flatten
+from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
 from harness.store.provenance import write_provenance
@@ -63,28 +64,26 @@ def run_experiment(
 
     Raises:
         CaseError: the config can't be built.
+        RunError: there is no checkpoint to go on from.
+        TraceError: the trace doesn't reach as far as the checkpoint.
     """
     settings = dict(_settings(config))
     iterations = _iterations(order, case, config)
     _adapt(config, order, case, device, iterations, folder)
-    teach_mmengine(device.kind)
-    if order.launcher != "none":
-        join_process_group(device.kind)
-    runner = _build(config)
-    if order.launcher != "none" and device.kind == "cpu":
-        _require_no_sync_norm(runner.model, order)
-    if order.double:
-        _compute_in_double(runner)
-    is_first = runner.rank == 0
+    runner = _open_runner(order, config, device)
     with ExitStack() as stack:
-        stream = stack.enter_context(TraceStream(folder / STREAM, iterations)) if is_first else None
+        resumed = bool(order.resume)
+        writing = TraceStream(folder / STREAM, iterations, resumed=resumed) if runner.rank == 0 else None
+        stream = stack.enter_context(writing) if writing is not None else None
 
-        def describe(runner: Runner, model: torch.nn.Module) -> None:
-            if is_first:
+        def begin(runner: Runner, model: torch.nn.Module) -> None:
+            if stream is not None:
+                if resumed:
+                    stream.keep_before(runner.iter)
                 provenance = _provenance(runner, model, order, case, device, settings, iterations)
                 write_provenance(folder / PROVENANCE, provenance)
 
-        runner.register_hook(StartHook(case.seed, case.start, describe), priority="VERY_HIGH")
+        runner.register_hook(StartHook(case.seed, case.start, begin), priority="VERY_HIGH")
         around = noise_of(order)
         probe = None if order.training else EvaluationProbe(iterations, together(noise_of(order)))
         if order.shadow:
@@ -93,13 +92,26 @@ def run_experiment(
             around.append(shadow.shadowing)
         recording = RecordingHook(stream, iterations, case.seed, together(around), probe, set_iteration)
         runner.register_hook(recording, priority="VERY_HIGH")
-        for hook in hooks:
+        for hook in (*hooks, *([PlainCheckpointHook()] if order.training else [])):
             runner.register_hook(hook, priority=hook.priority)
         for fault in faults:
             fault.attach(runner)
         runner.train()
     if order.launcher != "none":
         leave_process_group()
+
+
+def _open_runner(order: Order, config: Config, device: Device) -> Runner:
+    """The Runner of a config that was adapted, in its process group where it has one."""
+    teach_mmengine(device.kind)
+    if order.launcher != "none":
+        join_process_group(device.kind)
+    runner = _build(config)
+    if order.launcher != "none" and device.kind == "cpu":
+        _require_no_sync_norm(runner.model, order)
+    if order.double:
+        _compute_in_double(runner)
+    return runner
 
 
 def _provenance(
@@ -176,6 +188,8 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
         for phase in ("val", "test"):
             for part in ("cfg", "dataloader", "evaluator"):
                 config[f"{phase}_{part}"] = None
+    if order.resume and (checkpoint := find_checkpoint(order.resume, folder)):
+        config.resume, config.load_from = True, str(checkpoint)
     if order.amp:
         config.optim_wrapper["type"] = "AmpOptimWrapper"
     if order.launcher != "none" and device.kind != "cuda":  # mmengine would name a device that is the rank's number

@@ -31,6 +31,7 @@ class Order:
         launcher: ``none`` or ``pytorch``.
         processes: how many, with a launcher.
         training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
+        resume: the checkpoint that a training goes on from, ``auto`` for the latest of its folder; none where empty.
         command: what reproduces it.
         shadow: the iterations whose operations are computed again in float64 on the host; see ``harness.shadow``.
         shadow_tier: the precision tier that they are judged at.
@@ -56,6 +57,7 @@ class Order:
     launcher: str = "none"
     processes: int = 1
     training: bool = False
+    resume: str = ""
     command: str = ""
     trusted: bool = False
     shadow: tuple[int, ...] = ()
@@ -72,6 +74,8 @@ class Order:
                 observed=f"{self.profile} on {self.device}",
                 hint="--device emulated",
             )
+        if self.resume and not self.training:
+            raise UsageError("only a training is resumed", where="--resume", observed=self.resume)
         if self.processes > 1 and self.launcher == "none":
             raise UsageError(
                 "several processes need a launcher",

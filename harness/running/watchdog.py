@@ -85,7 +85,7 @@ def execute(
 
     Args:
         order: what to run.
-        folder: where the run leaves its files; it must not hold a run.
+        folder: where the run leaves its files; it must not hold a run, but for one that is resumed.
         patience: how long it may take.
         on_iteration: called with each line that the run streams.
         decides: asked of the run as far as it has got, before its last iteration; the run is ended where it says so.
@@ -99,8 +99,11 @@ def execute(
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / STREAM).exists():
-        raise RunError("the folder holds a run already", where=folder, hint="delete it, or choose another --work-dir")
+    if (folder / STREAM).exists() and not order.resume:
+        otherwise = (
+            "choose another --work-dir, or go on with --resume" if order.training else "choose another --work-dir"
+        )
+        raise RunError("the folder holds a run already", where=folder, hint=f"delete it, {otherwise}")
     order.write(folder / ORDER)
     for leftover in (ERROR, PROVENANCE):
         (folder / leftover).unlink(missing_ok=True)
@@ -145,7 +148,8 @@ def _watch(
     partial = PartialRun(folder)
     while True:
         ended = child.poll() is not None
-        lines, offset = follow_stream(folder / STREAM, offset)
+        has_begun = (folder / PROVENANCE).exists()  # else a run that is resumed has yet to cut its trace
+        lines, offset = follow_stream(folder / STREAM, offset) if has_begun else ([], offset)
         for line in lines:
             iterations += "iteration" in line
             if on_iteration is not None:

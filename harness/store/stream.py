@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.store.atomic import LARGEST_FILE
+from harness.store.atomic import LARGEST_FILE, write_text
 from harness.values.errors import TraceError
 from harness.values.trace import StateTable, Trace
 
@@ -29,11 +29,16 @@ class TraceStream:
     Args:
         path: the file; it must not exist.
         planned: how many iterations the run is to have.
+        resumed: whether the run goes on with an earlier one: then the file may exist, and ``keep_before`` says how much
+            of it stays. Until then it is left as it is.
     """
 
-    def __init__(self, path: Path, planned: int) -> None:
-        self._file = path.open("x", encoding="utf-8", newline="\n")
-        self._write({"schema": SCHEMA, "planned": planned})
+    def __init__(self, path: Path, planned: int, *, resumed: bool = False) -> None:
+        self._path = path
+        self._header = {"schema": SCHEMA, "planned": planned}
+        self._file = path.open("a" if resumed else "x", encoding="utf-8", newline="\n")
+        if not resumed:
+            self._write(self._header)
 
     def __enter__(self) -> TraceStream:
         return self
@@ -42,6 +47,25 @@ class TraceStream:
         if kind is None:
             self._write({"end": True})
         self._file.close()
+
+    def keep_before(self, iteration: int) -> None:
+        """Keep what lies before an iteration, and nothing else: a run that goes on from there makes the rest again.
+
+        Raises:
+            TraceError: the file can't be read, or doesn't hold every iteration before.
+        """
+        earlier = _lines(self._path, None) if self._path.stat().st_size else ()
+        kept = [line for line in earlier if line.get("iteration", iteration) < iteration]
+        if [line["iteration"] for line in kept] != list(range(iteration)):
+            raise TraceError(
+                "the trace lacks iterations before the one that the run goes on from",
+                where=self._path,
+                observed=f"{len(kept)} of {iteration}",
+                hint="go on in the folder of the run that wrote the checkpoint",
+            )
+        self._file.close()
+        write_text(self._path, "".join(json.dumps(line) + "\n" for line in (self._header, *kept)))
+        self._file = self._path.open("a", encoding="utf-8", newline="\n")
 
     def append(
         self,

@@ -85,3 +85,42 @@ def test_a_missing_stream_and_another_schema_are_errors(tmp_path):
     (tmp_path / "s").write_text('{"schema": 99, "planned": 2}\n')
     with pytest.raises(TraceError, match="schema"):
         read_stream(tmp_path / "s")
+
+
+def rows(path):
+    return [line.get("iteration") for line in map(json.loads, path.read_text().splitlines())]
+
+
+@given(reached=st.integers(0, 6), torn=st.booleans(), ended=st.booleans(), start=st.integers(0, 6))
+def test_a_resumed_stream_keeps_what_lies_before_and_nothing_else(tmp_path_factory, reached, torn, ended, start):
+    path = write(tmp_path_factory.mktemp("resumed") / "s", iterations=reached, planned=6)
+    text = path.read_text() if ended else path.read_text().rpartition('{"end"')[0]
+    path.write_text(text + ('{"iteration": 7, "sig' if torn and not ended else ""))
+    before = path.read_bytes()
+    with TraceStream(path, 8, resumed=True) as stream:
+        assert path.read_bytes() == before
+        if start > reached:
+            with pytest.raises(TraceError, match=f"{reached} of {start}"):
+                stream.keep_before(start)
+            return
+        stream.keep_before(start)
+        for iteration in range(start, 8):
+            stream.append(iteration, {"loss": 2.0, "lr": 0.1}, "anew")
+    trace = read_stream(path)
+    assert rows(path) == [None, *range(8), None]
+    assert (trace.planned, trace.complete) == (8, True)
+    assert trace.loss.tolist() == [1.0 / (i + 1) for i in range(start)] + [2.0] * (8 - start)
+
+
+def test_a_resumed_stream_may_have_no_file_yet(tmp_path):
+    with TraceStream(tmp_path / "s", 1, resumed=True) as stream:
+        stream.keep_before(0)
+        stream.append(0, {"loss": 1.0}, "")
+    assert read_stream(tmp_path / "s").complete
+
+
+def test_a_run_that_fails_before_it_goes_on_leaves_the_stream_as_it_was(tmp_path):
+    before = write(tmp_path / "s", iterations=3).read_bytes()
+    with pytest.raises(KeyError), TraceStream(tmp_path / "s", 4, resumed=True):
+        raise KeyError
+    assert (tmp_path / "s").read_bytes() == before
