@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("name", "iterations"), [("ann_small", 13), ("ccnet_small", 6), ("emanet_small", 6), ("ocrnet_small", 6)]
+    ("name", "iterations"), [("ann_small", 13), ("ccnet_small", 3), ("emanet_small", 3), ("ocrnet_small", 3)]
 )
 def test_every_iteration_is_equal_to_the_bit(name, iterations, tmp_path):
     """The thirteenth begins another epoch; more would start from equal state, and do as the first ones did."""
