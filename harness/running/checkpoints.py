@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.hooks import Hook
 
 from harness.values.errors import RunError
@@ -16,16 +17,21 @@ LATEST = "last_checkpoint"
 
 
 class PlainCheckpointHook(Hook):  # type: ignore[misc]  # mmengine is not typed
-    """Leaves the history of what was logged out of each checkpoint.
+    """Leaves the history of what was logged out of each checkpoint, and writes NumPy's scalars as plain numbers.
 
-    mmengine keeps it as objects of its own, which PyTorch refuses to read again since 2.6: it unpickles tensors and
-    plain values alone. Without it, and that is all that a training needs to go on from, any PyTorch reads the file.
+    mmengine keeps the history as objects of its own, and the time to go as NumPy computed it. PyTorch refuses to read
+    either again since 2.6: it unpickles tensors and plain values alone. A training goes on without that history.
     """
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Called by mmengine with what is about to be written."""
         if "message_hub" in checkpoint:
-            checkpoint["message_hub"] = {**checkpoint["message_hub"], "log_scalars": {}}
+            told = checkpoint["message_hub"]["runtime_info"]
+            checkpoint["message_hub"] = {
+                **checkpoint["message_hub"],
+                "log_scalars": {},
+                "runtime_info": {key: v.item() if isinstance(v, np.generic) else v for key, v in told.items()},
+            }
 
 
 def find_checkpoint(asked: str, folder: Path) -> Path | None:
