@@ -1,6 +1,7 @@
 """The segmentor as mmengine's Runner and the harness use it."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -36,10 +37,12 @@ def batch():
 def test_a_small_case_has_every_layer_of_the_fields_model(small, field):
     with torch.device("meta"):
         thin, whole = build_model(small).state_dict(), build_model(field).state_dict()
+    # HRNet's later modules are its first one again.
+    whole = {name: weight for name, weight in whole.items() if not re.search(r"stage(3\.[12]|4\.1)\.", name)}
     assert list(thin) == list(whole)
     assert all(thin[name].shape[2:] == whole[name].shape[2:] for name in whole if not name.endswith("bases"))
-    # Half the width: a weight between two hidden layers has a quarter of the numbers.
-    assert min(thin[name].numel() / whole[name].numel() for name in whole) == 1 / 4
+    # A quarter of the width: a weight between two hidden layers has a sixteenth of the numbers.
+    assert min(thin[name].numel() / whole[name].numel() for name in whole) == 1 / 16
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,8 +1,8 @@
-"""EMANet, every layer of it at half the width, on small crops of generated street scenes.
+"""EMANet, every layer of it at a quarter of the width, on small crops of generated street scenes.
 
 Its bases start drawn, of length 1, and move from the first iteration. With `last_norm`, the weight at which the last
-norm of each residual branch starts, at 1 instead of 0.1, the start weights overflow in evaluation mode. What the case
-sees is in docs/cases.md. The loss goes from 4.11 to 3.79 (lowest 3.21), the gradient norm from 1.9 to at most 2.9.
+norm of each residual branch starts, at 1 instead of 0.1, healthy fp32 runs are 7e-4 apart at iteration 5. What the case
+sees is in docs/cases.md.
 """
 
 _base_ = [
@@ -13,9 +13,9 @@ _base_ = [
 ]
 model = dict(
     data_preprocessor=dict(mean=[128.0] * 3, std=[64.0] * 3),
-    backbone=dict(stem_channels=32, base_channels=32),
-    decode_head=dict(in_channels=1024, channels=128, ema_channels=256),
-    auxiliary_head=dict(in_channels=512, channels=128),
+    backbone=dict(stem_channels=16, base_channels=16),
+    decode_head=dict(in_channels=512, channels=64, ema_channels=128),
+    auxiliary_head=dict(in_channels=256, channels=64),
 )
 train_dataloader = dict(batch_size=2)
 optim_wrapper = dict(optimizer=dict(lr=0.001))
@@ -26,5 +26,5 @@ alignment = dict(
     tiers=("fp32", "tf32"),
     reference="cpu",
     start=dict(last_norm=0.1),
-    summary="EMANet on ResNet-50, every layer at half the width, 64×128 crops of generated street scenes",
+    summary="EMANet on ResNet-50, every layer at a quarter of the width, 64×128 crops of generated street scenes",
 )
