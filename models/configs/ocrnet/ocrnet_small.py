@@ -1,8 +1,9 @@
-"""OCRNet on HRNet-W18-small with a quarter of the width in its heads, each module once, on crops of street scenes.
+"""OCRNet on HRNet-W18-small, each module once and the heads at half the width, on small crops of street scenes.
 
 HRNet amplifies rounding most. Crops of 128×128, convolutions that start three times as large (their gradients, behind
 batch norms, are then a third), half the learning rate of the other cases and `last_norm` at 0.1 keep it from growing.
-What the case sees is in docs/cases.md. The loss goes from 3.87 to 3.23, the gradient norm from 3.9 to at most 4.8.
+At a quarter of the width `align record` refused it: of eight healthy fp32 runs, which were within 0.002 % of each other
+at iteration 2, one had a gradient norm 0.01 % off, where a ReLU had switched. What the case sees is in docs/cases.md.
 """
 
 _base_ = [
@@ -42,8 +43,8 @@ model = dict(
             in_channels=channels,
             in_index=(0, 1, 2, 3),
             input_transform="resize_concat",
-            channels=128,
-            ocr_channels=64,
+            channels=256,
+            ocr_channels=128,
             dropout_ratio=0.0,
             num_classes=19,
             align_corners=False,
@@ -68,5 +69,5 @@ alignment = dict(
     tiers=("fp32", "tf32"),
     reference="cpu",
     start=dict(last_norm=0.1, gain=3.0),
-    summary="OCRNet on HRNet-W18-small, a quarter as wide a head, 128×128 crops of generated street scenes",
+    summary="OCRNet on HRNet-W18-small, half as wide a head, 128×128 crops of generated street scenes",
 )
