@@ -19,6 +19,7 @@ from harness.isolation import isolated_python
 from harness.power.experiment import Experiment
 from harness.power.folder import OUTCOME
 from harness.power.record import Ending, write_outcome
+from harness.running.worker import watched
 from harness.values.errors import RunError
 
 __all__ = ["Crew", "Task"]
@@ -152,7 +153,7 @@ def _environment() -> dict[str, str]:
     """A worker's: one thread each, since there are as many workers as cores. The user's own allocator settings win."""
     heap = ":".join(f"glibc.malloc.{setting}" for setting in _HEAP)
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    return {"GLIBC_TUNABLES": heap, **os.environ, **threads, "MPLBACKEND": "Agg"}
+    return {"GLIBC_TUNABLES": heap, **os.environ, **threads, **watched(), "MPLBACKEND": "Agg"}
 
 
 class _Worker:

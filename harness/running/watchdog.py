@@ -17,6 +17,7 @@ from harness.isolation import isolated_python
 from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
 from harness.running.order import Order
 from harness.running.partial import PartialRun
+from harness.running.worker import watched
 from harness.store.provenance import read_provenance
 from harness.store.stream import follow_stream, read_stream
 from harness.values.errors import AlignmentError, RunError
@@ -115,7 +116,7 @@ def execute(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**_SHARED_CORES, **os.environ, "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
+            env={**_SHARED_CORES, **os.environ, **watched(), "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
         )
         try:
             ending = _watch(child, folder, patience or Patience(), on_iteration, decides)

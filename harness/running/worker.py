@@ -18,7 +18,10 @@ from harness.running.order import Order
 from harness.store.atomic import write_text
 from harness.values.errors import AlignmentError
 
-__all__ = ["die_with_parent", "launch", "main"]
+__all__ = ["die_with_parent", "launch", "main", "watched"]
+
+WATCHER = "ALIGN_WATCHER"
+"""The variable in which a process tells those that it starts its own number."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,17 +53,24 @@ def launch(arguments: Sequence[str]) -> int:
         arguments: the words of ``torchrun``.
     """
     die_with_parent()
+    os.environ.update(watched())
     from torch.distributed.run import main as torchrun
 
     torchrun(list(arguments))
     return 0
 
 
+def watched() -> dict[str, str]:
+    """What the environment of a process has to hold that calls ``die_with_parent``."""
+    return {WATCHER: str(os.getpid())}
+
+
 def die_with_parent() -> None:
     """Linux ends this process when the one that watches it is killed; elsewhere it would run on."""
+    watcher = os.environ.pop(WATCHER, "")  # not for those that this process starts
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() == 1:  # it was killed before we asked
+    if watcher and watcher != str(os.getppid()):  # it was killed before we asked; in a container it may well be 1
         os.kill(os.getpid(), signal.SIGKILL)
 
 
