@@ -4,6 +4,7 @@ HRNet amplifies rounding most. Crops of 128×128, convolutions that start three 
 batch norms, are then a third), half the learning rate of the other cases and `last_norm` at 0.1 keep it from growing.
 At a quarter of the width `align record` refused it: of eight healthy fp32 runs, which were within 0.002 % of each other
 at iteration 2, one had a gradient norm 0.01 % off, where a ReLU had switched. What the case sees is in docs/cases.md.
+The loss goes from 3.87 to 3.21, the gradient norm from 4.1 to at most 6.2.
 """
 
 _base_ = [
