@@ -88,7 +88,7 @@ class ResNetV1c(nn.Module):
             load_backbone(self, checkpoint)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) → the four stages' features; at depth 50 and the default strides and dilations.
+        """(N, 3, H, W) → the four stages' features; at depth 50 and the default widths, strides and dilations.
 
         (N, 256, H/4, W/4), (N, 512, H/8, W/8), (N, 1024, H/8, W/8), (N, 2048, H/8, W/8).
         """

@@ -36,7 +36,7 @@ _OPERATIONS = ("kernel", "autograd", "optimizer")
 
 BLIND_NOTE = (
     "The gate was made with the known faults before its makers' eyes. The blind ones were written after its rules were "
-    "fixed, from public reports of real bugs, by who had seen neither those rules nor what they find."
+    "fixed, most of them from public reports of real bugs, by who had seen neither those rules nor what they find."
 )
 
 SHADOW_NOTE = (

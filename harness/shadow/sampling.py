@@ -24,7 +24,8 @@ from harness.shadow.terms import host_bytes
 __all__ = ["STEPS_WORTH", "StepSample", "cost_of", "size_words"]
 
 STEPS_WORTH = 100
-"""Whole steps of small cases bring 11 GiB at most; crops of the field's recipes have up to 64 times the pixels."""
+"""Whole steps of the small cases brought 11 GiB at most when they were as wide as the field's models, whose crops have
+up to 64 times the pixels."""
 
 
 class StepSample:

@@ -1,4 +1,4 @@
-"""Faults in what is done to images and labels before they are batched; the loader's batch is logged, and is right."""
+"""Faults in what is done to images and labels once they are batched; the loader's batch is logged, and is right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IGNORED = 255
 
 
 def _prepared(fault: Fault, runner: Runner, change: Callable[[Any, Batch], Batch]) -> None:
-    """Change what the data preprocessor makes of a batch while the model trains; `change` gets both."""
+    """Change what the data preprocessor makes of a batch, for training or to be evaluated; `change` gets both."""
 
     def wrap(runner: Runner) -> None:
         preprocessor = model_of(runner).data_preprocessor

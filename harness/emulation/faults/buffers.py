@@ -31,7 +31,11 @@ def _is_its_turn(fault: Fault) -> bool:
 
 
 def packed_weights_stale(fault: Fault) -> dict[str, Wrapper]:
-    """Convolutions larger than 1×1 compute with the weights that they packed in the iteration before."""
+    """Convolutions larger than 1×1 compute with the weights that they packed in the iteration before.
+
+    In evaluation mode these are the ones of the evaluation before: a model is evaluated in iterations that it trains in
+    too, and its calls are counted on from there.
+    """
     calls, last = CallCounter(), LastTime()
 
     def convolution(run: Run, x: Any, weight: Any, *rest: Any) -> Any:

@@ -63,7 +63,7 @@ def _convolved(x: Any, weight: Any, bits: int) -> Any:
 
 
 def transforms_rounded(fault: Fault) -> dict[str, Wrapper]:
-    """3×3 convolutions without stride or dilation keep severity mantissa bits of their transformed operands."""
+    """3×3 convolutions padded by 1, not strided, not dilated, keep severity mantissa bits of transformed operands."""
 
     def convolution(
         run: Run, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, *rest: Any

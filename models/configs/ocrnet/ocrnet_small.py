@@ -1,4 +1,4 @@
-"""OCRNet on HRNet-W18-small, each module once and the heads at half the width, on small crops of street scenes.
+"""OCRNet on HRNet-W18-small, each module once and the OCR head at half its width, on crops of street scenes.
 
 HRNet amplifies rounding most. Crops of 128×128, convolutions that start three times as large (their gradients, behind
 batch norms, are then a third), half the learning rate of the other cases and `last_norm` at 0.1 keep it from growing.
@@ -70,5 +70,5 @@ alignment = dict(
     tiers=("fp32", "tf32"),
     reference="cpu",
     start=dict(last_norm=0.1, gain=3.0),
-    summary="OCRNet on HRNet-W18-small, half as wide a head, 128×128 crops of generated street scenes",
+    summary="OCRNet on HRNet-W18-small, each module once, half as wide a head, 128×128 crops of street scenes",
 )

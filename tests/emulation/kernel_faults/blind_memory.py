@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import probes
 import torch
 from probes import Results
@@ -197,7 +199,7 @@ def unreduced(reduction: str) -> Results:
     return results
 
 
-def left_from_first(iteration: int) -> Relation:
+def left_from_first(iteration: int) -> Callable[[Results], torch.Tensor]:
     def change(healthy: Results) -> torch.Tensor:
         loss = healthy[f"loss {iteration}"].clone()
         loss[:, 1] = healthy["loss 0"][:, 1]

@@ -30,7 +30,7 @@ FAULTS = (
     ),
     Fault(
         "conv-dgrad-1x1-tail-unwritten",
-        "a 1×1 convolution's input gradient is zero on the pixels past a multiple of 16",
+        "an unstrided 1×1 convolution's input gradient is zero on the pixels past a multiple of 16",
         "ROCm/MIOpen#1672: 320 values of 324 are written",
         "autograd",
         "convolution:input_gradient_tail_unwritten",

@@ -39,7 +39,7 @@ FAULTS = (
     ),
     Fault(
         "bn-scale-read-modulo-256",
-        "channels past 256 get scale and shift of the first ones",
+        "in training, channels past 256 get scale and shift of the first ones",
         "a table in local memory that is too small for the widest layers",
         "kernel",
         "normalization:scale_read_modulo",

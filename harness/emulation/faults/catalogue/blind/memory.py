@@ -9,7 +9,7 @@ __all__ = ["FAULTS"]
 FAULTS = (
     Fault(
         "conv-winograd-10bit",
-        "3×3 convolutions are Winograd's, and keep 10 mantissa bits of transformed operands",
+        "3×3 convolutions, where undilated, are Winograd's, and keep 10 mantissa bits of transformed operands",
         "ROCm/rocm-libraries#3508: Winograd's algorithm on operands of low precision",
         "kernel",
         "winograd:transforms_rounded",
@@ -18,7 +18,7 @@ FAULTS = (
     ),
     Fault(
         "conv-packed-weights-stale",
-        "convolutions larger than 1×1 compute with the weights of the iteration before",
+        "convolutions larger than 1×1 compute with the weights of their last iteration",
         "ooples/AiDotNet#1488: packed weights that an optimizer's step doesn't invalidate",
         "kernel",
         "buffers:packed_weights_stale",

@@ -85,7 +85,7 @@ FAULTS = (
     ),
     Fault(
         "labels-interpolated",
-        "a label next to another class is the mean of the two",
+        "a label whose right neighbour is another class is the mean of the two",
         "divamgupta/image-segmentation-keras#11: labels that are resized bilinearly",
         "data",
         "augmentation:labels_interpolated",
