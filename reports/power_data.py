@@ -11,8 +11,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from harness.power.detection import SHADOW, Detection
-from harness.power.outcome import FaultRow, GateRates, PowerResult
+from harness.power.outcome import GateRates, PowerResult
 from harness.power.rates import CONFIDENCE, Rate
+from harness.power.rows import FaultRow
 from reports.power_rates import blind_rows, shadow_rows
 
 __all__ = ["SCHEMA", "encode_power", "tabulate_faults", "tabulate_healthy"]

@@ -8,7 +8,8 @@ from statistics import median
 
 from harness.power.detection import Detection
 from harness.power.effect import Effect, Extent
-from harness.power.outcome import FaultRow, PowerResult
+from harness.power.outcome import PowerResult
+from harness.power.rows import FaultRow
 
 __all__ = ["Cell", "HeatRow", "UnseenRow", "heat_rows", "unseen_rows"]
 

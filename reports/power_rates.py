@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.power.outcome import FaultRow, GateRates, HealthyRow, PowerResult
+from harness.power.outcome import GateRates, PowerResult
 from harness.power.ports import PORTS
 from harness.power.rates import Rate
+from harness.power.rows import FaultRow, HealthyRow
 from reports.wording import duration
 
 __all__ = [

@@ -22,7 +22,8 @@ from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.power.experiment import Experiment
-    from harness.power.outcome import Making, PowerResult
+    from harness.power.outcome import PowerResult
+    from harness.power.rows import Making
     from harness.power.study import Study
 
 __all__ = ["add_parser"]
@@ -108,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _make(study: Study, workers: int) -> Making:
-    from harness.power.outcome import Making
+    from harness.power.rows import Making
 
     importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
     started = time.monotonic()

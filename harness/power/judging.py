@@ -11,11 +11,12 @@ from harness.power.detection import detect, detect_by_trace
 from harness.power.effect import Effect, Extent, measure_effect
 from harness.power.ensembles import cut_ensembles, gate_of
 from harness.power.experiment import Kind
-from harness.power.outcome import EnsembleRow, FaultRow, HealthyRow, Making, NotRun, PowerResult
+from harness.power.outcome import PowerResult
 from harness.power.plan import Settings, needs
 from harness.power.ports import CALIBRATION_SEEDS, EVALUATION_SEED, rounding_seeds
 from harness.power.rates import Rate
 from harness.power.record import Record
+from harness.power.rows import EnsembleRow, FaultRow, HealthyRow, Making, NotRun
 from harness.power.study import CaseStudy
 
 __all__ = ["SIZES", "judge_study"]

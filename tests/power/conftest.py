@@ -4,8 +4,9 @@ import pytest
 
 from harness.power.detection import Detection
 from harness.power.effect import Effect, Extent
-from harness.power.outcome import EnsembleRow, FaultRow, HealthyRow, NotRun, PowerResult
+from harness.power.outcome import PowerResult
 from harness.power.rates import Rate
+from harness.power.rows import EnsembleRow, FaultRow, HealthyRow, NotRun
 from harness.values.verdict import Status
 
 

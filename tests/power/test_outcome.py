@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.power.effect import Extent
-from harness.power.outcome import Making, PowerResult
+from harness.power.outcome import PowerResult
 from harness.power.rates import Rate
+from harness.power.rows import Making
 from reports.power import write_power
 from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
 from reports.power_faults import heat_rows, unseen_rows
