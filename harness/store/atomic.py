@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.values.errors import AlignmentError, UsageError
 
-__all__ = ["LARGEST_FILE", "read_bounded", "replace_folder", "require_plain_name", "write_bytes", "write_text"]
+__all__ = [
+    "LARGEST_FILE",
+    "is_being_replaced",
+    "read_bounded",
+    "replace_folder",
+    "require_plain_name",
+    "write_bytes",
+    "write_text",
+]
 
 LARGEST_FILE = 64 * 2**20
 """Bytes. Baselines and traces come from other machines: a larger file is refused before it is read."""
@@ -60,24 +71,68 @@ def write_bytes(path: Path, content: bytes) -> None:
 def replace_folder(folder: Path) -> Iterator[Path]:
     """A new, empty folder to fill, which takes ``folder``'s place at the end, or vanishes when the body raises.
 
-    Killed between its last two renames it leaves the old folder beside the place, under a name that ends in ``.old``;
-    at every moment the place holds a whole folder or none.
+    Where the system can exchange two names in one call (Linux, on most file systems) the place holds a whole folder at
+    every moment. Elsewhere it is empty between two renames; killed there, the old folder lies beside the place under a
+    name that ends in ``.old``, and the next writer puts it back.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    old = folder.parent / f".{folder.name}.old"
     try:
-        if old.exists() and not folder.exists():  # an earlier writer was killed between its last two renames
-            old.rename(folder)
+        _put_back(folder)
         yield fresh
         fresh.chmod(0o755)
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        while not _put(fresh, folder):  # another writer was faster: what it wrote is replaced in turn
+            continue
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)  # the old content, where the two were exchanged
+
+
+def is_being_replaced(folder: Path) -> bool:
+    """Whether a writer is at work on a folder, or was killed there."""
+    return any(folder.parent.glob(f".{folder.name}.*"))
+
+
+def _put_back(folder: Path) -> None:
+    """What an earlier writer moved aside, and was killed before it put the new folder in place."""
+    for old in sorted(folder.parent.glob(f".{folder.name}.*.old"), key=lambda each: each.stat().st_mtime):
+        if not folder.exists():
+            old.rename(folder)
+
+
+def _put(fresh: Path, folder: Path) -> bool:
+    """Put a folder in another's place; False where another writer came between."""
+    try:
+        fresh.rename(folder)
+    except OSError as refused:
+        if refused.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+    else:
+        return True  # there was none
+    if _exchange(fresh, folder):
+        return True
+    old = fresh.with_name(f"{fresh.name}.old")
+    try:
+        folder.rename(old)
+        fresh.rename(folder)
+    except OSError:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+            raise
+        if not fresh.exists():
+            raise
+        return False
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+    return True
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one call; False where the system or the file system can't."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of linux/fs.h
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def read_bounded(path: Path, error: type[AlignmentError], hint: str | None = None) -> str:

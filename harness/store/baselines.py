@@ -10,25 +10,30 @@ fp64/run-0.csv                the short run in float64
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.store.atomic import read_bounded, replace_folder, require_plain_name, write_text
+from harness.store.atomic import is_being_replaced, read_bounded, replace_folder, require_plain_name, write_text
 from harness.store.provenance import provenance_from_json, provenance_to_json
-from harness.store.tables import TABLES, read_trace, render_state, render_trace
+from harness.store.tables import TABLES, parse_state, parse_trace, render_state, render_trace
 from harness.values.baseline import Baseline
-from harness.values.errors import BaselineError, UsageError
+from harness.values.errors import BaselineError, TraceError, UsageError
 from harness.values.precision import TIERS
-from harness.values.trace import StateTable
+from harness.values.trace import StateTable, Trace
 
 __all__ = ["SCHEMA", "list_references", "load_baseline", "save_baseline"]
 
 SCHEMA = 1
 _INDEX = "baseline.json"
 _FP64 = "fp64"
+
+_ATTEMPTS = 20
+"""To read a baseline that others replace meanwhile. Reading takes milliseconds, recording minutes."""
 
 
 def list_references(root: Path, case: str) -> tuple[str, ...]:
@@ -73,13 +78,44 @@ def save_baseline(root: Path, baseline: Baseline) -> Path:
 
 
 def load_baseline(root: Path, case: str, reference: str) -> Baseline:
-    """Read a baseline, every file of it checked.
+    """Read a baseline, every file of it once and checked: what is parsed are the bytes that were hashed.
+
+    One that is replaced while it is read is read again, so that no answer holds runs of two recordings.
 
     Raises:
         BaselineError: there is none, or it is unreadable, edited, half-written, or of another schema; names the file.
+            Or others replace it faster than it can be read.
     """
     folder = _folder(root, case, reference)
     hint = f"git restore {folder}, or record it anew: align record {case} --reason …"
+    for attempt in range(_ATTEMPTS):
+        before = _version(folder)
+        try:
+            return _load(root, case, reference, hint)
+        except BaselineError:
+            vanished = before is None and is_being_replaced(folder) and attempt < _ATTEMPTS - 1
+            if _version(folder) == before and not vanished:
+                raise
+        time.sleep(0.002 * attempt)
+    raise BaselineError(
+        "the baseline is replaced again and again while it is read",
+        where=folder,
+        observed=f"{_ATTEMPTS} attempts",
+        hint=f"wait until every `align record {case}` has ended",
+    )
+
+
+def _version(folder: Path) -> tuple[int, int, int] | None:
+    """What tells one writing of a baseline from the next, also where both hold the same; None where there is none."""
+    try:
+        found = (folder / _INDEX).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _load(root: Path, case: str, reference: str, hint: str) -> Baseline:
+    folder = _folder(root, case, reference)
     if not (folder / _INDEX).exists():
         known = list_references(root, case)
         raise BaselineError(
@@ -90,17 +126,8 @@ def load_baseline(root: Path, case: str, reference: str) -> Baseline:
         )
     index = _read_index(folder / _INDEX, hint)
     try:
-        _check_files(folder, index, hint)
-        traces = {
-            name: read_trace(
-                _inside(folder, f"{name}.csv", hint),
-                planned=planned,
-                complete=True,
-                tables=[kind for kind in TABLES if f"{name}.{kind}.csv" in index["sha256"]],
-                error=BaselineError,
-            )
-            for name, planned in index["iterations"].items()
-        }
+        texts = _read_files(folder, index, hint)
+        traces = {name: _parse(name, planned, texts, folder) for name, planned in index["iterations"].items()}
         tiers = {
             tier: tuple(traces[f"{tier}/run-{number}"] for number in range(repeats))
             for tier, repeats in sorted(index["repeats"].items(), key=lambda item: TIERS.index(item[0]))
@@ -145,8 +172,8 @@ def _read_index(path: Path, hint: str) -> Mapping[str, Any]:
     return dict(index)
 
 
-def _check_files(folder: Path, index: Mapping[str, Any], hint: str) -> None:
-    """Every file that is read has a checksum, every checksum a file, and they agree."""
+def _read_files(folder: Path, index: Mapping[str, Any], hint: str) -> dict[str, str]:
+    """File → its text; every run has a checksum, every checksum a file, and they agree."""
     checksums: Mapping[str, str] = index["sha256"]
     if unguarded := [f"{name}.csv" for name in index["iterations"] if f"{name}.csv" not in checksums]:
         raise BaselineError(
@@ -155,10 +182,11 @@ def _check_files(folder: Path, index: Mapping[str, Any], hint: str) -> None:
             observed=", ".join(unguarded),
             hint=hint,
         )
+    texts = {}
     for name, wanted in checksums.items():
         path = _inside(folder, name, hint)
-        found = _sha256(read_bounded(path, BaselineError, hint))
-        if found != wanted:
+        texts[name] = read_bounded(path, BaselineError, hint)
+        if (found := _sha256(texts[name])) != wanted:
             raise BaselineError(
                 "a file of the baseline was edited or is cut short",
                 where=path,
@@ -166,6 +194,26 @@ def _check_files(folder: Path, index: Mapping[str, Any], hint: str) -> None:
                 allowed=wanted,
                 hint=hint,
             )
+    return texts
+
+
+def _parse(name: str, planned: int, texts: Mapping[str, str], folder: Path) -> Trace:
+    """A run from the texts of its files."""
+    try:
+        trace = parse_trace(texts[f"{name}.csv"], folder / f"{name}.csv", planned=planned, complete=True)
+        for table in TABLES:
+            if (file := f"{name}.{table}.csv") in texts:
+                changes: dict[str, Any] = {table: parse_state(texts[file], folder / file)}
+                trace = dataclasses.replace(trace, **changes)
+        return trace
+    except TraceError as failure:
+        raise BaselineError(
+            failure.what,
+            where=failure.where or folder / f"{name}.csv",
+            observed=failure.observed,
+            allowed=failure.allowed,
+            hint=failure.hint,
+        ) from None
 
 
 def _inside(folder: Path, name: str, hint: str) -> Path:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from harness.store.atomic import read_bounded
-from harness.values.errors import AlignmentError, TraceError
+from harness.values.errors import TraceError
 from harness.values.trace import StateTable, Trace
 
-__all__ = ["TABLES", "parse_state", "parse_trace", "read_trace", "render_state", "render_trace"]
+__all__ = ["TABLES", "parse_state", "parse_trace", "render_state", "render_trace"]
 
 TABLES = ("state", "evaluation")
 """What lies beside a trace, as ``<name>.<table>.csv``, where it has it: the fields of ``Trace`` of that name."""
@@ -37,44 +34,6 @@ def render_state(state: StateTable) -> str:
     rows: list[Sequence[object]] = [[_TENSOR, *state.iterations.tolist()]]
     rows += [[name, *map(repr, state.values[:, column].tolist())] for column, name in enumerate(state.names)]
     return _render(rows)
-
-
-def read_trace(
-    path: Path,
-    *,
-    planned: int,
-    complete: bool,
-    tables: Collection[str] = (),
-    error: type[AlignmentError] = TraceError,
-) -> Trace:
-    """A trace from its CSV file.
-
-    Args:
-        path: the trace's file.
-        planned: how many iterations the run was to have.
-        complete: whether it reached its end.
-        tables: which of ``TABLES`` to read from beside it.
-        error: the kind of error to raise.
-
-    Raises:
-        AlignmentError: of the kind ``error``: a file is missing or malformed.
-    """
-
-    def beside(table: str) -> StateTable:
-        file = path.with_suffix(f".{table}.csv")
-        return parse_state(read_bounded(file, error), file) if table in tables else StateTable.empty()
-
-    try:
-        trace = parse_trace(read_bounded(path, error), path, planned=planned, complete=complete)
-        return replace(trace, state=beside("state"), evaluation=beside("evaluation"))
-    except TraceError as failure:
-        raise error(
-            failure.what,
-            where=failure.where or path,
-            observed=failure.observed,
-            allowed=failure.allowed,
-            hint=failure.hint,
-        ) from None
 
 
 def parse_trace(text: str, where: object, *, planned: int, complete: bool) -> Trace:
