@@ -19,6 +19,7 @@ __all__ = [
     "LARGEST_FILE",
     "is_being_replaced",
     "read_bounded",
+    "read_bytes",
     "replace_folder",
     "require_plain_name",
     "write_bytes",
@@ -142,17 +143,31 @@ def read_bounded(path: Path, error: type[AlignmentError], hint: str | None = Non
         AlignmentError: of the kind ``error``: the file is missing, larger than LARGEST_FILE, or not UTF-8.
     """
     try:
+        return read_bytes(path, error, hint=hint).decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as failure:
+        raise error("the file is not UTF-8 text", where=path, observed=failure.reason, hint=hint) from None
+
+
+def read_bytes(
+    path: Path, error: type[AlignmentError], *, largest: int = LARGEST_FILE, hint: str | None = None
+) -> bytes:
+    """A plain file's content.
+
+    Raises:
+        AlignmentError: of the kind ``error``: the file is missing, no plain file, or larger than ``largest`` bytes.
+    """
+    try:
         if not path.is_file():
             path.stat()
             raise error("not a plain file", where=path, hint=hint)
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise error("the file is too large", where=path, allowed=f"{LARGEST_FILE} bytes", hint=hint)
-        return content.decode("utf-8").replace("\r\n", "\n")
+            content = file.read(largest + 1)
     except FileNotFoundError:
         raise error("a file is missing", where=path, hint=hint) from None
-    except UnicodeDecodeError as failure:
-        raise error("the file is not UTF-8 text", where=path, observed=failure.reason, hint=hint) from None
     except OSError as failure:
         raise error("the file can't be read", where=path, observed=failure.strerror, hint=hint) from None
+    except ValueError as failure:  # a name with a zero byte, or one that no file system can spell
+        raise error("the file can't be read", where=repr(path), observed=str(failure), hint=hint) from None
+    if len(content) > largest:
+        raise error("the file is too large", where=path, allowed=f"{largest} bytes", hint=hint)
+    return content
