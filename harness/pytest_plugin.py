@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         names = [f"--align-{name}", *([f"--{name}"] if short else [])]
         group.addoption(*names, dest=f"align_{name.replace('-', '_')}", **settings)
 
-    add("device", default="", help="cpu, cuda, sdaa or emulated; sdaa where it is, else emulated")
+    add("device", default="", help="as `align verify` takes it; the accelerator that is here, else emulated")
     add("profile", default="", help="numerics profile of the emulated device")
     add("fault", action="append", default=[], help="a fault to put in")
     add("case", action="append", default=[], help="a case's name or config; all small ones without it")

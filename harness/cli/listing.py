@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from typing import Any
 
 from rich.table import Table
 
 from harness.cli.options import baseline_folder
 from harness.cli.terminal import open_console
+from harness.values.errors import AlignmentError
 
 __all__ = ["add_parser"]
 
@@ -63,32 +63,48 @@ def _faults(arguments: argparse.Namespace) -> int:
 def _doctor(_: argparse.Namespace) -> int:
     import torch
 
-    from harness.devices.choice import choose_device
     from harness.devices.surroundings import host, numerics_environment, versions
 
-    cuda = torch.cuda.is_available()
-    sdaa = importlib.util.find_spec("torch_sdaa") is not None
+    console = open_console()
+    console.print(_devices())
+    console.print()
     table = _table("what", "here")
-    table.add_row("cpu", f"yes, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
-    table.add_row("cuda", f"yes, {torch.cuda.get_device_name()}" if cuda else "no")
-    table.add_row("sdaa", "torch_sdaa is installed" if sdaa else "no: torch_sdaa is not installed")
-    table.add_row("emulated", _emulation(sdaa))
-    table.add_row("verify without --device", choose_device(None).name)
+    table.add_row("verify without --device", _default())
+    table.add_row("cpu capability", torch.backends.cpu.get_cpu_capability())
     for source in (versions(), host(torch.get_num_threads()), numerics_environment()):
         for name, value in source.items():
             table.add_row(name, value)
     table.add_row("baselines", str(baseline_folder(None)))
-    open_console().print(table)
+    console.print(table)
     return 0
 
 
-def _emulation(sdaa: bool) -> str:
-    import torch
+def _devices() -> Table:
+    """Every type of device that is known: whether it is here, and whether this project was ever run on one."""
+    from harness.devices.registry import device_names, find_device_type
 
-    release = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-    if sdaa:
-        return "no: never beside a real torch_sdaa"
-    return "yes" if release >= (2, 13) else f"no: needs torch 2.13 or later, this is {torch.__version__}"
+    table = _table("device", "here", "made by", "run on real hardware")
+    for name in device_names():
+        try:
+            device = find_device_type(name)
+            why = device.absence()
+        except AlignmentError as error:
+            table.add_row(name, f"no: {error.what}: {error.observed}", "", "")
+            continue
+        tried = device.tried or "never: written from public documentation"
+        table.add_row(name, f"no: {why}" if why else "yes", device.maker, tried)
+    return table
+
+
+def _default() -> str:
+    """What is run where nobody says on which device."""
+    from harness.devices.choice import choose_device
+
+    try:
+        choice = choose_device(None)
+    except AlignmentError as error:
+        return f"{error.what}: {error.observed}"
+    return f"{choice}, since there is no accelerator" if choice.fallback else str(choice)
 
 
 def _table(*columns: str) -> Table:

@@ -21,7 +21,7 @@ from harness.cli.options import (
     reproduction,
     run_folder,
 )
-from harness.cli.terminal import STATUS_STYLES, banner, open_console, print_error, run_progress, shadow_lines
+from harness.cli.terminal import STATUS_STYLES, announce, open_console, print_error, run_progress, shadow_lines
 from harness.rules.rounding import SHADOW_TIERS
 from harness.store.atomic import write_text
 from harness.values.errors import RunError, UsageError
@@ -64,9 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     _require(arguments)
     choice = chosen_device(arguments)
-    if choice.emulated:
-        banner()
-    result, record, forced, tier = _shadowed(choice.name, arguments)
+    announce(choice)
+    result, record, forced, tier = _shadowed(str(choice), arguments)
     if record is None:
         print_error(RunError("no operation could be listed", observed=result.verdict.reason))
         print(result.output)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.devices.choice import CHOICES, DeviceChoice, choose_device
+from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.values.errors import UsageError
 
@@ -55,7 +55,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Options that say where it is run."""
     parser.add_argument(
-        "--device", choices=CHOICES, help="sdaa where torch_sdaa is installed, else emulated, without it"
+        "--device",
+        metavar="NAME[:INDEX]",
+        help="cpu, cuda, sdaa, xla, npu, … or a card of it such as cuda:1; `align doctor` lists them. The default is "
+        "the accelerator that is here; without one the emulated device, or the cpu where torch is older than 2.13",
     )
     parser.add_argument(
         "--profile", default="", metavar="NAME", help="numerics of the emulated device: fp32 (its default), tf32, …"

@@ -20,10 +20,12 @@ from harness.cli.options import (
     run_folder,
 )
 from harness.cli.terminal import open_console, run_progress
+from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.tier import STATISTICAL_RULES
 from harness.rules.visibility import Visibility, measure_evaluation, measure_visibility
+from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.running.record import Change
@@ -44,7 +46,9 @@ def add_parser(commands: Any) -> None:
         "see and what would change, and writes the baseline.",
     )
     parser.add_argument("cases", nargs="+", metavar="CASE", help="a case's name, or the path of a config")
-    parser.add_argument("--device", choices=("cpu", "cuda", "sdaa"), default="cpu", help="the trusted device")
+    parser.add_argument(
+        "--device", default="cpu", metavar="NAME[:INDEX]", help="the trusted device: cpu (the default), cuda, …"
+    )
     parser.add_argument(
         "--repeats", type=int, default=0, metavar="K", help="healthy runs a tier; the case's own without it"
     )
@@ -63,24 +67,38 @@ def run(arguments: argparse.Namespace) -> int:
     """Record each case."""
     from harness.running.cases import find_case
 
+    choice = _trusted(arguments.device)
     cases = [find_case(name, arguments.cfg_options) for name in arguments.cases]
     for case in cases:
-        _record(case, arguments)
+        _record(case, choice, arguments)
     return 0
 
 
-def _record(case: Case, arguments: argparse.Namespace) -> None:
+def _trusted(asked: str) -> DeviceChoice:
+    """A reference is recorded on a real device.
+
+    Raises:
+        DeviceError: there is no such device here.
+        UsageError: it is emulated.
+    """
+    choice = choose_device(asked)
+    if choice.emulated:
+        raise UsageError("an emulated device is no reference", where="--device", observed=asked, hint="--device cpu")
+    return choice
+
+
+def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> None:
     from harness.running.order import Order
     from harness.running.record import compare_baselines, load_previous, record, require_reason
     from harness.store.baselines import save_baseline
 
     root = baseline_folder(arguments.baseline_dir, write=True)
-    reference = arguments.reference or arguments.device
+    reference = arguments.reference or choice.name
     if not arguments.dry_run:
         require_reason(root, case, reference, arguments.reason)
     order = Order(
         config=str(case.config),
-        device=arguments.device,
+        device=str(choice),
         options=tuple(arguments.cfg_options),
         iterations=arguments.iterations,
         amp=arguments.amp,

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from harness.devices.choice import DeviceChoice
 from harness.rules.bounded import percent
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
@@ -19,6 +20,7 @@ from harness.values.verdict import Status
 
 __all__ = [
     "STATUS_STYLES",
+    "announce",
     "banner",
     "open_console",
     "print_error",
@@ -36,6 +38,7 @@ STATUS_STYLES = {
 }
 
 _EMULATED = "EMULATED device: no evidence about real hardware."
+_FALLEN_BACK = "no accelerator asked for or found: using the EMULATED device, no evidence about real hardware"
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -52,6 +55,17 @@ def print_error(error: AlignmentError) -> None:
 def banner(text: str = _EMULATED) -> None:
     """A line that can't be missed, to standard error."""
     open_console(stderr=True).print(Text(f"▲ {text}", style="bold yellow"))
+
+
+def announce(choice: DeviceChoice) -> None:
+    """The banner of a device that is no accelerator, or that nobody asked for; nothing for another."""
+    if choice.emulated:
+        banner(_FALLEN_BACK if choice.fallback else _EMULATED)
+    elif choice.fallback:
+        banner(
+            f"no accelerator asked for or found, and the emulated device needs torch 2.13: using the {choice.name}, "
+            "no evidence about an accelerator"
+        )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from harness.cli.options import (
     patience_of,
     reproduction,
 )
-from harness.cli.terminal import banner, run_progress
+from harness.cli.terminal import announce, run_progress
 
 __all__ = ["add_parser"]
 
@@ -52,13 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.running.watchdog import execute
 
     choice = choose_device(arguments.device)
-    if choice.emulated:
-        banner()
+    announce(choice)
     case = find_case(arguments.config, arguments.cfg_options)
     folder = arguments.work_dir or Path("work_dirs") / case.name
     order = Order(
         config=str(case.config),
-        device=choice.name,
+        device=str(choice),
         profile=arguments.profile,
         faults=tuple(arguments.fault),
         options=tuple(arguments.cfg_options),

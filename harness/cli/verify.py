@@ -20,7 +20,7 @@ from harness.cli.options import (
     reproduction,
     run_folder,
 )
-from harness.cli.terminal import banner, print_interim, print_results, run_progress
+from harness.cli.terminal import announce, print_interim, print_results, run_progress
 from harness.rules.budget import share_of
 from harness.rules.rounding import SHADOW_TIERS
 from harness.values.errors import UsageError
@@ -73,17 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     _require_evidence(arguments)
     choice = chosen_device(arguments)
-    if choice.fallback:
-        banner("no accelerator asked for or found: using the EMULATED device, no evidence about real hardware")
-    elif choice.emulated:
-        banner()
+    announce(choice)
     options = arguments.cfg_options
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]
     share = share_of(arguments.false_alarm_rate, len(cases))
     report, results = reports.Report(arguments.out, [case.name for case in cases]), []
     for case in cases:
-        results.append(_verify(case, choice.name, share, arguments))
+        results.append(_verify(case, str(choice), share, arguments))
         report.add(results[-1])
         print_interim(results, len(cases))
     print_results(results, str(report.finish()))

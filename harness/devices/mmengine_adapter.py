@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import torch
@@ -19,11 +18,11 @@ from mmengine.device import utils as mmengine_device
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
+from harness.devices.registry import type_of_kind
 from harness.values.errors import DeviceError
 
 __all__ = ["AmpOptimWrapper", "join_process_group", "leave_process_group", "teach_mmengine"]
 
-_BACKENDS = {"cpu": "gloo", "cuda": "nccl", "sdaa": "cpu:gloo,sdaa:tccl"}
 _AMP_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -43,13 +42,14 @@ def join_process_group(kind: str, timeout_seconds: float = 1800) -> None:
     missing = [name for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR") if name not in os.environ]
     if missing:
         raise DeviceError("not started by a launcher", observed=f"{', '.join(missing)} not set", hint="--launcher none")
-    if kind != "cpu":
-        module = getattr(torch, kind)
-        module.set_device(int(os.environ["LOCAL_RANK"]) % module.device_count())
+    device_type = type_of_kind(kind)
+    backend = device_type.group_backend
+    if not backend:
+        raise DeviceError(f"{kind} trains in one process alone", where="--launcher", hint="--launcher none")
     try:
-        dist.init_process_group(_BACKENDS[kind], timeout=timedelta(seconds=timeout_seconds))
-    except (RuntimeError, ValueError, AttributeError) as failure:
-        raise DeviceError(f"no process group on {kind}", observed=str(failure), allowed=_BACKENDS[kind]) from failure
+        device_type.join_group(os.environ, timeout_seconds)
+    except (RuntimeError, ValueError, AttributeError, ImportError) as failure:
+        raise DeviceError(f"no process group on {kind}", observed=str(failure), allowed=backend) from failure
 
 
 def leave_process_group() -> None:
@@ -79,9 +79,13 @@ class AmpOptimWrapper(OptimWrapper):  # type: ignore[misc]  # mmengine is not ty
     ) -> None:
         kwargs.pop("use_fsdp", None)
         super().__init__(**kwargs)
-        if dtype is not None and dtype not in _AMP_DTYPES:
+        known = type_of_kind(self.device_type).amp_dtypes
+        if dtype is not None and (dtype not in known or dtype not in _AMP_DTYPES):
             raise DeviceError(
-                "unknown AMP dtype", where="optim_wrapper.dtype", observed=dtype, allowed=", ".join(_AMP_DTYPES)
+                f"no such AMP dtype on {self.device_type}",
+                where="optim_wrapper.dtype",
+                observed=dtype,
+                allowed=", ".join(known),
             )
         self.cast_dtype = _AMP_DTYPES[dtype] if dtype else torch.get_autocast_dtype(self.device_type)
         self._fixed_scale = float(loss_scale) if isinstance(loss_scale, (int, float)) else None

@@ -8,25 +8,17 @@ from importlib import metadata
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
 
+from harness.devices.registry import known_device_types
+
 __all__ = ["git_commit", "host", "numerics_environment", "versions"]
 
-_PACKAGES = ("alignment-harness", "torch", "torch_sdaa", "mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
-
-_PREFIXES = ("SDAA_", "TORCH_SDAA_", "TCCL_", "CUBLAS_", "CUDNN_", "NCCL_", "NVIDIA_TF32", "ONEDNN_", "DNNL_", "MKL_")
-_NAMES = (
-    "ATEN_CPU_CAPABILITY",
-    "CUDA_LAUNCH_BLOCKING",
-    "CUDA_VISIBLE_DEVICES",
-    "OMP_NUM_THREADS",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-)
+_PACKAGES = ("alignment-harness", "torch", "mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Package → version, of those that are installed, and Python's."""
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *(name for device in known_device_types() for name in device.distributions)):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -35,8 +27,10 @@ def versions() -> dict[str, str]:
 
 
 def numerics_environment() -> dict[str, str]:
-    """Every environment variable that changes numerics or placement and is set."""
-    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES) or name in _NAMES}
+    """Every environment variable that changes numerics or placement and is set, of any device: several may be here."""
+    named = {name for device in known_device_types() for name in (*device.variables, device.visible_variable) if name}
+    beginnings = tuple(name for name in named if name.endswith("_"))
+    return {name: value for name, value in sorted(os.environ.items()) if name in named or name.startswith(beginnings)}
 
 
 def host(threads: int) -> dict[str, str]:

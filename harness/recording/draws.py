@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
+from harness.devices.registry import type_of_kind
 from harness.values.trace import DEVICE_DRAWS
 
 __all__ = ["DeviceDraws"]
@@ -18,20 +17,22 @@ class DeviceDraws:
     example dropout inside fused attention, is the device's own, and makes a run another experiment.
 
     Args:
-        kind: of the device: ``cuda``, ``sdaa``; of the ``cpu`` nothing is watched, its generator is the host's.
+        kind: of the device: ``cuda``, ``sdaa``; of the ``cpu`` nothing is watched, its generator is the host's, nor of
+            a device whose generator's state moves without a draw.
     """
 
     def __init__(self, kind: str) -> None:
-        module = None if kind == "cpu" else getattr(torch, kind, None)
-        self._state: Callable[[], torch.Tensor] | None = getattr(module, "get_rng_state", None)
+        self._device = type_of_kind(kind)
         self._before: torch.Tensor | None = None
 
     def before(self) -> None:
         """Remember the generator's state."""
-        self._before = None if self._state is None else self._state().clone()
+        state = self._device.generator_state() if self._device.draws_move_state else None
+        self._before = None if state is None else state.clone()
 
     def signal(self) -> dict[str, float]:
         """``DEVICE_DRAWS``, of what was drawn since ``before``; nothing where the device doesn't tell."""
-        if self._state is None or self._before is None:
+        after = None if self._before is None else self._device.generator_state()
+        if self._before is None or after is None:
             return {}
-        return {DEVICE_DRAWS: float(not torch.equal(self._before, self._state()))}
+        return {DEVICE_DRAWS: float(not torch.equal(self._before, after))}

@@ -14,6 +14,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch.utils._python_dispatch import _disable_current_modes
 
+from harness.devices.device_type import DeviceType
+from harness.devices.registry import type_of_kind
 from harness.recording.batches import batch_digest
 from harness.recording.draws import DeviceDraws
 from harness.recording.dropout import HostDropout
@@ -79,7 +81,8 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         """Find the state to watch, and listen to the optimizer."""
         self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._norms = StateNorms.of(self._model)
-        self._draws = DeviceDraws(self._device_kind)
+        kind = str(next(self._model.parameters()).device.type)
+        self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
         optimizer = runner.optim_wrapper.optimizer
         optimizer.register_step_pre_hook(self._before_step)
         self._processes = HostGroup.join()
@@ -107,6 +110,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, torch.Tensor] | None = None
     ) -> None:
         """Write the iteration down."""
+        self._device.end_step()
         self._contexts.close()
         losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
         if self._processes is not None:
@@ -141,7 +145,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             "bn_mean_norm": _total_of("mean/", state),
             "bn_var_norm": _total_of("var/", state),
             "seconds": time.perf_counter() - self._started,
-            "memory": _peak_memory(self._device_kind),
+            "memory": _peak_memory(self._device),
             **self._draws.signal(),
         }
         return signals, state
@@ -152,10 +156,6 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if answer is None or self._processes is None:
             return answer
         return add_up(self._processes.gather(answer))
-
-    @property
-    def _device_kind(self) -> str:
-        return str(next(self._model.parameters()).device.type)
 
     def _before_step(self, *_: Any) -> None:
         """The gradients as the optimizer gets them: averaged over processes, unscaled, clipped."""
@@ -174,9 +174,7 @@ def _total_of(kind: str, state: dict[str, float]) -> float:
     return total([norm for name, norm in state.items() if name.startswith(kind)])
 
 
-def _peak_memory(kind: str) -> float:
-    """MiB: the device's peak allocation, or the process's peak resident size on the CPU."""
-    peak = getattr(getattr(torch, kind, None), "max_memory_allocated", None)
-    if kind != "cpu" and peak is not None:
-        return float(peak()) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+def _peak_memory(device: DeviceType) -> float:
+    """MiB: the device's peak allocation, or the process's peak resident size where the device doesn't tell."""
+    peak = device.peak_memory()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 if peak is None else peak / 2**20

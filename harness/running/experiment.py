@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 import models
 from harness.devices.mmengine_adapter import join_process_group, leave_process_group, teach_mmengine
+from harness.devices.registry import type_of_kind
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
 from harness.emulation import set_iteration
 from harness.recording.evaluation import EvaluationProbe
@@ -107,7 +108,7 @@ def _open_runner(order: Order, config: Config, device: Device) -> Runner:
     if order.launcher != "none":
         join_process_group(device.kind)
     runner = _build(config)
-    if order.launcher != "none" and device.kind == "cpu":
+    if order.launcher != "none" and not type_of_kind(device.kind).synchronizes_norms:
         _require_no_sync_norm(runner.model, order)
     if order.double:
         _compute_in_double(runner)
@@ -192,7 +193,7 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
         config.resume, config.load_from = True, str(checkpoint)
     if order.amp:
         config.optim_wrapper["type"] = "AmpOptimWrapper"
-    if order.launcher != "none" and device.kind != "cuda":  # mmengine would name a device that is the rank's number
+    if order.launcher != "none" and not type_of_kind(device.kind).ranks_are_indices:
         wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False, "device_ids": None}
         config.model_wrapper_cfg = wrapper
     if not order.training:
@@ -219,12 +220,12 @@ def _build(config: Config) -> Runner:
 
 
 def _require_no_sync_norm(model: torch.nn.Module, order: Order) -> None:
-    """PyTorch has no synchronized batch norm for the CPU."""
+    """PyTorch has no synchronized batch norm for the CPU, nor every backend."""
     names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.SyncBatchNorm)]
     if names:
         raise CaseError(
-            "the CPU has no synchronized batch norm: several processes need an accelerator for this model",
-            where=order.config,
+            "this device has no synchronized batch norm: several processes need another one for this model",
+            where=f"{order.config} on {order.device}",
             observed=f"{len(names)} SyncBatchNorm layers, the first {names[0].removeprefix('module.')}",
             hint="--device emulated, or --cfg-options model.norm_cfg.type=BN for norms of one process each",
         )

@@ -19,7 +19,7 @@ class Order:
 
     Args:
         config: the config file.
-        device: one of ``harness.devices.choice.CHOICES``.
+        device: as ``harness.devices.choice.choose_device`` takes it.
         profile: numerics profile of the emulated device; its own default where empty.
         faults: faults to put in, as the command line spells them.
         options: ``--cfg-options``, as the command line spells them.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
+from harness.devices.registry import type_of_kind
 from harness.shadow.kinds import Operation
 from harness.shadow.measure import Distance
 from harness.shadow.results import Result
@@ -30,7 +31,8 @@ class Draw:
         kwargs: keyword arguments.
 
     Attributes:
-        state: of the device's generator before the call; None where the call has a generator of its own.
+        state: of the device's generator before the call; None where the call has a generator of its own, or the
+            device's can't be read.
     """
 
     def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -121,15 +123,13 @@ def generator_kept(device: torch.device) -> Iterator[None]:
             _set_state(device, state)
 
 
-def _get_state(device: torch.device) -> torch.Tensor:
-    if device.type == "cpu":
-        return torch.get_rng_state()
-    state: torch.Tensor = getattr(torch, device.type).get_rng_state()
-    return state
+def _get_state(device: torch.device) -> torch.Tensor | None:
+    """None where the device doesn't tell."""
+    return torch.get_rng_state() if device.type == "cpu" else type_of_kind(device.type).generator_state()
 
 
-def _set_state(device: torch.device, state: torch.Tensor) -> None:
-    if device.type == "cpu":
+def _set_state(device: torch.device, state: torch.Tensor | None) -> None:
+    if device.type == "cpu" and state is not None:
         torch.set_rng_state(state)
-    else:
-        getattr(torch, device.type).set_rng_state(state)
+    elif state is not None:
+        type_of_kind(device.type).set_generator_state(state)

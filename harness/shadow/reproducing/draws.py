@@ -24,7 +24,7 @@ FOUND_ON, SEED = "{found_on}", {seed}
 def draw(device):
     wide = lambda dtype: dtype
     x = {{name: value.to(device) for name, value in stored.items()}}
-{shapes}    generators = torch if device == "cpu" else torch.get_device_module(device)
+{shapes}    generators = getattr(torch, device) if device != "cpu" and hasattr(torch, device) else torch
     generators.manual_seed(SEED)
     if device == FOUND_ON and "state" in stored:
         generators.set_rng_state(stored["state"])
@@ -67,11 +67,11 @@ def write_draw(call: Call) -> Written:
     size = sum(tensor.numel() * tensor.element_size() for tensor in inputs.values())
     if size > LARGEST_PARAMETERS or any(tensor.dtype.is_complex for tensor in tensors):
         raise UnwritableError(f"its inputs have {size / 2**20:.0f} MiB or hold complex numbers")
-    if call.state is not None:
+    device = _device_of(call, tensors)
+    if call.state is not None and (device == "cpu" or hasattr(torch, device)):
         inputs["state"] = call.state.detach().cpu().contiguous()
     arguments = [source_of(value, names) for value in call.args]
     arguments += [f"{name}={source_of(value, names)}" for name, value in kwargs.items()]
-    device = _device_of(call, tensors)
     moments = moments_of(call.name, call.args, call.given[1])
     body = _BODY.format(
         found_on=device,
@@ -104,4 +104,5 @@ def _seed(call: Call, device: str) -> int:
     own = call.given[1].get("generator")
     if own is not None:
         return int(own.initial_seed())
-    return int(torch.initial_seed() if device == "cpu" else torch.get_device_module(device).initial_seed())
+    module = torch if device == "cpu" else getattr(torch, device, torch)  # XLA has no module of its own
+    return int(module.initial_seed())

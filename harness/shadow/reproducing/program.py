@@ -6,6 +6,7 @@ Its frame is here: what it says, where it runs, how it reads its inputs. What it
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from harness.devices.registry import known_device_types
 from harness.rules.shadow import Allowance, bits_of
 from harness.values.shadow import Part, ShadowCheck
 
@@ -91,10 +93,11 @@ def without_program(reason: str) -> Write:
 _PROGRAM = '''\
 """{words}
 
-It runs with torch alone, on any device: python {number}.py --device cpu, cuda or sdaa.{note}
+It runs with torch alone, on any device: python {number}.py --device cpu, cuda, sdaa …{note}
 """
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 
@@ -104,6 +107,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--device", default="cpu")
 {options}arguments = parser.parse_args()
 device = arguments.device
+PACKAGES = {packages}
 {install}
 TYPES = {{{types}}}
 raw = Path(__file__).with_suffix(".safetensors").read_bytes()
@@ -130,13 +134,13 @@ if device == "emulated":  # needs the alignment harness
 
     install({profile!r}, [parse_fault(fault) for fault in {faults!r}])
     device = "sdaa"
-elif device == "sdaa":
-    import torch_sdaa  # noqa: F401
+elif device in PACKAGES:
+    importlib.import_module(PACKAGES[device])
 """
 
-_TORCH_SDAA = """\
-if device == "sdaa":
-    import torch_sdaa  # noqa: F401
+_IMPORT = """\
+if device in PACKAGES:
+    importlib.import_module(PACKAGES[device])
 """
 
 _TYPES = {
@@ -175,11 +179,17 @@ def render_program(number: int, check: ShadowCheck, allowed: Allowance, written:
         number=number,
         note=_docstring(f"\n{said.strip()}" if said else ""),
         options=written.options,
-        install=_INSTALL.format(profile=origin.profile, faults=list(origin.faults)) if origin.emulated else _TORCH_SDAA,
+        install=_INSTALL.format(profile=origin.profile, faults=list(origin.faults)) if origin.emulated else _IMPORT,
+        packages=json.dumps(_packages()),
         types=", ".join(f'"{name}": torch.{dtype}' for name, dtype in _TYPES.items() if dtype in dtypes),
         layouts=layouts,
         body=written.body,
     )
+
+
+def _packages() -> dict[str, str]:
+    """Torch's device type → what has to be imported for it."""
+    return {device.kind: device.package for device in known_device_types() if device.package}
 
 
 def compared(allowed: Allowance) -> str:
