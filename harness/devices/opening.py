@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.devices.choice import DeviceChoice
+from harness.devices.registry import remember_opened
 from harness.values.errors import DeviceError
 from harness.values.provenance import Device
 
@@ -41,6 +42,7 @@ def open_device(
         profile = profile or "fp32"
         emulation.install(profile, faults)
     told = device_type.load()
+    remember_opened(device_type)
     if choice.index is not None:
         device_type.select(choice.index)
     if trusted:

@@ -21,7 +21,7 @@ from harness.devices.xla import Xla, XlaEager
 from harness.devices.xpu import Xpu
 from harness.values.errors import DeviceError
 
-__all__ = ["ENTRY_POINTS", "device_names", "find_device_type", "known_device_types", "type_of_kind"]
+__all__ = ["ENTRY_POINTS", "device_names", "find_device_type", "known_device_types", "remember_opened", "type_of_kind"]
 
 ENTRY_POINTS = "alignment_harness.devices"
 """The group of entry points under which a package names its devices: ``name = "module:Class"``."""
@@ -32,6 +32,9 @@ _BUILT_IN: tuple[type[DeviceType], ...] = (*(Cpu, Cuda, Sdaa, Xla, XlaEager, Npu
 def device_names() -> tuple[str, ...]:
     """What ``--device`` may be; of installed packages the names alone, nothing of theirs is imported."""
     return (*(device.name for device in _BUILT_IN), *_entry_points())
+
+
+_opened: dict[str, DeviceType] = {}
 
 
 @cache
@@ -57,12 +60,22 @@ def known_device_types() -> Iterator[DeviceType]:
             yield find_device_type(name)
 
 
-@cache
 def type_of_kind(kind: str) -> DeviceType:
     """The type of device that torch calls ``kind``: its habits hold for every tensor of that kind.
 
-    A kind that nobody registered has the defaults.
+    Of several that share a kind it is the one that this process opened, else the first. A kind that nobody registered
+    has the defaults.
     """
+    return _opened.get(kind) or _first_of_kind(kind)
+
+
+def remember_opened(device_type: DeviceType) -> None:
+    """From now on the tensors of its kind are this device's: a process opens one device of a kind."""
+    _opened[device_type.kind] = device_type
+
+
+@cache
+def _first_of_kind(kind: str) -> DeviceType:
     for device_type in known_device_types():
         if device_type.kind == kind:
             return device_type

@@ -89,6 +89,21 @@ def _update_scale(
     return scale
 
 
+def _max_pool(x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False) -> Any:
+    """XLA's, which keeps no indices."""
+    return _aten.max_pool2d_with_indices(x, kernel, stride, padding, dilation, ceil)[0]
+
+
+def _max_pool_backward(
+    gradient: Any, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, ceil: bool = False
+) -> torch.Tensor:
+    indices = _aten.max_pool2d_with_indices(x, kernel, stride, padding, 1, ceil)[1]
+    back: torch.Tensor = _aten.max_pool2d_with_indices_backward(
+        gradient, x, kernel, stride, padding, (1, 1), ceil, indices
+    )
+    return back
+
+
 def _view_as_copy(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return x.reshape(tuple(size))
 
@@ -100,6 +115,8 @@ _COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "cudnn_convolution": _cudnn_convolution,
     "_amp_foreach_non_finite_check_and_unscale_": _unscale,
     "_amp_update_scale_": _update_scale,
+    "max_pool2d_forward": _max_pool,
+    "max_pool2d_backward": _max_pool_backward,
     **SYNCHRONIZED,
     "view": _view_as_copy,
     "_unsafe_view": _view_as_copy,

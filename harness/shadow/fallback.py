@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from harness.devices.registry import type_of_kind
 from harness.shadow.host import tensors_of
 
-__all__ = ["falls_back"]
+__all__ = ["counted_fallbacks", "falls_back"]
 
 _SHARED = ("CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional", "CompositeImplicitAutograd")
 """Kernels that are made of other operations, which the device is asked for in turn: no fallback."""
@@ -28,6 +29,11 @@ def falls_back(op: Any, inputs: Iterable[Any]) -> bool:
     kinds = (tensor.device.type for tensor in tensors_of(list(inputs)))
     kind = next((kind for kind in kinds if kind not in {"cpu", "meta"}), "")
     return bool(kind) and _has_no_kernel(op, kind)
+
+
+def counted_fallbacks(device: torch.device) -> frozenset[str]:
+    """Names of the operations that a device which counts them has left to its host so far; none where it doesn't."""
+    return type_of_kind(device.type).fallbacks() or frozenset()
 
 
 @functools.cache

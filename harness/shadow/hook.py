@@ -19,6 +19,7 @@ from harness.shadow.by_program.gathering import GradientsWatched
 from harness.shadow.by_program.schedule import scheduled_rates
 from harness.shadow.by_program.stepping import StepProgram
 from harness.shadow.by_program.totals import check_loss_scale, check_total
+from harness.shadow.fallback import counted_fallbacks
 from harness.shadow.forcing import ForcedCalls
 from harness.shadow.mode import ShadowOps
 from harness.shadow.reproducing.program import keep_nothing, without_program
@@ -133,6 +134,7 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         checks = [*mode.checks, *self._programs]
         skipped = {**mode.skipped, **self._skipped}
         programs, calls = self._unchecked, mode.unchecked
+        mode.fallen_back |= counted_fallbacks(next(self._model.parameters()).device) & mode.calls.keys()
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, programs, calls)
         if forced is not None:
             forced.replay(iteration)

@@ -49,7 +49,7 @@ _NOTHING = frozenset(
         *("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_local_scalar_dense", "item"),
         *("record_stream", "set_", "resize_", "is_pinned", "_record_function_enter_new", "_record_function_exit"),
         *("is_same_size", "_has_compatible_shallow_copy_type", "_version", "_nested_tensor_storage_offsets"),
-        *("wait_tensor",),
+        *("wait_tensor", "_propagate_xla_data"),  # the latter tells XLA which of two tensors lives on
     }
 )
 
@@ -108,7 +108,7 @@ def _kind(op: Any, name: str, written: frozenset[str]) -> Kind:
         return Kind.NOTHING
     if torch.Tag.nondeterministic_seeded in op.tags:
         return Kind.RANDOM
-    if name in _MOVES:
+    if name in _MOVES or torch.Tag.view_copy in op.tags:  # a functionalized view is a copy
         return Kind.MOVE
     returns = [result.alias_info for result in op._schema.returns]
     if not written and any(alias is not None for alias in returns):

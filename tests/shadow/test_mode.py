@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from harness.shadow.counterparts import _COUNTERPARTS
+from harness.shadow.kinds import Kind, read_operation
 from harness.values.shadow import Part
 
 
@@ -166,3 +168,34 @@ class TestNotChecked:
         mode = shadowed()
         assert mode.skipped["bmm"] == "the host has no such operation"
         assert mode.checked["bmm"] == 0
+
+
+class TestFunctionalized:
+    """What a backend that functionalizes hands to the mode: copies for views, results without their indices."""
+
+    def test_a_copy_of_a_view_is_compared_bit_for_bit(self):
+        aten = torch.ops.aten
+        for op in (aten.detach_copy.default, aten.view_copy.default, aten.slice_copy.Tensor, aten.expand_copy.default):
+            assert read_operation(op).kind is Kind.MOVE
+        assert read_operation(aten._propagate_xla_data.default).kind is Kind.NOTHING
+
+    @pytest.mark.parametrize(("reduction", "named"), [("none", False), ("sum", False), ("mean", True)])
+    def test_a_loss_s_total_weight_is_judged_where_its_backward_reads_it(self, shadowed, reduction, named):
+        def forward(x, *_):
+            logits = torch.nn.functional.conv2d(x, torch.ones(2, x.shape[1], 1, 1, requires_grad=True))
+            labels = torch.zeros(logits.shape[0], *logits.shape[2:], dtype=torch.long)
+            return (
+                torch.nn.functional.cross_entropy(logits, labels, reduction=reduction).mean() * x.requires_grad_().sum()
+            )
+
+        mode = shadowed(forward=forward)
+        assert ("total weight" in {check.tensor for check in mode.checks if check.op == "nll_loss2d_forward"}) is named
+
+    def test_pooling_without_indices_has_a_counterpart(self):
+        x = torch.randn(1, 2, 6, 6, dtype=torch.float64, requires_grad=True)
+        pooled = torch.nn.functional.max_pool2d(x, 3, 2, 1)
+        pooled.sum().backward()
+        host = _COUNTERPARTS["max_pool2d_forward"](x.detach(), [3, 3], [2, 2], [1, 1], [1, 1], False)
+        back = _COUNTERPARTS["max_pool2d_backward"](torch.ones_like(host), x.detach(), [3, 3], [2, 2], [1, 1], False)
+        assert torch.equal(host, pooled)
+        assert torch.equal(back, x.grad)
