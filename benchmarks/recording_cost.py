@@ -25,7 +25,8 @@ from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe
 from harness.recording.hook import RecordingHook
-from harness.recording.norms import StateNorms, fetch
+from harness.recording.norms import StateNorms
+from harness.recording.reductions import block_norms, fetch
 from harness.running.cases import find_case, load_config
 from harness.store.stream import TraceStream
 
@@ -113,17 +114,19 @@ def parts_of(runner: Runner, batch: Any, device: str) -> dict[str, float]:
     updates, samples, _ = norms.sampled()
     weights, buffers = norms.weights(), norms.buffers()
     gradients = norms.gradients(runner.model)
+    alone = [p.grad for p in runner.model.parameters() if p.grad is not None]
     with tempfile.TemporaryDirectory() as folder:
         stream = TraceStream(Path(folder) / "stream", 1)
         state = dict.fromkeys([*weights, *buffers], 1.0 / 3.0)
         parts: dict[str, Callable[[], Any]] = {
             "batch digest": lambda: batch_digest(batch),
             "gradient norms": lambda: norms.gradients(runner.model),
+            "gradient norms, by one long sum": lambda: torch._foreach_norm(alone),
             "update: keep a sample before": norms.before_update,
             "update and parameters: the sample": norms.sampled,
-            "buffer norms": norms.buffers,
-            "fetch all in one transfer": lambda: fetch([*gradients, *updates, *samples, *buffers.values()]),
-            "parameter norms (few iterations)": norms.weights,
+            "buffer norms": lambda: block_norms(norms.buffers().values()),
+            "fetch all in one transfer": lambda: fetch(gradients, updates, samples, block_norms(buffers.values())),
+            "parameter norms (few iterations)": lambda: block_norms(norms.weights().values()),
             "write the state (few iterations)": lambda: stream.append(0, {"loss": 1.0}, "", state),
             "seed the host's generator": lambda: torch.default_generator.manual_seed(1),
             "evaluation mode (few iterations)": lambda: probe.ask(runner, runner.model, 0),

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.recording.norms import fetch
+from harness.recording.reductions import fetch
 from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS
 
 __all__ = ["EvaluationProbe", "add_up", "evaluated_iterations"]
@@ -71,7 +71,8 @@ class EvaluationProbe:
             f"{EVALUATED_LOSS}{name}": value for name, value in answers.items() if "loss" in name and value.numel() == 1
         }
         cells = dict(_cells({name: value for name, value in answers.items() if name.endswith(".confusion")}))
-        return {**dict(zip(losses, fetch(list(losses.values())), strict=True)), **cells}
+        (values,) = fetch(list(losses.values()))
+        return {**dict(zip(losses, values, strict=True)), **cells}
 
 
 def add_up(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -6,7 +6,6 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from itertools import islice
 from typing import Any
 
 import torch
@@ -20,8 +19,9 @@ from harness.recording.batches import batch_digest
 from harness.recording.draws import DeviceDraws
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe, add_up
-from harness.recording.norms import StateNorms, fetch, total
+from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup
+from harness.recording.reductions import BlockNorms, block_norms, fetch, total
 from harness.store.stream import TraceStream
 
 __all__ = ["RecordingHook", "state_iterations"]
@@ -72,7 +72,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._on_iteration = on_iteration
         self._state_iterations = state_iterations(planned)
         self._contexts = ExitStack()
-        self._gradients: list[torch.Tensor] = []
+        self._gradients: BlockNorms | None = None
         self._learning_rates: dict[str, float] = {}
         self._digest = ""
         self._started = 0.0
@@ -99,7 +99,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if self._stream is not None:
             self._norms.before_update()
         self._draws.before()
-        self._gradients = []
+        self._gradients = None
         self._learning_rates = _distinct_rates(runner.optim_wrapper.optimizer)
         self._started = time.perf_counter()
         self._contexts.enter_context(HostDropout())
@@ -127,13 +127,11 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self, losses: dict[str, torch.Tensor], *, keeps_state: bool
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
-        gradients = self._gradients or self._norms.gradients(self._model)
+        gradients = self._gradients or self._norms.gradients(self._model)  # a loss scaler may skip the step
         updates, samples, scales = self._norms.sampled()
         tensors = {**(self._norms.weights() if keeps_state else {}), **self._norms.buffers()}
-        groups = [list(losses.values()), gradients, updates, samples, list(tensors.values())]
-        values = iter(fetch([norm for group in groups for norm in group]))
-        loss_values, gradient_norms, update_norms, sample_norms, norms = (
-            list(islice(values, len(group))) for group in groups
+        loss_values, gradient_norms, update_norms, sample_norms, norms = fetch(
+            list(losses.values()), gradients, updates, samples, block_norms(tensors.values())
         )
         state = dict(zip(tensors, norms, strict=True))
         signals = {

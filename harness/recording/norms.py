@@ -1,120 +1,117 @@
-"""Norms of the training state, cheap enough to take at every iteration.
+"""Which norms of the training state are recorded, cheap enough to take at every iteration.
 
-Everything is computed on the device and fetched in one transfer. What costs is reading memory: the gradients are read
-whole at every iteration and the parameters at a few; in between, the norms of parameters and updates are estimated from
-evenly spaced elements of each tensor, the same ones on every device.
+What costs is reading memory: the gradients are read whole at every iteration and the parameters at a few; in between,
+the norms of parameters and updates are estimated from evenly spaced elements of each tensor, the same ones on every
+device. How a norm is computed stands in ``harness.recording.reductions``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-__all__ = ["SAMPLED_ELEMENTS", "StateNorms", "fetch"]
+from harness.recording.reductions import BlockNorms, Joined, block_norms
+
+__all__ = ["SAMPLED_ELEMENTS", "StateNorms"]
 
 SAMPLED_ELEMENTS = 4096
 """Elements of a tensor that its norm is estimated from; smaller tensors are read whole."""
 
 
-def fetch(scalars: Sequence[torch.Tensor]) -> list[float]:
-    """The values of tensors without dimensions, in one transfer.
+@dataclass(frozen=True)
+class _Slot:
+    """Where a tensor of a model stands: what is there now is asked for each time, since a training may replace it."""
 
-    Args:
-        scalars: of one device.
+    module: torch.nn.Module
+    key: str
 
-    Returns:
-        Their values, in order.
-    """
-    if not scalars:
-        return []
-    dtype = torch.float64 if any(scalar.dtype is torch.float64 for scalar in scalars) else torch.float32
-    with torch.no_grad():
-        alike = [s if s.dtype is dtype and not s.dim() else s.reshape(()).to(dtype) for s in scalars]
-        values: list[float] = torch.stack(alike).tolist()
-    return values
+    @property
+    def tensor(self) -> torch.Tensor:
+        held = self.module._parameters.get(self.key)
+        found: torch.Tensor | None = held if held is not None else self.module._buffers.get(self.key)
+        if found is None:
+            raise LookupError(f"{type(self.module).__name__} has no {self.key} any more")
+        return found.detach()
 
 
 @dataclass
 class StateNorms:
-    """The parameters and BatchNorm buffers of a model, and their norms.
+    """The trained parameters and BatchNorm buffers of a model, and their norms.
 
     Args:
-        parameters: name → parameter that is trained.
-        means: name → running mean.
-        variances: name → running variance.
+        parameters: name → where the parameter stands.
+        means: name → where the running mean stands.
+        variances: name → where the running variance stands.
     """
 
-    parameters: dict[str, torch.Tensor]
-    means: dict[str, torch.Tensor]
-    variances: dict[str, torch.Tensor]
-    _before: list[torch.Tensor] = field(default_factory=list, init=False)
+    parameters: dict[str, _Slot]
+    means: dict[str, _Slot]
+    variances: dict[str, _Slot]
+    _before: Joined = field(default_factory=lambda: Joined.of(()), init=False)
     _views: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> StateNorms:
         """Of a model's trained parameters and the running statistics that it has."""
-        buffers = {name: buffer for name, buffer in model.named_buffers() if buffer is not None}
+        buffers = [name for name, buffer in model.named_buffers() if buffer is not None]
         return cls(
-            parameters={name: p.detach() for name, p in model.named_parameters() if p.requires_grad},
-            means={name: buffer for name, buffer in buffers.items() if name.endswith("running_mean")},
-            variances={name: buffer for name, buffer in buffers.items() if name.endswith("running_var")},
+            parameters={name: _slot(model, name) for name, p in model.named_parameters() if p.requires_grad},
+            means={name: _slot(model, name) for name in buffers if name.endswith("running_mean")},
+            variances={name: _slot(model, name) for name in buffers if name.endswith("running_var")},
         )
 
-    def gradients(self, model: torch.nn.Module) -> list[torch.Tensor]:
+    def gradients(self, model: torch.nn.Module) -> BlockNorms:
         """Norms of the gradients that are there, one a tensor."""
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        return list(torch._foreach_norm(gradients)) if gradients else []
+        return block_norms(p.grad for p in model.parameters() if p.grad is not None)
 
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters."""
-        samples = self._samples()
-        self._before = list(torch._foreach_mul(samples, 1.0)) if samples else []  # copies, of all at once
+        self._before = Joined.of(self._samples())
 
-    def sampled(self) -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
+    def sampled(self) -> tuple[BlockNorms, BlockNorms, list[float]]:
         """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.
 
         Returns:
             For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
         """
-        now = self._samples()
-        scales = [p.numel() / sample.numel() for p, sample in zip(self.parameters.values(), now, strict=True)]
-        difference = torch._foreach_sub(now, self._before)
-        return list(torch._foreach_norm(difference)), list(torch._foreach_norm(now)), scales
+        samples = self._samples()
+        now = Joined.of(samples)
+        shares = zip(self.parameters.values(), samples, strict=True)
+        scales = [slot.tensor.numel() / sample.numel() if sample.numel() else 0.0 for slot, sample in shares]
+        return now.minus(self._before).norms(), now.norms(), scales
 
     def _samples(self) -> list[torch.Tensor]:
-        """Of each parameter the sampled elements as they are now; a view of them is made once."""
-        return [self._sample_of(name, parameter) for name, parameter in self.parameters.items()]
+        """Of each parameter the sampled elements as they are now."""
+        return [self._sample_of(name, slot.tensor) for name, slot in self.parameters.items()]
 
     def _sample_of(self, name: str, parameter: torch.Tensor) -> torch.Tensor:
+        """A view of the sampled elements, made once while the parameter stays where it is."""
+        address = parameter.data_ptr()  # 0 where a device has none to tell, as XLA: then a view may be of old values
         view = self._views.get(name)
-        if view is not None and view.data_ptr() == parameter.data_ptr():
+        if view is not None and address and view.data_ptr() == address:
             return view
         sample = _sample(parameter)
-        if sample.data_ptr() == parameter.data_ptr():  # else it is a copy, and has to be made each time
+        if sample.data_ptr() == address:  # else it is a copy, and has to be made each time
             self._views[name] = sample
         return sample
 
     def buffers(self) -> dict[str, torch.Tensor]:
-        """Norms of the running means and variances, by names with their kinds as prefixes."""
-        return {**_norms("mean", self.means), **_norms("var", self.variances)}
+        """The running means and variances as they are now, by names with their kinds as prefixes."""
+        return {**_now("mean", self.means), **_now("var", self.variances)}
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Norms of the parameters, by names with their kind as prefix; reads all of them."""
-        return _norms("param", self.parameters)
+        """The parameters as they are now, by names with their kind as prefix."""
+        return _now("param", self.parameters)
 
 
-def total(norms: Sequence[float], scales: Sequence[float] | None = None) -> float:
-    """The Euclidean norm of all tensors together, from the norms of each."""
-    weights = scales if scales is not None else [1.0] * len(norms)
-    return math.sqrt(math.fsum(weight * norm * norm for norm, weight in zip(norms, weights, strict=True)))
+def _slot(model: torch.nn.Module, name: str) -> _Slot:
+    path, _, key = name.rpartition(".")
+    return _Slot(model.get_submodule(path), key)
 
 
-def _norms(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    norms = torch._foreach_norm(list(tensors.values())) if tensors else ()
-    return {f"{kind}/{name}": norm for name, norm in zip(tensors, norms, strict=True)}
+def _now(kind: str, slots: dict[str, _Slot]) -> dict[str, torch.Tensor]:
+    return {f"{kind}/{name}": slot.tensor for name, slot in slots.items()}
 
 
 def _sample(tensor: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,9 +42,8 @@ class HostGroup:
     def share(self, losses: Mapping[str, torch.Tensor], digest: str) -> tuple[dict[str, torch.Tensor], str]:
         """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks."""
         everyone = self.gather(({name: float(value.detach()) for name, value in losses.items()}, digest))
-        device = next(iter(losses.values())).device if losses else torch.device("cpu")
-        averaged = {
-            name: torch.tensor(sum(values[name] for values, _ in everyone) / self.size, device=device)
+        averaged = {  # in float64, on the host: a device would round the average once more
+            name: torch.tensor(math.fsum(values[name] for values, _ in everyone) / self.size, dtype=torch.float64)
             for name in losses
         }
         joined = "".join(theirs for _, theirs in everyone)

@@ -1,0 +1,193 @@
+"""What the harness computes on a device of its own accord, so that every device computes the same of equal tensors.
+
+A device adds up in an order of its own. PyTorch's CPU kernel of ``_foreach_norm`` adds the squares of a tensor one
+after another in float32: of 2 million elements it is 1.2e-4 off, a hundred times further than the bounds of a norm
+that healthy runs give. A device whose kernel is a tree is off by 1e-7. So no norm here is left to one long sum: the
+device sums blocks of 256 elements, where any order is good to float32's last bits, and the host adds the blocks in
+float64. That asks for no float64 on the device, and costs a transfer of 1/256 of the elements;
+``benchmarks/recording_cost.py`` times it beside one long sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+__all__ = ["BLOCK", "BlockNorms", "Joined", "block_norms", "fetch", "total"]
+
+BLOCK = 256
+"""Elements that a device sums in float32.
+
+The rounding of n positive terms that are added one after another is 0.12 u √n of their root, with u = 6e-8: 1.2e-7 for
+256, and of a tensor of many blocks these average out. Equal elements are the exception, since each block of them is
+rounded alike: PyTorch's CPU kernel is then 3e-7 off at most, where it is 2.3e-7 with 128 and 5.2e-7 with 512. Shorter
+blocks cost time.
+"""
+
+_JOINED = 2**16
+"""Elements up to which a tensor is copied beside others, so that one call takes them all: calls cost more than this."""
+
+_NARROW = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class BlockNorms:
+    """The norms of some tensors as far as a device computes them; ``fetch`` adds them up.
+
+    Args:
+        parts: tensors (n,) of one block's norm each, on the device.
+        owners: (P,) int64, the tensor that each of the parts' elements belongs to, of all parts one after another.
+        tensors: how many there are.
+    """
+
+    parts: tuple[torch.Tensor, ...]
+    owners: npt.NDArray[np.int64]
+    tensors: int
+
+    def added(self, blocks: npt.NDArray[np.float64]) -> list[float]:
+        """The norm of each tensor, from the fetched norms (P,) of its blocks."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a tensor that isn't finite has a norm that isn't
+            squares = np.bincount(self.owners, weights=blocks * blocks, minlength=self.tensors)
+        norms: list[float] = np.sqrt(squares).tolist()
+        return norms
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Copies of one-dimensional tensors, one after another, each filled up with zeros to whole blocks.
+
+    Args:
+        flats: tensors (n · BLOCK,), one a device and dtype.
+        owners: (Σ n,) int64, the tensor that each block belongs to, of all flats one after another.
+        tensors: how many there are.
+    """
+
+    flats: tuple[torch.Tensor, ...]
+    owners: npt.NDArray[np.int64]
+    tensors: int
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, tensors: Sequence[torch.Tensor]) -> Joined:
+        """Copy the tensors as they are now."""
+        kinds: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
+        for owner, tensor in enumerate(tensors):
+            kinds[tensor.device, tensor.dtype].append(owner)
+        flats, owners = [], [np.zeros(0, np.int64)]
+        for (device, dtype), numbers in kinds.items():
+            zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
+            words: list[torch.Tensor] = []
+            for number in numbers:
+                words.append(tensors[number])
+                if missing := -tensors[number].numel() % BLOCK:
+                    words.append(zeros[:missing])
+            flats.append(torch.cat(words))
+            owners.append(np.repeat(numbers, [-(-tensors[number].numel() // BLOCK) for number in numbers]))
+        return cls(tuple(flats), np.concatenate(owners), len(tensors))
+
+    @torch.no_grad()
+    def minus(self, other: Joined) -> Joined:
+        """The difference from others of the same shapes; where both are near each other no rounding comes in."""
+        differences = tuple(mine - theirs for mine, theirs in zip(self.flats, other.flats, strict=True))
+        return replace(self, flats=differences)
+
+    @torch.no_grad()
+    def norms(self) -> BlockNorms:
+        """Begin the norm of each tensor."""
+        return BlockNorms(tuple(_of_rows(flat) for flat in self.flats), self.owners, self.tensors)
+
+
+@torch.no_grad()
+def block_norms(tensors: Iterable[torch.Tensor]) -> BlockNorms:
+    """Begin the Euclidean norms of tensors of any shape, layout and floating or complex dtype, on their own devices.
+
+    Args:
+        tensors: of float16 and bfloat16 the blocks are summed in float32.
+    """
+    parts: list[torch.Tensor] = []
+    owners: list[npt.NDArray[np.int64]] = []
+    ends: list[torch.Tensor] = []
+    for owner, tensor in enumerate(tensors):
+        flat = _flat(tensor)
+        if (elements := flat.numel()) > _JOINED:
+            whole = elements - elements % BLOCK
+            parts.append(_of_rows(flat[:whole]))
+            owners.append(np.full(whole // BLOCK, owner))
+            flat = flat[whole:]
+        ends.append(flat)
+    rest = Joined.of(ends).norms()
+    return BlockNorms((*parts, *rest.parts), np.concatenate([*owners, rest.owners]), rest.tensors)
+
+
+def _of_rows(flat: torch.Tensor) -> torch.Tensor:
+    """The norm of each block of a whole number of them."""
+    dtype = torch.float32 if flat.dtype in _NARROW else None
+    norms: torch.Tensor = torch.linalg.vector_norm(flat.view(-1, BLOCK), dim=1, dtype=dtype)
+    return norms
+
+
+def fetch(*groups: Sequence[torch.Tensor] | BlockNorms) -> list[list[float]]:
+    """The values of each group, in one transfer a device and kind of number; waits for the device.
+
+    Args:
+        groups: sequences of tensors of one element, of any dtype; or norms that were begun.
+
+    Returns:
+        For each group its values in order: the scalars, or the norm of each tensor. An integer is exact to 2^53.
+    """
+    pieces = [piece for group in groups for piece in _pieces(group)]
+    values = iter(_transferred(pieces))
+    fetched = []
+    for group in groups:
+        own = [next(values) for _ in _pieces(group)]
+        joined = np.concatenate([np.zeros(0), *own])
+        fetched.append(group.added(joined) if isinstance(group, BlockNorms) else joined.tolist())
+    return fetched
+
+
+def total(norms: Sequence[float], scales: Sequence[float] | None = None) -> float:
+    """The Euclidean norm of all tensors together, from the norms of each and what to scale their squares by."""
+    weights = scales if scales is not None else [1.0] * len(norms)
+    return math.sqrt(math.fsum(weight * norm * norm for norm, weight in zip(norms, weights, strict=True)))
+
+
+def _flat(tensor: torch.Tensor) -> torch.Tensor:
+    """The elements of a tensor (n,) in the order of its memory where that saves a copy; of a sparse one its values."""
+    if tensor.layout is not torch.strided:
+        return tensor.coalesce().values().reshape(-1)
+    if tensor.is_contiguous():
+        return tensor.detach().reshape(-1)
+    return tensor.detach().permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True)).reshape(-1)
+
+
+def _pieces(group: Sequence[torch.Tensor] | BlockNorms) -> Sequence[torch.Tensor]:
+    return group.parts if isinstance(group, BlockNorms) else group
+
+
+def _transferred(pieces: Sequence[torch.Tensor]) -> list[npt.NDArray[np.float64]]:
+    """The elements of each piece as float64: integers, float32 and float64 travel apart, and nothing is rounded."""
+    alike: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
+    for number, piece in enumerate(pieces):
+        alike[piece.device, _carrier(piece.dtype)].append(number)
+    found: list[npt.NDArray[np.float64]] = [np.zeros(0)] * len(pieces)
+    for (_, dtype), numbers in alike.items():
+        with torch.no_grad():
+            flat = [pieces[number].detach().reshape(-1) for number in numbers]
+            together = torch.cat([piece if piece.dtype is dtype else piece.to(dtype) for piece in flat])
+        ends = np.cumsum([piece.numel() for piece in flat])[:-1]
+        parts = np.split(together.cpu().numpy().astype(np.float64), ends)
+        for number, part in zip(numbers, parts, strict=True):
+            found[number] = part
+    return found
+
+
+def _carrier(dtype: torch.dtype) -> torch.dtype:
+    if dtype is torch.float64:
+        return dtype
+    return torch.float32 if dtype.is_floating_point else torch.int64
