@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from harness.devices.registry import type_of_kind
 from harness.recording.reductions import BlockNorms, Joined, block_norms
 
 __all__ = ["SAMPLED_ELEMENTS", "StateNorms"]
@@ -87,7 +88,8 @@ class StateNorms:
 
     def _sample_of(self, name: str, parameter: torch.Tensor) -> torch.Tensor:
         """A view of the sampled elements, made once while the parameter stays where it is."""
-        address = parameter.data_ptr()  # 0 where a device has none to tell, as XLA: then a view may be of old values
+        # Where a device's pointers tell nothing, as XLA's, a view may be of old values.
+        address = parameter.data_ptr() if type_of_kind(parameter.device.type).has_pointers else 0
         view = self._views.get(name)
         if view is not None and address and view.data_ptr() == address:
             return view
