@@ -53,7 +53,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the report's folder")
     parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
     parser.add_argument(
-        "--reference", default="", metavar="NAME", help="which of a case's baselines; see `align cases`"
+        "--reference",
+        default="",
+        metavar="NAME",
+        help="which of a case's baselines; the default is what the config names, else the only one that is there",
     )
     add_judging_options(parser)
     add_shadow_options(parser)

@@ -49,7 +49,7 @@ def verify(
         order: how and where to run it.
         baselines: root of the baselines.
         folder: where the run leaves its files.
-        reference: which baseline; the case's own choice where empty.
+        reference: which baseline; the case's own choice where empty, and without one the only one that is there.
         tier: the precision tier to demand; the case's own where empty.
         false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
         early_stop: whether to end the run as soon as the verdict can't change.

@@ -26,7 +26,7 @@ from harness.values.errors import BaselineError, TraceError, UsageError
 from harness.values.precision import TIERS
 from harness.values.trace import StateTable, Trace
 
-__all__ = ["SCHEMA", "list_references", "load_baseline", "save_baseline"]
+__all__ = ["SCHEMA", "choose_reference", "list_references", "load_baseline", "save_baseline"]
 
 SCHEMA = 1
 _INDEX = "baseline.json"
@@ -41,6 +41,34 @@ def list_references(root: Path, case: str) -> tuple[str, ...]:
     folder = root / require_plain_name(case, "the case's name")
     found = (entry.name for entry in folder.iterdir() if (entry / _INDEX).exists()) if folder.is_dir() else ()
     return tuple(sorted(name for name in found if not name.startswith(".")))
+
+
+def choose_reference(root: Path, case: str, asked: str = "") -> str:
+    """Which of a case's baselines is meant.
+
+    Args:
+        root: of the baselines.
+        case: the case's name.
+        asked: by ``--reference`` or the case's alignment block; without it the one that is there is meant.
+
+    Raises:
+        BaselineError: nothing is asked for, and there is none, or there are several.
+    """
+    known = list_references(root, case)
+    if asked or len(known) == 1:
+        return asked or known[0]
+    if not known:
+        raise BaselineError(
+            f"there is no baseline of {case}",
+            where=root / case,
+            hint=f"align record {case} --device cuda on the trusted machine, or align verify {case} --no-baseline",
+        )
+    raise BaselineError(
+        f"there are several baselines of {case}: say which",
+        where=root / case,
+        observed=", ".join(known),
+        hint=f"--reference {known[0]}, or reference={known[0]!r} in the config's alignment block",
+    )
 
 
 def save_baseline(root: Path, baseline: Baseline) -> Path:
@@ -77,15 +105,21 @@ def save_baseline(root: Path, baseline: Baseline) -> Path:
     return folder
 
 
-def load_baseline(root: Path, case: str, reference: str) -> Baseline:
+def load_baseline(root: Path, case: str, reference: str = "") -> Baseline:
     """Read a baseline, every file of it once and checked: what is parsed are the bytes that were hashed.
 
     One that is replaced while it is read is read again, so that no answer holds runs of two recordings.
 
+    Args:
+        root: of the baselines.
+        case: the case's name.
+        reference: which of the case's baselines; the only one that is there where empty.
+
     Raises:
-        BaselineError: there is none, or it is unreadable, edited, half-written, or of another schema; names the file.
-            Or others replace it faster than it can be read.
+        BaselineError: there is none, or several where none is named, or it is unreadable, edited, half-written, or of
+            another schema; names the file. Or others replace it faster than it can be read.
     """
+    reference = choose_reference(root, case, reference)
     folder = _folder(root, case, reference)
     hint = f"git restore {folder}, or record it anew: align record {case} --reason …"
     for attempt in range(_ATTEMPTS):

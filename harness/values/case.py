@@ -24,7 +24,8 @@ class Case:
         seed: of data order, augmentation and dropout.
         tier: the precision tier that the gate demands of a candidate.
         tiers: the tiers that a baseline holds an ensemble of, tightest first.
-        reference: which of the case's baselines a candidate is judged against, unless another is asked for.
+        reference: which of the case's baselines a candidate is judged against, unless another is asked for; the only
+            one that is there where empty.
         fp64_iterations: how many iterations the float64 run of a baseline has.
         summary: one line for lists.
         start: settings of the frozen start weights (``models.start.draw_start_weights``).
@@ -40,7 +41,7 @@ class Case:
     seed: int = 0
     tier: str = "tf32"
     tiers: tuple[str, ...] = ("fp32", "tf32")
-    reference: str = "cpu"
+    reference: str = ""
     fp64_iterations: int = 3
     summary: str = ""
     start: Mapping[str, float] = field(default_factory=dict)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.store.atomic import replace_folder, write_text
-from harness.store.baselines import list_references, load_baseline, save_baseline
+from harness.store.baselines import choose_reference, list_references, load_baseline, save_baseline
 from harness.values.errors import BaselineError, UsageError
 
 
@@ -133,3 +133,24 @@ def test_a_write_that_fails_leaves_the_old_one(tmp_path):
         fail()
     assert (tmp_path / "place" / "a").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+class TestWhichReference:
+    """Record names a baseline by its device; verify takes the one that is there."""
+
+    def test_the_only_one_is_meant(self, make, tmp_path):
+        save_baseline(tmp_path, make.baseline(reference="cuda"))
+        assert load_baseline(tmp_path, "made_up").reference == "cuda"
+        assert choose_reference(tmp_path, "made_up", "cpu") == "cpu"
+
+    def test_of_several_one_is_named(self, make, tmp_path):
+        for reference in ("cuda", "cpu"):
+            save_baseline(tmp_path, make.baseline(reference=reference))
+        with pytest.raises(BaselineError, match="several baselines of made_up") as caught:
+            load_baseline(tmp_path, "made_up")
+        assert "--reference cpu" in str(caught.value)
+        assert load_baseline(tmp_path, "made_up", "cuda").reference == "cuda"
+
+    def test_none_is_an_error(self, tmp_path):
+        with pytest.raises(BaselineError, match="no baseline of made_up"):
+            load_baseline(tmp_path, "made_up")
