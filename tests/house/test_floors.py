@@ -62,7 +62,16 @@ def test_imports_point_down(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["harness", "harness.judge", "harness.store.baselines", "harness.devices.choice", "reports"]
+    "module",
+    [
+        "harness",
+        "harness.judge",
+        "harness.store.baselines",
+        "harness.devices.choice",
+        "harness.running.cases",
+        "models",
+        "reports",
+    ],
 )
 def test_what_must_answer_quickly_does_not_import_torch(module):
     program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
