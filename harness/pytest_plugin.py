@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 
 from harness.isolation import isolated_python
 from harness.rules.budget import FALSE_ALARM_RATE, share_of
+from harness.running.invocation import VARIABLE, begin_invocation, handed_on
 from harness.values.errors import UsageError
 
 __all__ = ["CaseItem", "CaseNotAligned"]
@@ -65,6 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line("markers", "alignment: trains a case on the candidate and judges it against its baseline")
+    if _selected(config) and VARIABLE not in os.environ:  # the processes of a parallel run inherit it
+        os.environ[VARIABLE] = handed_on(begin_invocation(shlex.join(["pytest", *sys.argv[1:]]), ()))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,14 +84,34 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         )
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say which cases the run is of, and take away what an earlier run left of them: nothing of it is today's."""
+    items = [item for item in session.items if isinstance(item, CaseItem)]
+    if not items or session.config.option.collectonly:
+        return
+    cases = tuple(Path(item.case).stem for item in items)
+    os.environ[VARIABLE] = handed_on(replace(begin_invocation("", ()), cases=cases))
+    for item in items:
+        item.result.unlink(missing_ok=True)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write one index over the cases, once: each of them has written its own report."""
     if not _selected(session.config) or "PYTEST_XDIST_WORKER" in os.environ:
         return
     out = Path(session.config.getoption("align_out"))
-    written = [path for case in _cases(session.config) if (path := out / Path(case).stem / "result.json").exists()]
+    written = [path for case in _cases(session.config) if _is_ours(path := out / Path(case).stem / "result.json")]
     if written:
         _align("report", *map(str, written), "--out", str(out))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a result is of this run, and not of an earlier one that this one had no part of."""
+    try:
+        made = json.loads(path.read_text(encoding="utf-8")).get("invocation") or {}
+    except (OSError, ValueError):
+        return False
+    return bool(made.get("id") == begin_invocation("", ()).id)
 
 
 def _selected(config: pytest.Config) -> bool:
@@ -144,16 +169,19 @@ class CaseItem(pytest.Item):
         self.false_alarm_rate = false_alarm_rate
         self.add_marker("alignment")
 
+    @property
+    def result(self) -> Path:
+        """Where its result is written."""
+        return Path(self.config.getoption("align_out")) / Path(self.case).stem / "result.json"
+
     def runtest(self) -> None:
         """Verify the case.
 
         Raises:
             CaseNotAligned: the verdict is not PASS, or there is none.
         """
-        out = Path(self.config.getoption("align_out"))
-        result = out / Path(self.case).stem / "result.json"
-        result.unlink(missing_ok=True)
-        verified = _align("verify", self.case, "--out", str(out), *self._words())
+        result = self.result
+        verified = _align("verify", self.case, "--out", self.config.getoption("align_out"), *self._words())
         self.add_report_section("call", "alignment", verified.stdout + verified.stderr)
         if verified.returncode == 0:
             return

@@ -3,6 +3,6 @@
 from reports.errors import ResultError
 from reports.json_result import read_result
 from reports.record import BaselineNote, Record, record_of
-from reports.writer import Report, merge, write
+from reports.writer import Merged, Report, merge, write
 
-__all__ = ["BaselineNote", "Record", "Report", "ResultError", "merge", "read_result", "record_of", "write"]
+__all__ = ["BaselineNote", "Merged", "Record", "Report", "ResultError", "merge", "read_result", "record_of", "write"]

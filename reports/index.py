@@ -14,6 +14,7 @@ from markupsafe import Markup
 from harness.values.verdict import Status
 from reports import wording
 from reports.environment import render
+from reports.invocations import describe_parts, parts_of, warnings_of
 from reports.record import Record
 from reports.sparkline import sparkline
 
@@ -76,6 +77,7 @@ def render_index(entries: Sequence[Entry]) -> str:
     """
     ordered = sorted(entries, key=lambda entry: _URGENCY.index(entry.record.verdict.status))
     rows = [_row(entry) for entry in ordered]
+    parts = parts_of(entry.record for entry in entries)
     script = _script()
     return render(
         "index.html.j2",
@@ -86,6 +88,8 @@ def render_index(entries: Sequence[Entry]) -> str:
         rows=rows,
         emulated=sum(row.emulated for row in rows),
         searchable=len(rows) >= _FILTER_FROM,
+        invocations=describe_parts(parts),
+        warnings=warnings_of(parts),
     )
 
 

@@ -2,254 +2,316 @@
 
 Numbers that JSON can't hold are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. Floats are written by ``repr`` and
 come back to the bit. ``emulated`` and ``device`` repeat what the candidate's provenance says, so that a reader need not
-dig; ``emulated`` is null where nothing was to be run, and a file in which they contradict the
-provenance is refused.
+dig; ``emulated`` is null where nothing was to be run.
+
+``checksum`` is the SHA-256 of everything else, as JSON with sorted names. It finds accidents: a half-copied file, a
+changed digit. It stops nobody who edits a result and computes it anew. So what was read must also be what this version
+would write, to the last field, and its verdict must follow from its findings (``contradictions``). Whoever makes up
+findings and all isn't found out by either: results are evidence as good as the machine that they come from.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from harness.store.provenance import provenance_from_json, provenance_to_json
+from harness.store.atomic import read_bytes
+from harness.store.decoding import convert_value, decode_plain, encode_value
+from harness.values.bounds import Count
+from harness.values.invocation import Invocation
 from harness.values.provenance import Provenance
 from harness.values.reproduction import Reproduction
-from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
+from harness.values.shadow import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
+from harness.values.terms import Terms
+from harness.values.trace import FloatArray
+from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Status, Verdict
+from reports.contradictions import contradictions
 from reports.errors import ResultError
 from reports.record import BaselineNote, Record
-from reports.shadow_json import read_evidence, rows_to_json, summary_to_json
-from reports.strict_json import Fields, not_finite_as_text, read_object
 
 __all__ = ["SCHEMA", "encode", "read_result"]
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: checksum, terms and invocation, and a verdict that follows from its findings."""
 
-_SERIES = ("center", "allowed", "candidate", "deviation")
+_OTHER_SCHEMA = "another version of align wrote it: read it with that one, or judge the case again (align verify)"
+
+
+@dataclass(frozen=True)
+class _Iterations:
+    planned: Count | None
+    done: Count
+
+
+@dataclass(frozen=True)
+class _Sides:
+    reference: Provenance | None
+    candidate: Provenance | None
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """The loss's envelope; every series has a value for each iteration."""
+
+    tier: str
+    iterations: tuple[Count, ...]
+    center: tuple[float, ...]
+    allowed: tuple[float, ...]
+    candidate: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.center), len(self.allowed), len(self.candidate), len(self.deviation)}
+        if lengths != {len(self.iterations)}:
+            raise ValueError("a series of the loss has another length than its iterations")
+
+
+@dataclass(frozen=True)
+class _Coverage:
+    rate: float
+    calls: Mapping[str, Count]
+    checked: Mapping[str, Count]
+    skipped: Mapping[str, str]
+    fallen_back: tuple[str, ...]
+    programs: Mapping[str, Count]
+    unchecked: Mapping[str, Mapping[str, Count]]
+
+
+@dataclass(frozen=True)
+class _ShadowOps:
+    tier: str
+    iterations: tuple[Count, ...]
+    rows_left_out: Count
+    coverage: _Coverage
+    precisions: tuple[EffectivePrecision, ...]
+
+
+@dataclass(frozen=True)
+class _Reproduction:
+    """``program`` is its place beside the result, null where it has none."""
+
+    number: Count
+    iteration: Count
+    part: str
+    module: str
+    op: str
+    tensor: str
+    note: str
+    program: str | None
+    rank: Count
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The fields of the document, in their order, without schema and checksum."""
+
+    case: str
+    device: str
+    emulated: bool | None
+    verdict: Status
+    reason: str
+    aligned_tier: str
+    demanded_tier: str
+    terms: Terms
+    iterations: _Iterations
+    seconds: float
+    command: str
+    invocation: Invocation | None
+    findings: tuple[Finding, ...]
+    legacy: LegacyResult | None
+    agreements: tuple[Agreement, ...]
+    baseline: BaselineNote | None
+    provenance: _Sides
+    loss: _Loss | None
+    shadow_ops: _ShadowOps | None
+    shadow: tuple[ShadowRow, ...]
+    reproductions: tuple[_Reproduction, ...]
+    output: str
+    asked_device: str
 
 
 def encode(record: Record) -> str:
     """A record as JSON, ended by a line feed."""
-    verdict = record.verdict
-    content = {
-        "schema": SCHEMA,
-        "case": verdict.case,
-        "device": record.device,
-        "emulated": record.emulated,
-        "verdict": verdict.status.value,
-        "reason": verdict.reason,
-        "aligned_tier": verdict.aligned_tier,
-        "demanded_tier": verdict.demanded_tier,
-        "iterations": {"planned": record.planned, "done": record.done},
-        "seconds": not_finite_as_text(record.seconds),
-        "command": record.command,
-        "findings": [_finding(finding) for finding in verdict.findings],
-        "legacy": None if verdict.legacy is None else _legacy(verdict.legacy),
-        "agreements": [_agreement(agreement) for agreement in verdict.agreements],
-        "baseline": None if record.baseline is None else _note(record.baseline),
-        "provenance": {
-            "reference": None if record.reference is None else provenance_to_json(record.reference),
-            "candidate": None if record.candidate is None else provenance_to_json(record.candidate),
-        },
-        "loss": _envelope(verdict.envelopes.get("loss")),
-        "shadow_ops": summary_to_json(verdict.shadow),
-        "shadow": rows_to_json(verdict.shadow),
-        "reproductions": [_reproduction(found) for found in record.reproductions],
-        "output": record.output,
-        "asked_device": record.asked_device,
-    }
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    # A lone surrogate has no UTF-8. Its backslash escape is JSON's own, so it comes back as it was.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    content = json.loads(encode_value(_content(record)))  # as it is read again: the checksum is of what the file holds
+    return encode_value({"schema": SCHEMA, "checksum": _checksum(content), **content})
 
 
 def read_result(path: Path) -> Record:
     """The record that a result.json holds.
 
     Raises:
-        ResultError: the file is missing, half-written, too large, no strict JSON, of another schema, lacks a field, or
-            contradicts itself.
+        ResultError: the file is missing, half-written, too large, no strict JSON, of another schema, lacks a field, was
+            changed, or contradicts itself.
     """
-    read = read_object(path)
-    if (schema := read.count("schema")) != SCHEMA:
-        raise read.error("schema", "a result has another schema", schema, SCHEMA)
-    record = _record(read)
-    if (emulated := read.optional("emulated", Fields.flag)) != record.emulated:
-        raise read.error("emulated", "a result contradicts its provenance", emulated, record.emulated)
-    if (device := read.text("device")) != record.device:
-        raise read.error("device", "a result contradicts its provenance", device, record.device)
+    content = decode_plain(read_bytes(path, ResultError), path, ResultError)
+    if not isinstance(content, dict):
+        raise ResultError("a result is no JSON object", where=path, observed=type(content).__name__)
+    schema, claimed = content.pop("schema", None), content.pop("checksum", None)
+    if type(schema) is not int or schema != SCHEMA:
+        observed = repr(schema)[:40]
+        raise ResultError(
+            "a result has another schema", where=path, observed=observed, allowed=SCHEMA, hint=_OTHER_SCHEMA
+        )
+    if claimed != (checksum := _checksum(content)):
+        raise ResultError(
+            "a result was changed or is cut short",
+            where=path,
+            observed=f"SHA-256 {checksum}",
+            allowed=repr(claimed)[:80],
+            hint="fetch it again, or judge the case again: align verify",
+        )
+    read = _canonical(content)  # before it is converted, which may change it
+    record = _record(convert_value(content, _Content, path, ResultError))
+    written = json.loads(encode_value(_content(record)))
+    if read != _canonical(written):
+        names = [name for name in written if _canonical(written[name]) != _canonical(json.loads(read).get(name))]
+        raise ResultError("a result contradicts itself", where=f"{path}: {', '.join(names)}")
+    if found := next(contradictions(record), None):
+        raise ResultError("a result contradicts itself", where=path, observed=found)
     return record
 
 
-def _record(read: Fields) -> Record:
-    iterations = read.inner("iterations")
-    provenance = read.inner("provenance")
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+
+def _content(record: Record) -> _Content:
+    verdict = record.verdict
+    shadow = verdict.shadow
+    return _Content(
+        case=verdict.case,
+        device=record.device,
+        emulated=record.emulated,
+        verdict=verdict.status,
+        reason=verdict.reason,
+        aligned_tier=verdict.aligned_tier,
+        demanded_tier=verdict.demanded_tier,
+        terms=record.terms,
+        iterations=_Iterations(record.planned, record.done),
+        seconds=record.seconds,
+        command=record.command,
+        invocation=record.invocation,
+        findings=verdict.findings,
+        legacy=verdict.legacy,
+        agreements=verdict.agreements,
+        baseline=record.baseline,
+        provenance=_Sides(record.reference, record.candidate),
+        loss=_loss(verdict.envelopes.get("loss")),
+        shadow_ops=None if shadow is None else _shadow_ops(shadow),
+        shadow=() if shadow is None else shadow.rows,
+        reproductions=tuple(_reproduction(found) for found in record.reproductions),
+        output=record.output,
+        asked_device=record.asked_device,
+    )
+
+
+def _record(content: _Content) -> Record:
+    loss = content.loss
     return Record(
-        verdict=_read_verdict(read),
-        candidate=provenance.optional("candidate", _read_provenance),
-        reference=provenance.optional("reference", _read_provenance),
-        baseline=read.optional("baseline", _read_note),
-        planned=iterations.optional("planned", Fields.count),
-        done=iterations.count("done"),
-        seconds=read.number("seconds"),
-        command=read.text("command"),
-        output=read.text("output"),
-        asked_device=read.text("asked_device"),
-        reproductions=read.each("reproductions", _read_reproduction) if read.holds("reproductions") else (),
+        verdict=Verdict(
+            case=content.case,
+            status=content.verdict,
+            reason=content.reason,
+            findings=content.findings,
+            agreements=content.agreements,
+            legacy=content.legacy,
+            aligned_tier=content.aligned_tier,
+            demanded_tier=content.demanded_tier,
+            envelopes={} if loss is None else {"loss": _envelope(loss)},
+            shadow=_evidence(content),
+        ),
+        candidate=content.provenance.candidate,
+        reference=content.provenance.reference,
+        baseline=content.baseline,
+        planned=content.iterations.planned,
+        done=content.iterations.done,
+        seconds=content.seconds,
+        command=content.command,
+        output=content.output,
+        asked_device=content.asked_device,
+        reproductions=tuple(
+            Reproduction(**{**asdict(found), "program": found.program or ""}) for found in content.reproductions
+        ),
+        terms=content.terms,
+        invocation=content.invocation,
     )
 
 
-def _read_verdict(read: Fields) -> Verdict:
-    if (status := read.text("verdict")) not in Status.__members__:
-        raise read.error("verdict", "a result has an unknown verdict", status, ", ".join(Status.__members__))
-    loss = read.optional("loss", _read_envelope)
-    return Verdict(
-        case=read.text("case"),
-        status=Status[status],
-        reason=read.text("reason"),
-        findings=read.each("findings", _read_finding),
-        agreements=read.each("agreements", _read_agreement),
-        legacy=read.optional("legacy", _read_legacy),
-        aligned_tier=read.text("aligned_tier"),
-        demanded_tier=read.text("demanded_tier"),
-        envelopes={} if loss is None else {"loss": loss},
-        shadow=read_evidence(read),
-    )
-
-
-def _finding(finding: Finding) -> dict[str, object]:
-    return {
-        "rule": finding.rule,
-        "status": finding.status.value,
-        "signal": finding.signal,
-        "iteration": None if finding.iteration is None else int(finding.iteration),
-        "observed": not_finite_as_text(finding.observed),
-        "allowed": not_finite_as_text(finding.allowed),
-        "smallest_detectable": not_finite_as_text(finding.smallest_detectable),
-        "tier": finding.tier,
-        "message": finding.message,
-    }
-
-
-def _read_finding(fields: Fields, name: str) -> Finding:
-    read = fields.inner(name)
-    outcomes = [outcome.value for outcome in Outcome]
-    if (status := read.text("status")) not in outcomes:
-        raise read.error("status", "a finding has an unknown status", status, ", ".join(outcomes))
-    return Finding(
-        rule=read.text("rule"),
-        status=Outcome(status),
-        signal=read.text("signal"),
-        message=read.text("message"),
-        iteration=read.optional("iteration", Fields.count),
-        observed=read.optional("observed", Fields.number),
-        allowed=read.optional("allowed", Fields.number),
-        smallest_detectable=read.optional("smallest_detectable", Fields.number),
-        tier=read.text("tier"),
-    )
-
-
-def _reproduction(found: Reproduction) -> dict[str, object]:
-    return {
-        "number": found.number,
-        "iteration": found.iteration,
-        "part": found.part,
-        "module": found.module,
-        "op": found.op,
-        "tensor": found.tensor,
-        "note": found.note,
-        "program": found.program or None,
-        "rank": found.rank,
-    }
-
-
-def _read_reproduction(fields: Fields, name: str) -> Reproduction:
-    read = fields.inner(name)
-    return Reproduction(
-        number=read.count("number"),
-        iteration=read.count("iteration"),
-        part=read.text("part"),
-        module=read.text("module"),
-        op=read.text("op"),
-        tensor=read.text("tensor"),
-        note=read.text("note"),
-        program=read.optional("program", Fields.text) or "",
-        rank=read.count("rank") if read.holds("rank") else 0,
-    )
-
-
-def _legacy(legacy: LegacyResult) -> dict[str, object]:
-    return {
-        "mean_relative_error": not_finite_as_text(legacy.mean_relative_error),
-        "mean_absolute_error": not_finite_as_text(legacy.mean_absolute_error),
-        "verdict": legacy.verdict,
-        "lines": list(legacy.lines),
-    }
-
-
-def _read_legacy(fields: Fields, name: str) -> LegacyResult:
-    read = fields.inner(name)
-    return LegacyResult(
-        mean_relative_error=read.number("mean_relative_error"),
-        mean_absolute_error=read.number("mean_absolute_error"),
-        verdict=read.text("verdict"),
-        lines=read.each("lines", Fields.text),
-    )
-
-
-def _agreement(row: Agreement) -> dict[str, object]:
-    return {
-        "what": row.what,
-        "reference": row.reference,
-        "candidate": row.candidate,
-        "required": bool(row.required),
-        "agrees": bool(row.agrees),
-    }
-
-
-def _read_agreement(fields: Fields, name: str) -> Agreement:
-    read = fields.inner(name)
-    return Agreement(
-        what=read.text("what"),
-        reference=read.text("reference"),
-        candidate=read.text("candidate"),
-        required=read.flag("required"),
-        agrees=read.flag("agrees"),
-    )
-
-
-def _note(note: BaselineNote) -> dict[str, object]:
-    return {
-        "reference": note.reference,
-        "recorded": note.recorded,
-        "reason": note.reason,
-        "runs": dict(note.runs),
-    }
-
-
-def _read_note(fields: Fields, name: str) -> BaselineNote:
-    read = fields.inner(name)
-    runs = read.table("runs", Fields.count)
-    return BaselineNote(read.text("reference"), read.text("recorded"), read.text("reason"), runs)
-
-
-def _read_provenance(fields: Fields, name: str) -> Provenance:
-    return provenance_from_json(fields.raw(name), name, ResultError)
-
-
-def _envelope(envelope: Envelope | None) -> dict[str, object] | None:
+def _loss(envelope: Envelope | None) -> _Loss | None:
     if envelope is None:
         return None
-    series = {name: [not_finite_as_text(value) for value in getattr(envelope, name)] for name in _SERIES}
-    return {"tier": envelope.tier, "iterations": [int(number) for number in envelope.iterations], **series}
+
+    def series(values: FloatArray) -> tuple[float, ...]:
+        return tuple(np.asarray(values, np.float64).tolist())
+
+    return _Loss(
+        tier=envelope.tier,
+        iterations=tuple(int(number) for number in envelope.iterations),
+        center=series(envelope.center),
+        allowed=series(envelope.allowed),
+        candidate=series(envelope.candidate),
+        deviation=series(envelope.deviation),
+    )
 
 
-def _read_envelope(fields: Fields, name: str) -> Envelope:
-    read = fields.inner(name)
-    iterations = np.array(read.each("iterations", Fields.count), dtype=np.int64)
-    series = {each: np.array(read.each(each, Fields.number), dtype=np.float64) for each in _SERIES}
-    for each, values in series.items():
-        if len(values) != len(iterations):
-            raise read.error(each, "a series has another length than its iterations", len(values), len(iterations))
-    return Envelope(signal="loss", tier=read.text("tier"), iterations=iterations, **series)
+def _envelope(loss: _Loss) -> Envelope:
+    series = [np.array(values, np.float64) for values in (loss.center, loss.allowed, loss.candidate, loss.deviation)]
+    return Envelope("loss", loss.tier, np.array(loss.iterations, np.int64), *series)
+
+
+def _shadow_ops(evidence: ShadowEvidence) -> _ShadowOps:
+    coverage = evidence.coverage
+    return _ShadowOps(
+        tier=evidence.tier,
+        iterations=evidence.iterations,
+        rows_left_out=evidence.left_out,
+        coverage=_Coverage(
+            rate=coverage.rate,
+            calls=coverage.calls,
+            checked=coverage.checked,
+            skipped=coverage.skipped,
+            fallen_back=coverage.fallen_back,
+            programs=coverage.programs,
+            unchecked=coverage.unchecked,
+        ),
+        precisions=evidence.precisions,
+    )
+
+
+def _evidence(content: _Content) -> ShadowEvidence | None:
+    ops = content.shadow_ops
+    if ops is None:
+        return None
+    fields = {name: value for name, value in asdict(ops.coverage).items() if name != "rate"}
+    return ShadowEvidence(
+        iterations=ops.iterations,
+        tier=ops.tier,
+        rows=content.shadow,
+        precisions=ops.precisions,
+        coverage=Coverage(**fields),
+        left_out=ops.rows_left_out,
+    )
+
+
+def _reproduction(found: Reproduction) -> _Reproduction:
+    return _Reproduction(
+        number=found.number,
+        iteration=found.iteration,
+        part=found.part,
+        module=found.module,
+        op=found.op,
+        tensor=found.tensor,
+        note=found.note,
+        program=found.program or None,
+        rank=found.rank,
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET  # written, never read
 
 from harness.values.verdict import Status
+from reports.invocations import Part, parts_of
 from reports.legible import legible
 from reports.record import Record
 
@@ -18,8 +19,18 @@ _VIOLATIONS_LISTED = 20
 def encode_junit(records: Sequence[Record]) -> str:
     """The records as JUnit XML.
 
-    FAIL is a failure; ERROR an error; INCONCLUSIVE a failure of type ``inconclusive``: only PASS opens a gate.
+    FAIL is a failure; ERROR an error; INCONCLUSIVE a failure of type ``inconclusive``: only PASS opens a gate. Each
+    invocation is a suite of its own, with when and where it began.
     """
+    root = ET.Element("testsuites")
+    for part in parts_of(records):
+        root.append(_suite(part))
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _suite(part: Part) -> ET.Element:
+    records, made = part.records, part.invocation
     statuses = [record.verdict.status for record in records]
     suite = ET.Element(
         "testsuite",
@@ -30,12 +41,15 @@ def encode_junit(records: Sequence[Record]) -> str:
         skipped="0",
         time=_seconds(sum(record.seconds for record in records)),
     )
+    if made is not None:
+        suite.set("timestamp", legible(made.started))
+        suite.set("hostname", legible(made.machine))
+        properties = ET.SubElement(suite, "properties")
+        for name in ("id", "command", "version", "commit"):
+            ET.SubElement(properties, "property", name=f"invocation.{name}", value=legible(getattr(made, name)))
     for record in records:
         suite.append(_testcase(record))
-    root = ET.Element("testsuites")
-    root.append(suite)
-    ET.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+    return suite
 
 
 def _testcase(record: Record) -> ET.Element:

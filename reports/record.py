@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.values.baseline import Baseline
+from harness.values.invocation import Invocation
 from harness.values.provenance import Provenance
 from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.shadow import ShadowEvidence
+from harness.values.terms import Terms
 from harness.values.verdict import Envelope, Verdict
 
-__all__ = ["BaselineNote", "Record", "planned_iterations", "record_of"]
+__all__ = ["POINTS_KEPT", "BaselineNote", "Record", "planned_iterations", "record_of"]
 
-_POINTS_KEPT = 200  # of the loss's envelope: what a thumbnail can show
+POINTS_KEPT = 200
+"""Of the loss's envelope: what a thumbnail can show."""
+
 _ROWS_KEPT = 1000  # of shadow ops, if not more are violated
 
 
@@ -54,6 +58,8 @@ class Record:
         output: the tail of the run's output.
         asked_device: the device that the run was asked for; empty where nothing was to be run.
         reproductions: the calls behind findings of shadow ops, without their inputs: those lie beside the result.
+        terms: what the verdict was asked on.
+        invocation: the call of a command that it belongs to; None where no command made it.
     """
 
     verdict: Verdict
@@ -67,6 +73,8 @@ class Record:
     output: str = ""
     asked_device: str = ""
     reproductions: tuple[Reproduction, ...] = ()
+    terms: Terms = field(default_factory=Terms)
+    invocation: Invocation | None = None
 
     @property
     def device(self) -> str:
@@ -100,6 +108,8 @@ def record_of(result: Result) -> Record:
             replace(found, program=f"reproduce/{found.number}.py" if found.program else "", inputs=b"")
             for found in result.reproductions
         ),
+        terms=result.terms,
+        invocation=result.invocation,
     )
 
 
@@ -128,7 +138,7 @@ def _bounded(evidence: ShadowEvidence | None) -> ShadowEvidence | None:
 
 def _thinned(envelope: Envelope) -> Envelope:
     total = len(envelope.iterations)
-    keep = np.unique(np.linspace(0, total - 1, min(total, _POINTS_KEPT)).round().astype(np.int64))
+    keep = np.unique(np.linspace(0, total - 1, min(total, POINTS_KEPT)).round().astype(np.int64))
     return replace(
         envelope,
         iterations=envelope.iterations[keep],

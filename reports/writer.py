@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from urllib.parse import quote
@@ -12,15 +13,17 @@ from urllib.parse import quote
 from harness.store.atomic import write_bytes, write_text
 from harness.store.tables import render_trace
 from harness.values.errors import UsageError
+from harness.values.invocation import Invocation
 from harness.values.result import Result
+from harness.values.verdict import Status, Verdict
 from reports.index import Entry, render_index
 from reports.json_result import encode, read_result
 from reports.junit import encode_junit
 from reports.names import folder_names
 from reports.page import render_case
-from reports.record import record_of
+from reports.record import Record, record_of
 
-__all__ = ["Report", "merge", "write"]
+__all__ = ["Merged", "Report", "merge", "write"]
 
 RESULT, PAGE, TRACE, INDEX, JUNIT = "result.json", "report.html", "trace.csv", "index.html", "junit.xml"
 REPRODUCE = "reproduce"
@@ -34,15 +37,19 @@ class Report:
     that neither speaks of what isn't there; those of an earlier report go first. Nothing is written outside of ``out``,
     whatever a case is called.
 
+    Of an invocation each case has a result from the start on, an ERROR that says that it was not run. So whatever ends
+    a command before its end, no result of an earlier one stands in for what is missing.
+
     Args:
         out: a folder; made where it is missing. Files of an earlier report of the same cases are replaced.
         cases: the names of the results to come, in their order.
+        invocation: that they belong to; None for results that are all there already.
 
     Raises:
         UsageError: there is no case, or ``out`` can't be written; the methods raise it too.
     """
 
-    def __init__(self, out: Path, cases: Sequence[str]) -> None:
+    def __init__(self, out: Path, cases: Sequence[str], invocation: Invocation | None = None) -> None:
         if not cases:
             raise UsageError("there is nothing to report", observed="no result", allowed="one result or more")
         self._out = out
@@ -53,6 +60,9 @@ class Report:
             for name in (INDEX, JUNIT):
                 (out / name).unlink(missing_ok=True)
             TemporaryFile(dir=out).close()  # what can't be written is told before a case is trained
+            if invocation is not None:
+                for case, folder in zip(cases, self._folders, strict=True):
+                    _write_case(out / folder, _not_run(case, invocation))
 
     def add(self, result: Result) -> None:
         """Write the folder of the next case."""
@@ -91,7 +101,20 @@ def write(results: Sequence[Result], out: Path) -> Path:
     return report.finish()
 
 
-def merge(paths: Sequence[Path], out: Path) -> Path:
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """Results of many machines, in one index.
+
+    Args:
+        index: the page.
+        records: what it holds, and an ERROR for each case that an invocation planned and that has no result.
+    """
+
+    index: Path
+    records: tuple[Record, ...]
+
+
+def merge(paths: Sequence[Path], out: Path) -> Merged:
     """Write one index, and one JUnit XML, of results that were judged elsewhere.
 
     Args:
@@ -99,7 +122,8 @@ def merge(paths: Sequence[Path], out: Path) -> Path:
         out: the folder that gets ``index.html`` and ``junit.xml``; rows link to the pages beside the results.
 
     Returns:
-        The index.
+        The index, and what it holds. A case that an invocation planned and that has no result beside the others of the
+        invocation is an ERROR in it.
 
     Raises:
         ResultError: a result is missing, half-written, too large or contradicts itself: none is left out silently.
@@ -113,10 +137,34 @@ def merge(paths: Sequence[Path], out: Path) -> Path:
             allowed=f"{RESULT} files, or folders that hold some",
             hint="align verify --out DIR",
         )
+    files = list(dict.fromkeys(file.absolute() for file in files))
     entries = [Entry(read_result(file), _link(file, out)) for file in files]
+    entries += [Entry(record, "") for record in _missing(files, [entry.record for entry in entries])]
     with _told(out):
         _write_overview(entries, out)
-    return out / INDEX
+    return Merged(out / INDEX, tuple(entry.record for entry in entries))
+
+
+def _missing(files: Sequence[Path], records: Sequence[Record]) -> list[Record]:
+    """An ERROR for each planned case without a result, where the invocation's results lie as they were written."""
+    missing: dict[tuple[str, Path], Record] = {}
+    for file, record in zip(files, records, strict=True):
+        invocation = record.invocation
+        if invocation is None:
+            continue
+        folders = dict(zip(folder_names(invocation.cases), invocation.cases, strict=True))
+        if folders.get(file.parent.name) != record.verdict.case:
+            continue  # it was copied to another place: what lies there says nothing of the others
+        for folder, case in folders.items():
+            place = file.parent.parent / folder / RESULT
+            if not place.exists():
+                missing[invocation.id, place] = record_of(_not_run(case, invocation))
+    return list(missing.values())
+
+
+def _not_run(case: str, invocation: Invocation) -> Result:
+    reason = f"not run: the command that began {invocation.started} has ended before it, or is still on its way to it"
+    return Result(Verdict(case, Status.ERROR, reason), command=invocation.command, invocation=invocation)
 
 
 def _write_case(folder: Path, result: Result) -> None:

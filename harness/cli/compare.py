@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,12 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and say the verdict by the exit code; of many pairs, the one that opens the gate least."""
+    from harness.cli.options import reproduction
+    from harness.running.invocation import begin_invocation
+
     results = _many(arguments) if arguments.pairs else [_one(arguments)]
+    invocation = begin_invocation(reproduction(), [result.case for result in results])
+    results = [replace(result, invocation=invocation) for result in results]
     page = None
     out = arguments.out or (Path("alignment-report") if arguments.pairs else None)
     if out is not None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
+from harness.cli.terminal import STATUS_STYLES, open_console
+from harness.cli.verify import worst
 from harness.values.errors import UsageError
+
+if TYPE_CHECKING:
+    from reports import Record
 
 __all__ = ["add_parser"]
 
@@ -16,7 +23,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "report",
         help="merge results into one index",
-        description="Reads result.json files, or folders that hold them, and writes one index of them all.",
+        description="Reads result.json files, or folders that hold them, checks that each follows from what it holds, "
+        "and writes one index of them all. A case that a command was to judge and didn't is an ERROR.",
+        epilog="The exit code is that of the worst verdict: 0 PASS, 1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
     )
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULT", help="a result.json, or a folder")
     parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the index's folder")
@@ -24,12 +33,31 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Merge."""
+    """Merge, and say the worst verdict by the exit code."""
     import reports
 
     found = [path for given in arguments.results for path in _results(given)]
-    print(f"report: {reports.merge(found, arguments.out)}")
-    return 0
+    merged = reports.merge(found, arguments.out)
+    _show(merged.records)
+    print(f"report: {merged.index}")
+    return worst([record.verdict.status for record in merged.records]).exit_code
+
+
+def _show(records: tuple[Record, ...]) -> None:
+    """The verdict on each, and which invocations they belong to."""
+    from reports.invocations import describe_parts, parts_of, warnings_of
+
+    console = open_console()
+    for record in records:
+        verdict = record.verdict
+        status = Text(verdict.status.value, style=STATUS_STYLES[verdict.status])
+        device = f" ({record.device})" if record.device else ""
+        console.print(status + Text(f" {verdict.case}{device}: {verdict.reason}"))
+    parts = parts_of(records)
+    for line in describe_parts(parts):
+        console.print(Text(f"holds {line}"))
+    for line in warnings_of(parts):
+        console.print(Text(f"note: {line}", style="bold yellow"))
 
 
 def _results(given: Path) -> list[Path]:

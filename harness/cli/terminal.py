@@ -128,6 +128,9 @@ def print_results(results: Sequence[Result], page: str) -> None:
             console.print(Text(f"  {line}"))
         if result.output and result.verdict.status is Status.ERROR:
             print(result.output, file=sys.stderr)
+    if results and (made := results[-1].invocation) is not None:
+        commit = f", commit {made.commit}" if made.commit else ""
+        console.print(Text(f"invocation: {made.label}, align {made.version}{commit}"))
     console.print(f"report: {page}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, and say the worst verdict by the exit code."""
     import reports
     from harness.running.cases import find_case, small_cases
+    from harness.running.invocation import begin_invocation
 
     _require_evidence(arguments)
     choice = chosen_device(arguments)
@@ -81,9 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]
     share = share_of(arguments.false_alarm_rate, len(cases))
-    report, results = reports.Report(arguments.out, [case.name for case in cases]), []
+    invocation = begin_invocation(reproduction(), [case.name for case in cases])
+    report, results = reports.Report(arguments.out, [case.name for case in cases], invocation), []
     for case in cases:
-        results.append(_verify(case, str(choice), share, arguments))
+        results.append(dataclasses.replace(_verify(case, str(choice), share, arguments), invocation=invocation))
         report.add(results[-1])
         print_interim(results, len(cases))
     print_results(results, str(report.finish()))

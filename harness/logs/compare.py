@@ -13,6 +13,7 @@ from harness.pairs.judge import judge_pair
 from harness.pairs.log import Log
 from harness.values.errors import UsageError
 from harness.values.result import Result
+from harness.values.terms import Against, Terms
 from harness.values.trace import Trace
 
 __all__ = ["compare"]
@@ -66,7 +67,13 @@ def compare(
         copied=_copied(one, other, trusted, ported),
     )
     trace = Trace(ported.iterations, {"loss": ported.values}, planned=len(ported), complete=True)
-    return Result(verdict=verdict, trace=trace, command=command, seconds=time.monotonic() - started)
+    return Result(
+        verdict=verdict,
+        trace=trace,
+        command=command,
+        seconds=time.monotonic() - started,
+        terms=Terms(against=Against.LOGS),
+    )
 
 
 def read_side(path: Path, side: str, metric: str, rank: int | str) -> Log:

@@ -13,6 +13,7 @@ from harness.logs.compare import compare
 from harness.pairs.joining import SLICES
 from harness.values.errors import AlignmentError, LogError, UsageError
 from harness.values.result import Result
+from harness.values.terms import Against, Terms
 from harness.values.verdict import Status, Verdict
 
 __all__ = ["compare_many"]
@@ -61,7 +62,9 @@ def _judge(pair: _Pair, settings: Mapping[str, Any]) -> Result:
     try:
         return compare(pair.reference, pair.candidate, name=pair.name, **{**settings, **pair.overrides})
     except AlignmentError as error:
-        return Result(Verdict(pair.name, Status.ERROR, str(error).replace("\n", ";")))
+        return Result(
+            Verdict(pair.name, Status.ERROR, str(error).replace("\n", ";")), terms=Terms(against=Against.LOGS)
+        )
 
 
 def _in_folder(folder: Path) -> Iterator[_Pair]:

@@ -24,6 +24,7 @@ from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
 from harness.values.reproduction import Reproduction
 from harness.values.result import Result
+from harness.values.terms import Against, Terms
 from harness.values.verdict import Status, Verdict
 
 __all__ = ["verify", "verify_alone"]
@@ -102,7 +103,7 @@ def verify_alone(
             verdict = _forced(verdict, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
-    return _result(verdict, order, run, None, folder, started)
+    return _result(verdict, order, run, None, folder, started, alone=True)
 
 
 def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
@@ -126,9 +127,17 @@ def _forced(verdict: Verdict, order: Order, folder: Path) -> Verdict:
 
 
 def _result(
-    verdict: Verdict, order: Order, run: Run | None, baseline: Baseline | None, folder: Path, started: float
+    verdict: Verdict,
+    order: Order,
+    run: Run | None,
+    baseline: Baseline | None,
+    folder: Path,
+    started: float,
+    *,
+    alone: bool = False,
 ) -> Result:
     return Result(
+        terms=Terms(against=Against.HOST if alone else Against.BASELINE),
         verdict=verdict,
         trace=run.trace if run else None,
         candidate=run.provenance if run else None,

@@ -209,8 +209,17 @@ def encode_value(value: object, *, schema: int | None = None, indent: int | None
 
 
 def plain_value(value: object) -> Any:
-    """A value as dict, list, str, int, bool, None and finite floats; others are ``"nan"``, ``"inf"``, ``"-inf"``."""
-    return _spelled(msgspec.to_builtins(value))
+    """A value as dict, list, str, int, bool, None and finite floats; others are ``"nan"``, ``"inf"``, ``"-inf"``.
+
+    A NumPy scalar is the Python number that it holds.
+    """
+    return _spelled(msgspec.to_builtins(value, enc_hook=_of_numpy))
+
+
+def _of_numpy(value: object) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is no plain value")
 
 
 def _spelled(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.values.baseline import Baseline
+from harness.values.invocation import Invocation
 from harness.values.provenance import Provenance
 from harness.values.reproduction import Reproduction
+from harness.values.terms import Terms
 from harness.values.trace import Trace
 from harness.values.verdict import Verdict
 
@@ -27,6 +29,8 @@ class Result:
         output: the tail of the run's output; shown where the run ended in an error.
         asked_device: the device that the run was asked for, as the command line spells it.
         reproductions: the calls behind findings of shadow ops, each to be run again alone.
+        terms: what the verdict was asked on.
+        invocation: the call of a command that it belongs to; None where no command made it.
     """
 
     verdict: Verdict
@@ -38,6 +42,8 @@ class Result:
     output: str = ""
     asked_device: str = ""
     reproductions: tuple[Reproduction, ...] = ()
+    terms: Terms = field(default_factory=Terms)
+    invocation: Invocation | None = None
 
     @property
     def case(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.values.bounds import Count
 from harness.values.shadow import ShadowEvidence
 from harness.values.trace import FloatArray, IntArray
 
@@ -55,7 +56,7 @@ class Finding:
     status: Outcome
     signal: str
     message: str
-    iteration: int | None = None
+    iteration: Count | None = None
     observed: float | None = None
     allowed: float | None = None
     smallest_detectable: float | None = None

@@ -83,7 +83,7 @@ def test_a_fault_fails_with_its_rule_and_iteration_and_says_emulated(align, base
     suite = ET.parse(user_folder / "bad" / "junit.xml").getroot()  # noqa: S314  # we wrote it ourselves
     assert suite.find(".//failure") is not None
     code, out, err = align("report", "bad", "--out", "merged")
-    assert code == 0, out + err
+    assert code == 1, out + err
     assert "FAIL" in (user_folder / "merged" / "index.html").read_text()
 
 

@@ -1,15 +1,19 @@
 """Records of every shape, drawn by hypothesis."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
+from harness.values.invocation import Invocation
 from harness.values.provenance import Device, Provenance
 from harness.values.reproduction import Reproduction
 from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
+from harness.values.terms import Against, Terms
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 from reports import BaselineNote, Record
 
-texts = st.text(st.characters(), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 counts = st.integers(0, 2**53)
 tables = st.dictionaries(texts, texts, max_size=3)
@@ -86,6 +90,36 @@ evidences = st.builds(
     left_out=counts,
 )
 
+terms = st.builds(
+    Terms,
+    against=st.sampled_from(Against),
+    false_alarm_rate=st.none() | numbers,
+    gate_size=counts,
+    left_out=st.lists(texts, max_size=2).map(tuple),
+    remarks=st.lists(texts, max_size=2).map(tuple),
+)
+invocations = st.builds(
+    Invocation,
+    id=texts,
+    started=texts,
+    command=texts,
+    machine=texts,
+    version=texts,
+    commit=texts,
+    cases=st.lists(texts, max_size=2).map(tuple),
+)
+
+
+def consistent(record: Record) -> Record:
+    """The record with a verdict that follows from its findings; the samples have those that pass."""
+    failed = any(finding.status is Outcome.FAIL for finding in record.verdict.findings)
+    other = Status.INCONCLUSIVE if record.verdict.status is Status.PASS else Status.ERROR
+    verdict = replace(record.verdict, status=Status.FAIL if failed else other, aligned_tier="")
+    return replace(
+        record, verdict=verdict, done=min(record.done, record.done if record.planned is None else record.planned)
+    )
+
+
 records = st.builds(
     Record,
     verdict=st.builds(
@@ -127,4 +161,6 @@ records = st.builds(
     reproductions=st.lists(
         st.builds(Reproduction, counts, counts, texts, texts, texts, texts, texts, texts, rank=counts), max_size=2
     ).map(tuple),
-)
+    terms=terms,
+    invocation=st.none() | invocations,
+).map(consistent)

@@ -22,6 +22,11 @@ from harness.values.provenance import Device
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
+EXACT = (
+    Finding("comparability", Outcome.PASS, "*", "the two sides are the same experiment in all 8 respects"),
+    Finding("finiteness", Outcome.PASS, "*", "all 11 signals are finite at all 30 iterations"),
+)
+
 
 def passing(device: Device = EMULATED) -> Result:
     """A healthy port at tf32."""
@@ -43,7 +48,7 @@ def passing(device: Device = EMULATED) -> Result:
         "ann_small",
         Status.PASS,
         "every signal of 30 iterations stays among the healthy runs of tf32 arithmetic",
-        (*findings, state),
+        (*findings, state, *EXACT, Finding("precision tier", Outcome.PASS, "*", "aligned at tf32", tier="tf32")),
         agreements(device),
         legacy(-0.00021, "pass"),
         "tf32",
