@@ -86,7 +86,7 @@ class Record:
         """Whether the candidate was, or was to be, emulated; None where nobody knows."""
         if self.candidate is not None:
             return self.candidate.device.emulated
-        return self.asked_device == "emulated" if self.asked_device else None
+        return self.asked_device.partition(":")[0] == "emulated" if self.asked_device else None
 
 
 def record_of(result: Result) -> Record:

@@ -168,8 +168,18 @@ def run_folder(work_dir: Path | None, name: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="align-") as temporary:
             yield Path(temporary) / name
         return
-    taken = (work_dir / (f"{name}-{number}" if number else name) for number in itertools.count())
-    yield next(folder for folder in taken if not folder.exists())
+    work_dir.mkdir(parents=True, exist_ok=True)
+    numbered = (work_dir / (f"{name}-{number}" if number else name) for number in itertools.count())
+    yield next(folder for folder in numbered if _made(folder))
+
+
+def _made(folder: Path) -> bool:
+    """Whether this call made the folder: of two at once, one."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def baseline_folder(given: Path | None, *, write: bool = False) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -17,6 +18,9 @@ MINIMUM_REPEATS = 5
 
 REQUIRED_SIGNALS = ("loss", "lr", "grad_norm", "update_norm", "param_norm")
 """What every baseline holds: without them a rule would have nothing to say, and say nothing."""
+
+_NOT_OF_THE_TRAINING = frozenset({"seconds", "memory"})
+"""What differs between two runs that compute the same, bit for bit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +39,8 @@ class Baseline:
         recorded: UTC time, ISO 8601.
 
     Raises:
-        BaselineError: a tier holds too few runs, or a run that is cut short, not finite, or of another form than the
-            others.
+        BaselineError: a tier holds too few runs, one that is cut short, not finite, or of another form than the others,
+            or two that are copies of each other.
     """
 
     case: str
@@ -68,6 +72,27 @@ class Baseline:
                         hint=f"align record {self.case}",
                     )
                 self._require_same_form(run, f"{self.where}, tier {tier}, run {number}")
+            self._require_no_copies(tier, runs)
+
+    def _require_no_copies(self, tier: str, runs: tuple[Trace, ...]) -> None:
+        """Copies make the spread too small, and healthy ports fail by it: one pair among eight runs as well as eight.
+
+        Runs whose rounding differs part at the first iterations and never meet again. So two that are equal at most
+        iterations are one run, or one and its continuation.
+        """
+        judged = [name for name in runs[0].signals if name not in _NOT_OF_THE_TRAINING]
+        values = [np.stack([run.signals[name] for name in judged]) for run in runs]
+        for (number, one), (other, two) in combinations(enumerate(values), 2):
+            equal = int((one == two).all(axis=0).sum())
+            if 2 * equal > len(runs[0]):
+                raise BaselineError(
+                    "two reference runs are copies of each other: they say nothing of how far healthy runs part",
+                    where=f"{self.where}, tier {tier}",
+                    observed=f"runs {number} and {other} are equal in every signal at {equal} of {len(runs[0])} "
+                    "iterations",
+                    allowed="runs whose rounding differs",
+                    hint=f'align record {self.case} --reason "the runs were copies", which varies the rounding',
+                )
 
     def _require_same_form(self, run: Trace, where: str) -> None:
         """What is compared column by column must have the same columns, all of them numbers."""

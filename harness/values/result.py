@@ -54,4 +54,4 @@ class Result:
     def emulated(self) -> bool:
         """Whether the candidate ran, or was to run, on an emulated device."""
         told = self.candidate is not None and self.candidate.device.emulated
-        return told or self.asked_device == "emulated"
+        return told or self.asked_device.partition(":")[0] == "emulated"

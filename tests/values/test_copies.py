@@ -1,0 +1,48 @@
+"""Copies are no repeats: a baseline that holds some is refused, with the reason and what to do."""
+
+import numpy as np
+import pytest
+
+from harness.values.errors import BaselineError
+
+
+def runs(make, seeds):
+    """Healthy runs; clock times differ also between copies."""
+    return tuple(make.with_signal(make.trace(seed), "seconds", np.full(30, 0.5 + at)) for at, seed in enumerate(seeds))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "named"),
+    [
+        ((0,) * 8, "runs 0 and 1"),
+        ((0, 1, 2, 3, 4, 5, 6, 2), "runs 2 and 7"),
+        ((0, 1, 1, 2, 3), "runs 1 and 2"),
+    ],
+)
+def test_copies_are_refused(make, seeds, named):
+    with pytest.raises(BaselineError, match="copies of each other") as caught:
+        make.baseline(tiers={"fp32": runs(make, seeds)})
+    assert f"{named} are equal in every signal at 30 of 30 iterations" in caught.value.observed
+    assert "align record made_up --reason" in caught.value.hint
+
+
+@pytest.mark.parametrize(("shared", "refused"), [(16, True), (15, False), (1, False)])
+def test_runs_that_part_late_are_one_run_and_its_continuation(make, shared, refused):
+    first, second, *others = runs(make, range(6))
+    for name, values in first.signals.items():
+        joined = np.append(values[:shared], second.signals[name][shared:])
+        second = make.with_signal(second, name, joined)
+    tiers = {"fp32": (first, second, *others)}
+    if not refused:
+        assert make.baseline(tiers=tiers).iterations == 30
+        return
+    with pytest.raises(BaselineError, match="copies of each other") as caught:
+        make.baseline(tiers=tiers)
+    assert "at 16 of 30 iterations" in caught.value.observed
+
+
+def test_a_signal_that_healthy_runs_share_is_no_copy(make):
+    """The loss alone may come out equal where the rounding that differs is far below what it sums."""
+    one_loss = make.trace(0).loss
+    tiers = {"fp32": tuple(make.with_signal(run, "loss", one_loss) for run in runs(make, range(5)))}
+    assert make.baseline(tiers=tiers).iterations == 30
