@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.options import _count, _size
 from harness.cli.verify import worst
+from harness.logs.limits import LIMITS, Limits
 from harness.pairs.joining import SLICES
 from harness.values.errors import UsageError
 
@@ -37,7 +41,11 @@ def add_parser(commands: Any) -> None:
         "--repeat", nargs="+", action="extend", default=[], metavar="LOG", help="more logs of the reference"
     )
     parser.add_argument(
-        "--metric", default="loss", metavar="NAME", help="which scalar of the logs; the loss without it"
+        "--metric",
+        nargs="+",
+        default=["loss"],
+        metavar="NAME",
+        help="which scalar of the logs, by default the loss; two names: the reference's and the candidate's",
     )
     parser.add_argument("--rank", type=_rank, default=0, metavar="N|mean", help="whose values; rank 0 without it")
     parser.add_argument("--legacy", choices=SLICES, default="all", help="what the field's own rule looks at")
@@ -45,6 +53,27 @@ def add_parser(commands: Any) -> None:
         "--numpy-spelling", action="store_true", help="print its last line as under numpy ≥ 2: np.float64(x)"
     )
     parser.add_argument("--pairs", type=Path, metavar="DIR_OR_CSV", help="judge many pairs, and write their index")
+    parser.add_argument(
+        "--epoch-length",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="iterations of an epoch, for logs that count from each epoch's start and don't say how many there are",
+    )
+    parser.add_argument(
+        "--max-log-size",
+        type=_size,
+        default=LIMITS.size,
+        metavar="SIZE",
+        help="the largest log that is read, unpacked; by default 64GiB",
+    )
+    parser.add_argument(
+        "--max-records",
+        type=_count,
+        default=LIMITS.records,
+        metavar="N",
+        help="the most records that are read of a log, at 32 bytes of memory each; by default 50 million",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the report into this folder")
     parser.add_argument("--markdown", action="store_true", help="print a block for a pull request")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -65,7 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
         import reports
 
         page = reports.write(results, out)
-    _show(results, arguments, page)
+    try:
+        _show(results, arguments, page)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`: what isn't read changes no verdict
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return worst([result.verdict.status for result in results]).exit_code
 
 
@@ -77,13 +110,15 @@ def _one(arguments: argparse.Namespace) -> Result:
         raise UsageError("there is nothing to compare", allowed="REF and CAND, a block file, or --pairs DIR_OR_CSV")
     return compare(
         arguments.reference,
-        arguments.candidate or arguments.reference,
+        arguments.reference if arguments.candidate is None else arguments.candidate,
         metric=arguments.metric,
         rank=arguments.rank,
         repeats=arguments.repeat,
         legacy=arguments.legacy,
         numpy_spelling=arguments.numpy_spelling,
         command=reproduction(),
+        epoch_length=arguments.epoch_length,
+        limits=Limits(arguments.max_log_size, arguments.max_records),
     )
 
 
@@ -98,6 +133,8 @@ def _many(arguments: argparse.Namespace) -> list[Result]:
         rank=arguments.rank,
         legacy=arguments.legacy,
         numpy_spelling=arguments.numpy_spelling,
+        epoch_length=arguments.epoch_length,
+        limits=Limits(arguments.max_log_size, arguments.max_records),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -9,13 +10,26 @@ from harness.logs.gathering import UNKNOWN, Gathering
 from harness.logs.numerals import NUMBER
 from harness.values.errors import LogError
 
-__all__ = ["CANDIDATE", "HEADING", "REFERENCE", "read_blocks"]
+__all__ = ["CANDIDATE", "REFERENCE", "looks_like_blocks", "read_blocks"]
 
-HEADING = re.compile(rb"^[ \t]{0,12}={2,}[ \t]{0,12}(\w[\w .()-]{0,60}?)[ \t]{0,12}={2,}[ \t]{0,12}$", re.MULTILINE)
+_HEADING = re.compile(rb"^[ \t]{0,12}={2,}[ \t]{0,12}(\w[\w .()-]{0,60}?)[ \t]{0,12}={2,}[ \t]{0,12}$", re.MULTILINE)
+_ONLY_NUMBERS = re.compile(rb"^[-+\d.,eE\[\]() \tnaifNAIF]{1,400}$")
+
 REFERENCE = ("cuda", "gpu", "nvidia", "reference", "benchmark", "a100", "cpu")
 CANDIDATE = ("sdaa", "candidate", "npu", "device")
 
 _NUMBER = re.compile(rb"(?<![\w.])" + NUMBER + rb"(?![\w.])")
+
+
+def looks_like_blocks(first: bytes) -> bool:
+    """Whether a text begins with a heading that stands over a line of numbers."""
+    lines = [line for line in first[:65536].split(b"\n") if line.strip()][:200]
+    return any(
+        _HEADING.match(heading) is not None
+        and _ONLY_NUMBERS.match(line) is not None
+        and _NUMBER.search(line) is not None
+        for heading, line in itertools.pairwise(lines)
+    )
 
 
 def read_blocks(pieces: Iterable[bytes], section: str | None, found: Gathering, where: object) -> str:
@@ -40,7 +54,7 @@ def read_blocks(pieces: Iterable[bytes], section: str | None, found: Gathering, 
     current = ""
     for piece in pieces:
         for line in piece.split(b"\n"):
-            if heading := HEADING.match(line):
+            if heading := _HEADING.match(line):
                 current = heading[1].decode("utf-8", "replace").strip()
                 names.append(current)
                 if not taken and (section is None or current.lower().startswith(accepted)):

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.logs.limits import LIMITS
+from harness.values.errors import LogError
 from harness.values.trace import FloatArray, IntArray
 
 __all__ = ["UNKNOWN", "Column", "Gathering"]
+
 
 UNKNOWN = -1
 """Stands for an iteration, epoch or rank that a record does not print."""
@@ -54,8 +57,10 @@ class Gathering:
         names: of all metrics, in the order of their first appearance.
         epoch_length: iterations of an epoch, where the log says so.
         per_epoch: whether the log's format numbers iterations from the start of their epoch.
-        window: over how many iterations a printed value is a mean.
         head: the first bytes of the text, where settings are printed.
+        records: how many were read.
+        most_records: how many are read at most.
+        lacking: iterations that the log prints without the metric → what the record says in its place.
     """
 
     keep: Callable[[str], bool]
@@ -63,8 +68,10 @@ class Gathering:
     names: dict[str, None] = field(default_factory=dict)
     epoch_length: int = 0
     per_epoch: bool = False
-    window: int = 1
     head: bytes = b""
+    records: int = 0
+    most_records: int = LIMITS.records
+    lacking: dict[int, str] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
 
     def column(self, metric: str) -> Column | None:
@@ -74,6 +81,21 @@ class Gathering:
             if self.keep(metric):
                 self.columns[metric] = Column()
         return self.columns.get(metric)
+
+    def check_records(self) -> None:
+        """Refuse a log that holds more records than memory was planned for.
+
+        Raises:
+            LogError: it does.
+        """
+        most = max(map(len, self.columns.values()), default=0)
+        if most > self.most_records:
+            raise LogError(
+                "the log holds more records than are read",
+                observed=f"more than {most:,}",
+                allowed=f"{self.most_records:,}",
+                hint=f"--max-records {10 * self.most_records}",
+            )
 
     def note(self, sentence: str, count: int = 1) -> None:
         """Remember an oddity; ``{count}`` in its sentence becomes how often it was met."""

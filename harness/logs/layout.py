@@ -1,14 +1,15 @@
 """Where a log's lines hold their numbers: learned from one line, read off all that are built like it.
 
-Training logs print millions of lines from one format string. Between two colons of such a line only the width of
-numbers varies, so a number lies at a fixed distance behind a colon of fixed rank, and the text just before it is always
-the same. Lines that are built otherwise are told apart by these and left to the slow reading.
+Training logs print millions of lines from one format string. Between two colons of such a line (or two other characters
+of one kind, its anchors) only the width of numbers varies, so a number lies at a fixed distance behind an anchor of
+fixed rank, and the text just before it is always the same. Lines that are built otherwise are told apart by these and
+left to the slow reading.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,12 @@ from harness.values.trace import FloatArray, IntArray
 
 __all__ = ["Layout", "Reading", "learn_layout", "read_by_layout"]
 
-_GUARD = 8  # bytes: one word
-_SHORTEST_GUARD = 2  # bytes
+_WORD = 8  # bytes
+_LONGEST_GUARD = 24  # bytes
+_LEAD = 32  # newlines before a text, so that a guard at its first number stays inside the buffer
 _ALL = np.uint64(2**64 - 1)
 _BLOCK = 1 << 18  # bytes: what fits a processor's cache is looked through three times as fast
-_COLON, _NEWLINE = ord(":"), ord("\n")
+_NEWLINE = ord("\n")
 _SPACES = np.uint64(0x2020202020202020)
 _LOW_SEVEN = np.uint64(0x7F7F7F7F7F7F7F7F)
 _HIGHEST_BITS = np.uint64(0x8080808080808080)
@@ -30,15 +32,17 @@ _HIGHEST_BITS = np.uint64(0x8080808080808080)
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a line holds one number: ``offset`` bytes behind its colon number ``colon``, and ``guard`` before it.
+    """Where a line holds one number: ``offset`` bytes behind its anchor number ``anchor``, −1 for the line's start.
 
-    Of the eight bytes before the number those count that ``mask`` has set: what follows any earlier number in them.
+    ``guards`` are words of the literal text before it, back to the number before that: how many bytes before the place,
+    the word, and which of its bits count. ``digit`` bytes before the place that earlier number ends; 0 where the
+    literal text is longer than what is looked at.
     """
 
-    colon: int
+    anchor: int
     offset: int
-    guard: np.uint64
-    mask: np.uint64
+    guards: tuple[tuple[int, np.uint64, np.uint64], ...]
+    digit: int
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,18 @@ class Layout:
     """How lines from one format string are built.
 
     Args:
-        colons: how many colons such a line has.
+        anchor: the character that numbers are found by.
+        anchors: how many of them such a line has.
         integers: the places of ``epoch``, ``iteration`` and ``rank``, as far as they are printed.
         decimals: metric → place.
+        texts: places of literal text alone.
     """
 
-    colons: int
+    anchor: int
+    anchors: int
     integers: Mapping[str, _Place]
     decimals: Mapping[str, _Place]
+    texts: tuple[_Place, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +81,30 @@ class Reading:
     decimals: Mapping[str, FloatArray]
 
 
-def learn_layout(line: bytes, integers: Mapping[str, int], decimals: Mapping[str, int]) -> Layout | None:
-    """The layout of a line; None where its numbers can't be found by their colons.
+def learn_layout(
+    line: bytes, anchor: bytes, integers: Mapping[str, int], decimals: Mapping[str, int], texts: Sequence[int] = ()
+) -> Layout | None:
+    """The layout of a line; None where its numbers can't be found by their anchors.
 
     Args:
         line: the text, without its newline.
+        anchor: the character to find numbers by.
         integers: name → where in the line the integer begins.
         decimals: metric → where in the line the number begins.
+        texts: where in the line literal text ends that tells such lines from others.
     """
-    places = {name: _place(line, start) for name, start in {**integers, **decimals}.items()}
-    if not decimals or any(place is None for place in places.values()):
+    places = {name: _place(line, start, anchor) for name, start in {**integers, **decimals}.items()}
+    guards = [_place(line, end, anchor) for end in texts]
+    if not places or any(place is None for place in [*places.values(), *guards]):
         return None
     found = {name: place for name, place in places.items() if place is not None}
-    return Layout(line.count(b":"), {name: found[name] for name in integers}, {name: found[name] for name in decimals})
+    return Layout(
+        ord(anchor),
+        line.count(anchor),
+        {name: found[name] for name in integers},
+        {name: found[name] for name in decimals},
+        tuple(place for place in guards if place is not None),
+    )
 
 
 def read_by_layout(piece: bytes, layout: Layout) -> Reading:
@@ -95,68 +114,80 @@ def read_by_layout(piece: bytes, layout: Layout) -> Reading:
         piece: whole lines, the last one ended by a newline.
         layout: of one of its lines.
     """
-    places = [*layout.integers.values(), *layout.decimals.values()]
-    buffer = piece + bytes(PADDING + max(place.offset for place in places))
+    places = [*layout.integers.values(), *layout.decimals.values(), *layout.texts]
+    buffer = b"\n" * _LEAD + piece + bytes(PADDING + max(place.offset for place in places))
     words = as_words(buffer)
-    lines = _Lines(buffer, layout.colons)
+    text = np.frombuffer(buffer, np.uint8)
+    lines = _Lines(text, layout.anchor, layout.anchors)
     fits = np.ones(len(lines.ends), np.bool_)
     integers, decimals = {}, {}
+    for place in layout.texts:
+        fits &= _locate(words, text, lines, place)[1]
     for name, place in layout.integers.items():
-        at, here = _locate(words, lines, place)
+        at, here = _locate(words, text, lines, place)
         integers[name], read = read_integers(words, at)
         fits &= here & read
     for name, place in layout.decimals.items():
-        at, here = _locate(words, lines, place)
+        at, here = _locate(words, text, lines, place)
         decimals[name], read = read_decimals(buffer, words, at)
         fits &= here & read
+    starts, ends = lines.starts - _LEAD, lines.ends - _LEAD
     if fits.all():
-        return Reading(lines.starts, lines.ends, integers, decimals)
+        return Reading(starts, ends, integers, decimals)
     return Reading(
-        lines.starts[fits],
-        lines.ends[fits],
+        starts[fits],
+        ends[fits],
         {name: values[fits] for name, values in integers.items()},
         {name: values[fits] for name, values in decimals.items()},
     )
 
 
 class _Lines:
-    """The lines of a buffer that have a given number of colons: (N,) starts, ends, and where each one's colons are."""
+    """The lines of a buffer that have a given number of anchors: (N,) starts, ends, and where the anchors are."""
 
-    def __init__(self, buffer: bytes, colons: int) -> None:
-        text = np.frombuffer(buffer, np.uint8)
+    def __init__(self, text: np.ndarray, anchor: int, count: int) -> None:
         self._marks = np.concatenate(
             [
-                start + np.flatnonzero((block == _COLON) | (block == _NEWLINE))
+                start + np.flatnonzero((block == anchor) | (block == _NEWLINE))
                 for start in range(0, len(text), _BLOCK)
                 for block in [text[start : start + _BLOCK]]
             ]
         )
-        newlines = np.flatnonzero(text[self._marks] == _NEWLINE)
-        before = np.concatenate([[-1], newlines[:-1]])
-        chosen = np.flatnonzero(newlines - before - 1 == colons)
+        newlines = np.flatnonzero(text[self._marks] == _NEWLINE)[_LEAD - 1 :]
+        before, newlines = newlines[:-1], newlines[1:]
+        chosen = np.flatnonzero(newlines - before - 1 == count)
         self._first = before[chosen] + 1
         self.ends = self._marks[newlines[chosen]] + 1
-        self.starts = np.where(self._first > 0, self._marks[self._first - 1] + 1, 0)
+        self.starts = self._marks[before[chosen]] + 1
 
-    def colon(self, number: int) -> IntArray:
-        """(N,) positions of each line's colon of the given number."""
-        positions: IntArray = self._marks[self._first + number]
+    def anchor(self, number: int) -> IntArray:
+        """(N,) positions of each line's anchor of the given number; of −1, of the newline before the line."""
+        positions: IntArray = self._marks[self._first + number] if number >= 0 else self.starts - 1
         return positions
 
 
-def _locate(words: WordArray, lines: _Lines, place: _Place) -> tuple[IntArray, Mask]:
+def _locate(words: WordArray, text: np.ndarray, lines: _Lines, place: _Place) -> tuple[IntArray, Mask]:
     """(N,) where the number begins in each line, and whether what is before it is what the layout says.
 
-    A guard holds no newline, so that where it fits, and the number is in the line, all of it is.
+    A guard holds no newline but the one that ends the line before, so that where it fits, and the number is in the
+    line, all of it is.
     """
-    at = lines.colon(place.colon) + place.offset
-    before = words[at - _GUARD]
-    before = before if place.mask == _ALL else before & place.mask
-    here = (before == place.guard) & (at < lines.ends)
-    text = words[at]
-    if len(text) and text[0] == text[-1] and np.all(text == text[0]):  # such as the rank's place
-        return at + _count_spaces(text[:1]), here
-    return at + _count_spaces(text), here
+    at = lines.anchor(place.anchor) + place.offset
+    here = at < lines.ends
+    at = np.minimum(at, lines.ends)
+    for distance, word, mask in place.guards:
+        before = words[at - distance]
+        here &= (before if mask == _ALL else before & mask) == word
+    if place.digit:
+        digit = text[at - place.digit]
+        here &= (digit >= ord("0")) & (digit <= ord("9"))
+    spaces = words[at]
+    if len(spaces) and spaces[0] == spaces[-1] and np.all(spaces == spaces[0]):  # such as the rank's place
+        return at + _count_spaces(spaces[:1]), here
+    skipped = _count_spaces(spaces)
+    if np.any(skipped == _WORD):
+        skipped = np.where(skipped == _WORD, _WORD + _count_spaces(words[at + _WORD]), skipped)
+    return at + skipped, here
 
 
 def _count_spaces(text: WordArray) -> IntArray:
@@ -168,14 +199,22 @@ def _count_spaces(text: WordArray) -> IntArray:
     return (((below & ones) * ones) >> np.uint64(56)).astype(np.int64)
 
 
-def _place(line: bytes, start: int) -> _Place | None:
+def _place(line: bytes, start: int, anchor: bytes) -> _Place | None:
+    """Where a number lies that begins at ``start``, or literal text that ends there."""
     begin = len(line[:start].rstrip(b" "))
-    colon = line.rfind(b":", 0, begin)
-    if begin < _GUARD or colon < 0:
+    behind = line.rfind(anchor, 0, begin)
+    whole = b"\n" + line[:begin]
+    literal = re.split(rb"\d", whole[-_LONGEST_GUARD - 1 :])[-1]
+    cut = len(literal) <= _LONGEST_GUARD and len(literal) < len(whole)
+    literal = literal[-_LONGEST_GUARD:]
+    if not literal:
         return None
-    literal = len(re.split(rb"\d", line[begin - _GUARD : begin])[-1])
-    if literal < _SHORTEST_GUARD:
-        return None
-    mask = _ALL << np.uint64(8 * (_GUARD - literal))
-    guard = np.frombuffer(line[begin - _GUARD : begin], "<u8")[0] & mask
-    return _Place(line.count(b":", 0, colon), begin - colon, guard, mask)
+    guards = []
+    for distance in range(_WORD, -(-len(literal) // _WORD) * _WORD + 1, _WORD):
+        counted = min(_WORD, len(literal) - distance + _WORD)
+        end = len(literal) - distance + _WORD
+        mask = _ALL << np.uint64(8 * (_WORD - counted)) if counted < _WORD else _ALL
+        word = np.frombuffer(literal[end - counted : end].rjust(_WORD, b"\0"), "<u8")[0]
+        guards.append((distance, word, mask))
+    number = line.count(anchor, 0, behind) if behind >= 0 else -1
+    return _Place(number, begin - behind, tuple(guards), len(literal) + 1 if cut else 0)

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 
+from harness.logs.tokens import words
 from harness.values.errors import LogError
 
-__all__ = ["choose_metric", "keeps"]
+__all__ = ["choose_metric", "is_loss", "keeps"]
 
-_LOSSES = ("loss", "train loss", "training loss", "loss train", "train total loss", "total loss", "loss total")
-_OTHER_PHASE = re.compile(r"(^|[^a-z])(val|valid|validation|eval|evaluation|test)([^a-z]|$)")
+_LOSSES = (
+    "loss", "lm loss", "train loss", "training loss", "loss train", "train loss step", "total loss", "train total loss",
+    "loss total", "step loss", "reduced train loss", "trl", "celoss", "crossentropyloss", "train crossentropyloss",
+    "train ce loss", "cross entropy", "train cross entropy", "nll", "nll loss",
+)  # fmt: skip
+"""What a training's loss is called, the likeliest first."""
+
+_OTHER_PHASE = re.compile(r"(^|[^a-z])(val|valid|validation|eval|evaluation|test|dev)([^a-z]|$)")
+_SMOOTHED = {"average", "avg", "averaged", "mean", "smooth", "smoothed", "running", "ema", "moving", "ave"}
+_PARTIAL = {"aux", "auxiliary", "weighted", "pre", "scale"}
+_LOSS_WORD = re.compile(r"(?:^|[^a-z])loss(?:es)?(?:[^a-z]|$)|loss$")
 
 
-def keeps(metric: str | None) -> Callable[[str], bool]:
-    """Whether a metric of a given name may be the one that is asked for; all may where None is."""
+def is_loss(name: str) -> bool:
+    """Whether a metric is a loss of any kind, by its name."""
+    return _LOSS_WORD.search(name.lower()) is not None or words(name) in _LOSSES
+
+
+def keeps(metric: str | None, losses: Sequence[str] = ()) -> Callable[[str], bool]:
+    """Whether a metric of a given name may be the one that is asked for; all may where None is.
+
+    Args:
+        metric: what is asked for.
+        losses: what the log's format calls the loss.
+    """
     if metric is None:
         return lambda name: True
     if metric == "loss":
-        return lambda name: _words(name).endswith("loss") or _words(name) in _LOSSES
+        known = {words(loss) for loss in (*losses, *_LOSSES)}
+        return lambda name: words(name) in known or words(name).endswith("loss")
     return lambda name: _same(name, metric)
 
 
-def choose_metric(names: Iterable[str], metric: str | None, where: object) -> str:
+def choose_metric(names: Iterable[str], metric: str | None, where: object, losses: Sequence[str] = ()) -> str:
     """The name that the log itself gives the metric.
 
     Args:
@@ -30,37 +52,53 @@ def choose_metric(names: Iterable[str], metric: str | None, where: object) -> st
         metric: what is asked for, in any case, with ``.``, ``/`` and ``_`` alike; a name's last part is enough. None is
             ``loss``.
         where: the log, for messages.
+        losses: what the log's format calls the loss, the first that it holds.
 
     Raises:
         LogError: none of them is meant, or several may be.
     """
     wanted = metric or "loss"
     known = list(names)
-    exact = [name for name in known if name == wanted]
-    close = exact or [name for name in known if _same(name, wanted)]
+    close = [name for name in known if name == wanted]
     if not close and wanted == "loss":
-        ranked = [name for loss in _LOSSES for name in known if _words(name) == loss]
-        close = ranked[:1] or [name for name in known if _words(name).endswith("loss") and not _of_other_phase(name)]
-    if len(close) > 1:
-        close = [name for name in close if not _of_other_phase(name)] or close
+        close = _training_loss(known, losses)
+    elif not close:
+        same = [name for name in known if _same(name, wanted)]
+        close = [name for name in same if words(name) == words(wanted)] or same
+    if len(close) > 1 and not _OTHER_PHASE.search(wanted.lower()):
+        close = [name for name in close if not _OTHER_PHASE.search(name.lower())] or close
     if len(close) == 1:
         return close[0]
+    shown = close or [name for name in known if is_loss(name)] or known
     raise LogError(
         f"the log holds {'no' if not close else 'more than one'} metric that could be meant by {wanted!r}",
         where=where,
-        observed=", ".join((close or known)[:12]) or "no metric at all",
-        hint="--metric with the name of one",
+        observed=", ".join(shown[:12]) or "no metric at all",
+        hint=_hint(close or [name for name in known if is_loss(name)], more=bool(close)),
     )
 
 
+def _hint(losses: Sequence[str], *, more: bool) -> str | None:
+    """What to ask for; of several the first, or one for each side."""
+    if not losses:
+        return None
+    first = f"--metric {shlex.quote(losses[0])}"
+    several = [name for name in losses if " - " in name]
+    if more and len(several) > 1:
+        return f"{first} {shlex.quote(several[1])}, where the one is the reference's and the other the candidate's"
+    return first
+
+
+def _training_loss(names: Sequence[str], losses: Sequence[str]) -> list[str]:
+    """The training's loss: as the format calls it, by a customary name, or the only one that there is."""
+    for loss in (*losses, *_LOSSES):
+        if found := [name for name in names if words(name) == words(loss)]:
+            return found[:1]
+    whole = [name for name in names if words(name).endswith("loss") and not _OTHER_PHASE.search(name.lower())]
+    own = [name for name in whole if not {*words(name).split(" ")} & (_SMOOTHED | _PARTIAL)]
+    return own or [name for name in whole if not {*words(name).split(" ")} & _PARTIAL]
+
+
 def _same(name: str, wanted: str) -> bool:
-    mine, theirs = _words(name), _words(wanted)
-    return mine == theirs or (mine.endswith(f" {theirs}") and theirs != "loss")
-
-
-def _words(name: str) -> str:
-    return " ".join(re.split(r"[^a-z0-9]+", name.lower())).strip()
-
-
-def _of_other_phase(name: str) -> bool:
-    return _OTHER_PHASE.search(name.lower()) is not None
+    mine, theirs = words(name), words(wanted)
+    return mine == theirs or (bool(theirs) and mine.endswith(f" {theirs}") and theirs != "loss")

@@ -37,6 +37,9 @@ _PAST_NINE = np.uint64(0x7676767676767676)
 _EIGHT, _BYTE = np.uint64(8), np.uint64(0xFF)
 _POWERS = np.array([10**power for power in range(17)], np.uint64)
 _MOST_DIGITS = np.uint64(15)
+_LARGEST_EXACT_POWER = 22
+_EXACT_POWERS = np.array([float(10**power) for power in range(_LARGEST_EXACT_POWER + 1)])
+"""Powers of ten that float64 holds exactly: one multiplication or division by them rounds once."""
 
 
 def _separators(characters: bytes) -> Mask:
@@ -99,10 +102,43 @@ def read_decimals(buffer: bytes, words: WordArray, at: IntArray) -> tuple[FloatA
         mantissa = mantissa * _POWERS[more] + _sum_up(text, more)
         closed = np.where(after == _EIGHT, (more < _EIGHT) & _AFTER_NUMBER[_byte_of(text, more)], closed)
         after = after + more
-    read = pointed & closed & (before > 0) & (before + after <= _MOST_DIGITS)
+    short = pointed & (before > 0) & (before + after <= _MOST_DIGITS)
+    read = short & closed
     values = mantissa.astype(np.float64) / _POWERS[np.minimum(after, _MOST_DIGITS)].astype(np.float64)
-    _read_one_by_one(buffer, at, values, read)
+    if not read.all():
+        _read_exponents(words, end + after.astype(np.int64), mantissa, after, values, read, short & ~closed)
+        _read_one_by_one(buffer, at, values, read)
     return values, read
+
+
+def _read_exponents(
+    words: WordArray, at: IntArray, mantissa: WordArray, after: WordArray, values: FloatArray, read: Mask, asked: Mask
+) -> None:
+    """Fill in, in place, numbers with an exponent of a sign and two digits, as ``%E`` prints them.
+
+    Args:
+        words: of the text.
+        at: (N,) where the exponent would begin.
+        mantissa: (N,) the digits before it, as an integer below 10¹⁵.
+        after: (N,) how many of them stand behind the point.
+        values: (N,) gets the numbers.
+        read: (N,) whether a number was read.
+        asked: (N,) whose exponents to look for.
+    """
+    rows = np.flatnonzero(asked)
+    text = words[at[rows]]
+    sign = (text >> _EIGHT) & _BYTE
+    digits = _count_digits(text >> np.uint64(16))
+    known = (text & np.uint64(0xDF)) == ord("E")
+    known &= (sign == ord("+")) | (sign == ord("-"))
+    known &= (digits == np.uint64(2)) & _AFTER_NUMBER[(text >> np.uint64(32)) & _BYTE]
+    exponent = _sum_up(text >> np.uint64(16), np.full(len(text), 2, np.uint64)).astype(np.int64)
+    power = np.where(sign == ord("-"), -exponent, exponent) - after[rows].astype(np.int64)
+    known &= np.abs(power) <= _LARGEST_EXACT_POWER
+    scale = _EXACT_POWERS[np.minimum(np.abs(power), _LARGEST_EXACT_POWER)]
+    whole = mantissa[rows].astype(np.float64)
+    numbers = np.where(power < 0, whole / scale, whole * scale)
+    values[rows[known]], read[rows[known]] = numbers[known], True
 
 
 def _read_one_by_one(buffer: bytes, at: IntArray, values: FloatArray, read: Mask) -> None:

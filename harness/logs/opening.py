@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import importlib
 import io
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from harness.logs.gathering import Gathering
+from harness.logs.limits import LIMITS
 from harness.values.errors import LogError
 
 __all__ = ["clean", "open_log", "whole_lines"]
@@ -23,6 +25,16 @@ LONGEST_LINE = 1 << 26
 """64 MiB. What has no line end for so long is cut there, and the cut is stated."""
 
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CHINESE = tuple(
+    (re.compile(written.encode()), plain)
+    for written, plain in (
+        ("：", b":"), ("＝", b"="), ("，", b","), ("；", b";"), ("（", b"("), ("）", b")"), ("｜", b"|"), ("　", b" "),
+        ("训练损失(?:值)?", b"train loss"), ("(?:验证|测试|评估)损失(?:值)?", b"val loss"), ("平均损失(?:值)?", b"average loss"), ("总损失(?:值)?", b"total loss"),
+        ("损失(?:值)?(?:函数)?", b"loss"), ("第 ?([0-9]{1,15}) ?(?:步|次迭代)", rb"step \1"), ("第 ?([0-9]{1,15}) ?(?:轮|(?:个)?周期)", rb"epoch \1"),
+        ("(?:迭代次数|迭代步数|迭代|步数|步骤)", b"step"), ("(?:轮次|轮数|周期)", b"epoch"), ("学习率", b"lr"), ("(?:准确率|精度)", b"accuracy"),
+    )
+)  # fmt: skip
+"""Full-width signs and Chinese words, as what they mean."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -48,14 +60,27 @@ def open_log(path: Path) -> Iterator[BinaryIO]:
         raise LogError("the log can't be read", where=path, observed=reason) from None
 
 
-def whole_lines(file: BinaryIO, found: Gathering) -> Iterator[bytes]:
+def whole_lines(file: BinaryIO, found: Gathering, most: int = LIMITS.size) -> Iterator[bytes]:
     """The log in pieces of whole lines, each of about a mebibyte and ended by a newline.
 
     Args:
         file: the log's bytes.
         found: is told of lines that are too long to be held whole.
+        most: how many bytes are read, unpacked.
+
+    Raises:
+        LogError: the log is larger.
     """
+    read = 0
     while piece := file.read(_PIECE):
+        read += len(piece)
+        if read > most:
+            raise LogError(
+                "the log is larger than what is read of one, unpacked",
+                observed=f"more than {most / 2**30:.3g} GiB",
+                allowed=f"{most / 2**30:.3g} GiB",
+                hint=f"--max-log-size {math.ceil(10 * most / 2**30)}GiB",
+            )
         if not piece.endswith(b"\n"):
             piece += file.readline(LONGEST_LINE)
         if not piece.endswith(b"\n"):
@@ -76,6 +101,8 @@ def clean(piece: bytes, found: Gathering) -> bytes:
             piece.decode("utf-8")
         except UnicodeDecodeError:
             found.note("{count} MiB of the log hold bytes that are no UTF-8: these were passed over, the rest was read")
+        for pattern, plain in _CHINESE:
+            piece = pattern.sub(plain, piece)
     return piece
 
 

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.logs.blocks import HEADING, read_blocks
+from harness.logs.blocks import looks_like_blocks, read_blocks
+from harness.logs.choosing import choose_reader, guess_reader, names_in
+from harness.logs.documents import read_document
 from harness.logs.events import EVENT_FILE, read_events
 from harness.logs.gathering import Gathering
-from harness.logs.keyvalue import DIALECTS
-from harness.logs.metrics import choose_metric, keeps
+from harness.logs.limits import LIMITS, Limits
+from harness.logs.metrics import choose_metric, is_loss, keeps
 from harness.logs.opening import clean, open_log, whole_lines
+from harness.logs.records import LineReader
 from harness.logs.runs import find_log, read_settings_beside
 from harness.logs.settings import HEAD, read_settings
-from harness.logs.settling import mean_over_ranks, require_rank, settle
-from harness.logs.tables import (
-    looks_like_columns,
-    looks_like_csv,
-    read_columns,
-    read_csv,
-    read_json_lines,
-    read_rows,
-)
-from harness.logs.text import choose_dialect, read_text
+from harness.logs.settling import Numbering, mean_over_ranks, require_rank, settle
+from harness.logs.text import read_text
 from harness.pairs.log import Log, Series
 from harness.values.errors import LogError
 
 __all__ = ["read_log"]
 
 _MMENGINE_WINDOW = 10  # iterations: mmengine's LogProcessor, unless its window_size says otherwise
-_LARGEST_DOCUMENT = 1 << 26
+_LOOKED_AHEAD = 8  # pieces in which a known format is looked for before one is guessed
 
 
-def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str = 0, section: str | None = None) -> Log:
+def read_log(
+    path: str | Path,
+    *,
+    metric: str | None = "loss",
+    rank: int | str = 0,
+    section: str | None = None,
+    epoch_length: int = 0,
+    first_epoch: int | None = None,
+    limits: Limits = LIMITS,
+) -> Log:
     """The values of a metric in a training log.
 
     The format is found out from the log itself; gzip, zstandard, UTF-16, colours, carriage returns and several records
@@ -46,33 +50,42 @@ def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str =
             customary names. None reads all and takes the loss.
         rank: whose values: a rank's number, or ``mean`` for the mean over all of them.
         section: of a block file, which block: its name, ``reference`` or ``candidate``; None for the first.
+        epoch_length: iterations of an epoch, for a log that numbers them from each epoch's start and doesn't say how
+            many there are; 0 for what the log says, or else its largest iteration.
+        first_epoch: the number of the first epoch, 0 or 1; by default found out.
+        limits: what is read at most.
 
     Returns:
         The log, with every decision that was taken on the way.
 
     Raises:
-        LogError: it can't be opened or unpacked, no format is recognised, or it holds no such metric, rank or block.
+        LogError: it can't be opened or unpacked, no format is recognised, it is larger than the limits, or it holds no
+            such metric, rank or block.
     """
+    if not str(path):
+        raise LogError("a log's name is empty", allowed="a file, or the folder of a run")
     place = find_log(Path(path))
-    found = Gathering(keep=keeps(metric))
-    kind = _read_any(place, metric, section, found)
+    found = Gathering(keep=keeps(metric), most_records=limits.records)
+    kind = _read_any(place, metric, section, found, limits)
     held = [name for name, column in found.columns.items() if len(column)]
-    name = choose_metric(held or found.names, metric, place)
+    name = choose_metric(held or found.names, metric, place, kind.losses)
     if name not in found.columns or not len(found.columns[name]):
         raise LogError("the log holds no value of the metric", where=place, observed=name)
-    settings = read_settings(_without_records(found.head, kind)) | read_settings_beside(place)
-    series, numbered = settle(found.columns[name], found)
+    settings = read_settings(found.head) | read_settings_beside(place)
+    numbering = Numbering(epoch_length, first_epoch)
+    series = settle(found.columns[name], found, numbering)
+    if rank == 0 and len(series) == 1 and 0 not in series:
+        rank = next(iter(series))
+        found.note(f"the log holds rank {rank} alone: it was taken")
     chosen = mean_over_ranks(series, found) if rank == "mean" else require_rank(series, _as_rank(rank), place)
     if len(series) > 1 and rank != "mean":
         found.note(f"the log holds {len(series)} ranks ({_listed(series)}): rank {rank} was taken")
-    window = int(settings.pop("smoothing window", _MMENGINE_WINDOW)) if kind.startswith("mmengine") else 1
-    if window > 1:
-        found.note(f"each value is mmengine's running mean over up to {window} iterations, not the iteration's own")
+    window = _window(kind, settings, found)
     if len(series) > 1:
         settings.setdefault("world size", str(len(series)))
     return Log(
         path=str(path),
-        format=kind,
+        format=kind.name,
         metric=name,
         rank=rank,
         series=chosen,
@@ -80,18 +93,35 @@ def read_log(path: str | Path, *, metric: str | None = "loss", rank: int | str =
         metrics=tuple(found.names),
         settings=settings,
         decisions=found.decisions,
-        numbered=numbered,
+        numbered=numbering.printed,
         window=window,
+        guessed=kind.guessed,
+        losses=tuple(other for other in found.names if other != name and is_loss(other)),
+        lacking=found.lacking,
+        by_epoch=numbering.by_epoch,
+        epoch_length=numbering.epoch_length,
+        epoch_length_printed=numbering.epoch_length_printed,
+        first_epoch=numbering.first_epoch or 0,
     )
 
 
-def _read_any(path: Path, metric: str | None, section: str | None, found: Gathering) -> str:
+@dataclass(frozen=True)
+class _Kind:
+    """Which format a log was read as."""
+
+    name: str
+    losses: tuple[str, ...] = ()
+    window: int = 1
+    guessed: bool = False
+
+
+def _read_any(path: Path, metric: str | None, section: str | None, found: Gathering, limits: Limits) -> _Kind:
     """Gather a log of any format; returns which it was."""
     if path.is_dir() or EVENT_FILE in path.name:
         read_events(path, found)
-        return "TensorBoard events"
+        return _Kind("TensorBoard events")
     with open_log(path) as file:
-        pieces = (clean(piece, found) for piece in whole_lines(file, found))
+        pieces = (clean(piece, found) for piece in whole_lines(file, found, limits.size))
         first = next(pieces, b"")
         if not first.strip():
             raise LogError("the log is empty", where=path)
@@ -100,60 +130,57 @@ def _read_any(path: Path, metric: str | None, section: str | None, found: Gather
 
 def _read_pieces(
     pieces: Iterator[bytes], first: bytes, path: Path, metric: str | None, section: str | None, found: Gathering
-) -> str:
-    lines = first.strip().split(b"\n", 1)
-    if _is_json_object(lines[0]):
-        read_json_lines(pieces, found)
-        return "mmengine scalars" if "data_time" in found.names else "JSON lines"
-    if lines[0][:1] in (b"{", b"["):
-        kind, pieces = _read_document(pieces, found)
+) -> _Kind:
+    lines = first.strip().split(b"\n", 2)
+    if lines[0][:1] in (b"{", b"[") and not (len(lines) > 1 and lines[0].endswith(b"}") and lines[1][:1] == b"{"):
+        kind, kept = read_document(pieces, found)
         if kind:
-            return kind
-    if HEADING.search(first) and (section is not None or choose_dialect(first, metric) is None):
-        return f"block file, {read_blocks(pieces, section, found, path)}"
-    if looks_like_csv(first[:200_000]):
-        read_csv(pieces, found)
-        return "CSV"
-    if looks_like_columns(first):
-        read_columns(pieces, found)
-        return "columns without a header"
+            return _Kind(kind)
+        pieces = itertools.chain(kept, pieces)
+    if looks_like_blocks(first):
+        return _Kind(f"block file, {read_blocks(pieces, section, found, path)}")
+    ahead: list[bytes] = []
+    for piece in itertools.islice(pieces, _LOOKED_AHEAD):
+        ahead.append(piece)
+        if reader := choose_reader(piece, metric, path):
+            return _read_lines(itertools.chain(ahead, pieces), reader, metric, found)
     passed = 0
-    for piece in pieces:
-        if dialect := choose_dialect(piece, metric):
-            read_text(itertools.chain([piece], pieces), dialect, found)
-            return dialect.name
+    rest = itertools.chain(ahead, pieces)
+    for piece in rest:
+        if guess := guess_reader(piece, metric):
+            found.note("the format is none that is known: names and numbers were read as they stand")
+            return _read_lines(itertools.chain([piece], rest), guess, metric, found, guessed=True)
         passed += len(piece)
+    names = names_in(first)
     raise LogError(
-        "no record of a training was found in the log",
+        "no record of a training's loss was found in the log",
         where=path,
-        observed=f"{passed:,} bytes, beginning with {first[:60]!r}",
+        observed=f"{', '.join(names[:12])} beside numbers" if names else f"{passed:,} bytes, beginning {first[:60]!r}",
         allowed="lines such as 'Iteration: 3  train.loss : 2.1', CSV with a header, JSON lines, event files",
-        hint="--metric with the name that the log gives the loss",
+        hint="--metric with one of these names, if it is the loss" if names else None,
     )
 
 
-def _read_document(pieces: Iterator[bytes], found: Gathering) -> tuple[str, Iterator[bytes]]:
-    """Gather one JSON document with the rows of a training in it; what it is, or nothing and the pieces untouched."""
-    kept: list[bytes] = []
-    for piece in pieces:
-        kept.append(piece)
-        if sum(map(len, kept)) > _LARGEST_DOCUMENT:
-            return "", itertools.chain(kept, pieces)
-    try:
-        document = json.loads(b"".join(kept))
-    except (ValueError, RecursionError):
-        return "", iter(kept)
-    rows = document.get("log_history", document) if isinstance(document, dict) else document
-    rows = [rows] if isinstance(rows, dict) else rows
-    read_rows((row for row in rows if isinstance(row, dict)), found)
-    return "JSON document", iter(())
+def _read_lines(
+    pieces: Iterator[bytes], reader: LineReader, metric: str | None, found: Gathering, *, guessed: bool = False
+) -> _Kind:
+    found.keep = keeps(metric, reader.losses)
+    read_text(pieces, reader, metric, found)
+    return _Kind(reader.name, reader.losses, reader.window, guessed)
 
 
-def _is_json_object(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
+def _window(kind: _Kind, settings: dict[str, str], found: Gathering) -> int:
+    """Over how many iterations a value is a mean or a median, and says so."""
+    window = kind.window
+    if kind.name.startswith("mmengine"):
+        window = int(settings.pop("smoothing window", _MMENGINE_WINDOW))
+        if window > 1:
+            found.note(f"each value is mmengine's running mean over up to {window} iterations, not the iteration's own")
+    elif kind.name.startswith("Keras progress"):
+        found.note("each value is a running mean over its epoch so far, not the iteration's own")
+    elif window > 1:
+        found.note(f"each value is a median over up to {window} iterations, not the iteration's own")
+    return window
 
 
 def _with_head(pieces: Iterator[bytes], found: Gathering) -> Iterator[bytes]:
@@ -162,14 +189,6 @@ def _with_head(pieces: Iterator[bytes], found: Gathering) -> Iterator[bytes]:
         if len(found.head) < HEAD:
             found.head += piece[: HEAD - len(found.head)]
         yield piece
-
-
-def _without_records(head: bytes, kind: str) -> bytes:
-    """What a log's first part prints besides its records."""
-    marker = next((dialect.marker for dialect in DIALECTS if dialect.name == kind and dialect.opens), None)
-    if marker is None:
-        return head
-    return b"\n".join(line for line in head.split(b"\n") if not marker.search(line))
 
 
 def _as_rank(rank: int | str) -> int:

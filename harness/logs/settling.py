@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from harness.logs.gathering import UNKNOWN, Column, Gathering
@@ -10,29 +12,47 @@ from harness.pairs.log import Series
 from harness.values.errors import LogError
 from harness.values.trace import FloatArray, IntArray
 
-__all__ = ["mean_over_ranks", "settle"]
+__all__ = ["Numbering", "mean_over_ranks", "require_rank", "settle"]
 
 
-def settle(column: Column, found: Gathering) -> tuple[dict[int, Series], bool]:
+@dataclass
+class Numbering:
+    """How a log's records are numbered: what is asked for goes in, what was found comes out.
+
+    Args:
+        epoch_length: iterations of an epoch; 0 for what the log says.
+        first_epoch: the number of the first epoch, 0 or 1; None to find it out.
+        printed: whether the log prints iteration numbers itself.
+        by_epoch: whether the numbers are those of epochs.
+        epoch_length_printed: whether the log, or who asked, says how long an epoch is.
+    """
+
+    epoch_length: int = 0
+    first_epoch: int | None = None
+    printed: bool = True
+    by_epoch: bool = False
+    epoch_length_printed: bool = True
+
+
+def settle(column: Column, found: Gathering, numbering: Numbering) -> dict[int, Series]:
     """A metric's series, rank by rank.
 
     Args:
         column: its values in the order of the log; not empty.
         found: is told of each decision.
-
-    Returns:
-        rank → series, and whether the log prints iteration numbers itself.
+        numbering: what is asked for; is told what was found.
     """
     epochs = np.frombuffer(column.epochs, np.int64)
     iterations = np.frombuffer(column.iterations, np.int64)
     ranks = np.frombuffer(column.ranks, np.int64)
     values = np.frombuffer(column.values, np.float64)
-    series, numbered = {}, True
+    series = {}
+    given = numbering.epoch_length
     for rank, mine in _by_rank(ranks, found).items():
-        numbers, printed, kept = _number(epochs[mine], iterations[mine], found)
-        numbered &= printed
+        numbering.epoch_length = given
+        numbers, kept = _number(epochs[mine], iterations[mine], found, numbering)
         series[rank] = _one_an_iteration(numbers, values[mine][kept], found)
-    return series, numbered
+    return series
 
 
 def mean_over_ranks(ranks: dict[int, Series], found: Gathering) -> Series:
@@ -59,23 +79,70 @@ def _by_rank(ranks: IntArray, found: Gathering) -> dict[int, slice | Mask]:
     return {rank: ranks == rank for rank in np.unique(ranks).tolist()}
 
 
-def _number(epochs: IntArray, iterations: IntArray, found: Gathering) -> tuple[IntArray, bool, slice | Mask]:
-    """Iteration numbers of the whole training, whether they are printed, and which records have one."""
+def _number(
+    epochs: IntArray, iterations: IntArray, found: Gathering, numbering: Numbering
+) -> tuple[IntArray, slice | Mask]:
+    """Iteration numbers of the whole training, and which records have one."""
     known = iterations != UNKNOWN if iterations.min() == UNKNOWN else np.ones(len(iterations), np.bool_)
     if not known.any():
+        numbering.epoch_length = 0
         if np.all(epochs != UNKNOWN) and np.all(np.diff(epochs) > 0):
             found.note("the log prints epochs and no iterations: compared epoch by epoch")
-            return epochs, True, slice(None)
-        found.note("the log prints no iteration numbers: its records were numbered from 0 in their order")
-        return np.arange(len(iterations)), False, slice(None)
+            numbering.by_epoch = True
+            return epochs, slice(None)
+        return _by_position(len(iterations), found, numbering), slice(None)
     if not known.all():
+        if 2 * int(known.sum()) < len(known):
+            found.note(
+                "{count} record(s) with an iteration number, among more without one, were left out", int(known.sum())
+            )
+            return _by_position(int((~known).sum()), found, numbering), ~known
         found.note("{count} record(s) without an iteration number were left out", int((~known).sum()))
         epochs, iterations = epochs[known], iterations[known]
+    if found.per_epoch and found.epoch_length and epochs.max() == UNKNOWN:
+        epochs = _counted_epochs(iterations, found.epoch_length)
     if epochs.min() != UNKNOWN and (found.per_epoch or _starts_over(epochs, iterations)):
-        length = found.epoch_length or int(iterations.max() - min(int(iterations.min()), 1) + 1)
-        found.note(f"iterations are numbered from the start of their epoch: numbered through, {length:,} an epoch")
-        iterations = iterations + (epochs - min(int(epochs.min()), 1)) * length
-    return iterations, True, known
+        iterations = _numbered_through(epochs, iterations, found, numbering)
+    else:
+        numbering.epoch_length = 0
+    return iterations, known
+
+
+def _by_position(records: int, found: Gathering, numbering: Numbering) -> IntArray:
+    found.note("the log prints no iteration numbers: its records were numbered from 0 in their order")
+    numbering.printed, numbering.epoch_length = False, 0
+    return np.arange(records)
+
+
+def _numbered_through(epochs: IntArray, iterations: IntArray, found: Gathering, numbering: Numbering) -> IntArray:
+    """Iterations that are counted from the start of their epoch, counted through."""
+    largest = int(iterations.max() - min(int(iterations.min()), 1) + 1)
+    length = found.epoch_length or numbering.epoch_length
+    numbering.epoch_length_printed = bool(length) or _is_whole(epochs, iterations)
+    length = max(length, largest) if length else largest
+    first = min(int(epochs.min()), 1) if numbering.first_epoch is None else numbering.first_epoch
+    numbering.epoch_length, numbering.first_epoch = length, first
+    if epochs.min() < epochs.max() or epochs.min() > first:
+        said = (
+            ""
+            if numbering.epoch_length_printed
+            else (", its largest iteration: the log doesn't say how long an epoch is (--epoch-length N does)")
+        )
+        found.note(
+            f"iterations are numbered from the start of their epoch: numbered through, {length:,} an epoch{said}"
+        )
+    return np.asarray(iterations + (epochs - first) * length)
+
+
+def _is_whole(epochs: IntArray, iterations: IntArray) -> bool:
+    """Whether every iteration is printed: then the largest one is an epoch's last, but for the last epoch's."""
+    return bool(epochs[0] != epochs[-1] and np.all(np.diff(iterations)[np.diff(epochs) == 0] == 1))
+
+
+def _counted_epochs(iterations: IntArray, length: int) -> IntArray:
+    """Epochs of a bar that starts again from its beginning, once it has come to its end."""
+    falls = (np.diff(iterations) < 0) & (iterations[:-1] >= 0.9 * length)
+    return np.concatenate([[0], np.cumsum(falls)]).astype(np.int64)
 
 
 def _starts_over(epochs: IntArray, iterations: IntArray) -> bool:

@@ -56,6 +56,13 @@ class Log:
         decisions: what was decided while reading, a sentence each: nothing is dropped without one.
         numbered: whether the log prints iteration numbers; else records were numbered in their order.
         window: over how many iterations each printed value is a mean; 1 for the iteration's own.
+        guessed: whether the format is none that is known.
+        losses: the other losses that the log holds.
+        lacking: iterations that the log prints without the metric → what it says in its place.
+        by_epoch: whether the numbers are those of epochs.
+        epoch_length: iterations of an epoch, where they are numbered from each one's start; 0 for none.
+        epoch_length_printed: whether the log says so; else its largest iteration was taken.
+        first_epoch: the number of the first epoch, where epochs were numbered through.
     """
 
     path: str
@@ -69,9 +76,33 @@ class Log:
     decisions: tuple[str, ...] = ()
     numbered: bool = True
     window: int = 1
+    guessed: bool = False
+    losses: tuple[str, ...] = ()
+    lacking: Mapping[int, str] = field(default_factory=dict)
+    by_epoch: bool = False
+    epoch_length: int = 0
+    epoch_length_printed: bool = True
+    first_epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.series)
+
+    @property
+    def said(self) -> str:
+        """What was read, in one line: format, metric and the other losses, records, iterations, ranks."""
+        also = f" (also: {', '.join(self.losses[:6])}{', …' if len(self.losses) > 6 else ''})" if self.losses else ""
+        unit = "epochs" if self.by_epoch else "iterations" if self.numbered else "positions"
+        parts = [
+            _file_name(self.path),
+            self.format,
+            f"{self.metric}{also}",
+            f"{len(self):,} records, {unit} {self.iterations[0]} … {self.iterations[-1]}",
+        ]
+        if len(self.ranks) > 1:
+            parts.append(f"{'mean over' if self.rank == 'mean' else f'rank {self.rank} of'} {len(self.ranks)} ranks")
+        if self.lacking:
+            parts.append(f"{len(self.lacking):,} iterations without {self.metric}")
+        return " · ".join(parts)
 
     @property
     def iterations(self) -> IntArray:
@@ -82,3 +113,7 @@ class Log:
     def values(self) -> FloatArray:
         """(T,) the metric's values."""
         return self.series.values
+
+
+def _file_name(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").split("/")[-1] or path

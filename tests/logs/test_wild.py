@@ -28,7 +28,7 @@ LINES = {
     ),
     "a dict behind a progress bar": (
         "\r 1%|█▌   | 1/100 [07:44<12:45:55, 464.19s/it]{'loss': 2.5, 'lr': 5e-05, 'epoch': 0.0}\r",
-        [0],
+        [1],
         [2.5],
     ),
     "steps of epochs": (

@@ -1,0 +1,89 @@
+"""Which format a log has: found out from its first part."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from harness.logs.formats import FORMATS
+from harness.logs.guessing import GuessingReader
+from harness.logs.metrics import keeps
+from harness.logs.records import LineReader, Record, RowError
+from harness.logs.rows import column_reader, json_reader, table_reader
+
+__all__ = ["choose_reader", "guess_reader", "names_in"]
+
+_WINDOW = 1 << 17  # bytes
+_WINDOWS = 8
+_LOSS = re.compile(rb"[lL]oss|LOSS|trl:|entropy")
+_LONGEST = 4000  # bytes of a line
+_LINES = 16  # neighbours of a window, thrice of either kind
+
+
+def choose_reader(head: bytes, metric: str | None, path: Path) -> LineReader | None:
+    """The reader of a log of lines whose format is known; None where it is none that is.
+
+    Args:
+        head: the log's first part, of whole lines.
+        metric: what is asked for.
+        path: the log, whose name may be that of its metric.
+    """
+    rows = json_reader(head[:200_000]) or table_reader(head[:200_000]) or column_reader(head[: 1 << 20], path)
+    if rows is not None and _count(head.split(b"\n", 2000)[:2000], rows, metric):
+        return rows
+    for start in range(0, min(len(head), _WINDOWS * _WINDOW), _WINDOW):
+        lines = _sample(head[start : start + _WINDOW])
+        counts = [_count(lines, reader, metric) for reader in FORMATS]
+        if any(counts):
+            return FORMATS[counts.index(max(counts))]
+    return rows
+
+
+def guess_reader(piece: bytes, metric: str | None) -> GuessingReader | None:
+    """The reader of last resort, where a piece of a log holds something for it."""
+    reader = GuessingReader()
+    if metric is not None and "loss" not in metric.lower():
+        last = re.split(r"[./]", metric)[-1].encode("utf-8", "replace")
+        reader = replace(reader, marker=re.compile(re.escape(last), re.IGNORECASE))
+    wanted = keeps(metric)
+    for mark in reader.marker.finditer(piece):
+        begin = piece.rfind(b"\n", 0, mark.start()) + 1
+        end = piece.find(b"\n", mark.end())
+        line = piece[begin : end if end >= 0 else len(piece)]
+        if any(wanted(name) for record in reader.read_line(line) for name in record.values):
+            return reader
+    return None
+
+
+def names_in(head: bytes) -> list[str]:
+    """The names that stand before numbers in a log's first part, the most frequent first."""
+    counts: dict[str, int] = {}
+    for line in head[: 1 << 17].split(b"\n"):
+        for record in GuessingReader().read_line(line[:2000]):
+            for name in record.values:
+                counts[name] = counts.get(name, 0) + 1
+    return sorted(counts, key=lambda name: -counts[name])
+
+
+def _sample(window: bytes) -> list[bytes]:
+    """Some lines of a window: those that speak of a loss, and others; neighbours, as they may alternate."""
+    lines = window.split(b"\n")
+    sample = []
+    for chosen in ([line for line in lines if _LOSS.search(line, 0, _LONGEST)], lines):
+        for begin in sorted({0, len(chosen) // 2, max(len(chosen) - _LINES, 0)}):
+            sample += [line[:_LONGEST] for line in chosen[begin : begin + _LINES]]
+    return sample
+
+
+def _count(lines: list[bytes], reader: LineReader, metric: str | None) -> int:
+    """How many of some lines hold a record with the metric."""
+    wanted = keeps(metric, reader.losses)
+    found = 0
+    for line in lines:
+        try:
+            records: list[Record] = list(reader.read_line(line))
+        except RowError:
+            continue
+        found += any(wanted(name) for record in records for name in record.values)
+    return found
