@@ -159,8 +159,8 @@ def find_rank_spread(side: str, ranks: Mapping[int, Series]) -> Finding | None:
 
 
 def find_decisions(side: str, log: Log) -> list[Finding]:
-    """What was decided while a log was read."""
-    return [Finding("reading", Outcome.INFO, side, f"{side}: {decision}") for decision in log.decisions]
+    """What was read of a log, and what was decided while it was."""
+    return [Finding("reading", Outcome.INFO, side, f"{side}: {said}") for said in (log.said, *log.decisions)]
 
 
 def _shift_hint(pair: Pair) -> str:
