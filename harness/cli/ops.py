@@ -94,7 +94,7 @@ def _shadowed(
     """The verdict of shadow ops alone, every check, those with hard inputs, and the tier; None where there are none."""
     from harness.running.cases import find_case
     from harness.running.folder import FORCED, shadow_files
-    from harness.running.order import Order
+    from harness.running.order import EAGER, Order
     from harness.running.verify import verify_alone
     from harness.store.shadow import read_shadow
 
@@ -108,6 +108,7 @@ def _shadowed(
         options=tuple(arguments.cfg_options),
         iterations=steps,
         amp=arguments.amp,
+        compile=EAGER,
         command=reproduction(),
         shadow=tuple(range(steps)),
         shadow_tier=arguments.tier or case.tier,

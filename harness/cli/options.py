@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.running.watchdog import Patience
 
 __all__ = [
+    "add_compile_option",
     "add_device_options",
     "add_forced_option",
     "add_judging_options",
@@ -140,6 +141,19 @@ def add_forced_option(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make each operation of the first shadowed step again with hard inputs (large, denormal, tied, infinite, "
         "NaN, strided, odd-sized, empty); where the device is off beyond what healthy kernels differ in is a FAIL",
+    )
+
+
+def add_compile_option(parser: argparse.ArgumentParser) -> None:
+    """The option of a compiled candidate."""
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="inductor",
+        default="",
+        metavar="BACKEND",
+        help="compile the model's forward with torch.compile, by inductor without a name; `none` compiles nothing. The "
+        "default is what the config says. It is the same experiment; a shadowed iteration runs eager code",
     )
 
 

@@ -88,7 +88,7 @@ def _trusted(asked: str) -> DeviceChoice:
 
 
 def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> None:
-    from harness.running.order import Order
+    from harness.running.order import EAGER, Order
     from harness.running.record import compare_baselines, load_previous, record, require_reason
     from harness.store.baselines import save_baseline
 
@@ -102,6 +102,7 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
         options=tuple(arguments.cfg_options),
         iterations=arguments.iterations,
         amp=arguments.amp,
+        compile=EAGER,  # a reference is what the candidate's compiler has to reproduce
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
         command=reproduction(),

@@ -139,6 +139,7 @@ def shadow_lines(result: Result) -> list[str]:
     evidence = result.verdict.shadow
     if evidence is None:
         return []
+    from harness.running.compiling import COMPILER
     from reports.shadow_words import precisions_line, row_words, steps_words, worst_first
 
     violated = len(evidence.violations)
@@ -149,6 +150,8 @@ def shadow_lines(result: Result) -> list[str]:
     ]
     if precisions := precisions_line(evidence.precisions):
         lines.append(f"effective precision: {precisions}")
+    if COMPILER in evidence.coverage.skipped:
+        lines.append(f"not checked: {COMPILER}, {evidence.coverage.skipped[COMPILER]}")
     if evidence.rows:
         lines.append(f"{'worst' if violated else 'closest to its bound'}: {row_words(worst_first(evidence)[0])}")
     return lines

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import (
+    add_compile_option,
     add_device_options,
     add_launch_options,
     add_options,
@@ -30,6 +31,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--config", required=True, metavar="CONFIG", help="a case's name, or the path of a config")
     add_device_options(parser)
     add_options(parser)
+    add_compile_option(parser)
     add_launch_options(parser)
     parser.add_argument(
         "--resume",
@@ -63,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         options=tuple(arguments.cfg_options),
         iterations=arguments.iterations,
         amp=arguments.amp,
+        compile=arguments.compile,
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
         training=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import (
+    add_compile_option,
     add_device_options,
     add_forced_option,
     add_judging_options,
@@ -51,6 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
     add_device_options(parser)
     add_options(parser)
+    add_compile_option(parser)
     parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the report's folder")
     parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
     parser.add_argument(
@@ -108,6 +110,22 @@ def _require_evidence(arguments: argparse.Namespace) -> None:
         raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=", ".join(tiers))
 
 
+def _require_eager(case: Case, arguments: argparse.Namespace) -> None:
+    """Shadow ops see eager code alone, so that without a baseline nothing would judge what is compiled."""
+    from harness.running.cases import load_config
+    from harness.running.compiling import compile_settings
+    from harness.running.order import Order
+
+    order = Order(str(case.config), arguments.device or "", compile=arguments.compile)
+    if compile_settings(order, load_config(case.config, arguments.cfg_options).get("compile")):
+        raise UsageError(
+            "a compiled model is judged by its trace, which needs a baseline: shadow ops see eager code",
+            where="--no-baseline",
+            observed=f"--compile {arguments.compile}" if arguments.compile else f"{case.config}: compile",
+            hint="--compile none, or leave --no-baseline out",
+        )
+
+
 def worst(statuses: list[Status]) -> Status:
     """The verdict on all cases together: the one that opens the gate least."""
     return max(statuses, key=_SEVERITY.index)
@@ -118,6 +136,8 @@ def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argpars
     from harness.running.verify import verify, verify_alone
     from harness.shadow.plan import parse_iterations
 
+    if arguments.no_baseline:
+        _require_eager(case, arguments)
     iterations = arguments.iterations or (min(_ALONE, case.iterations) if arguments.no_baseline else case.iterations)
     order = Order(
         config=str(case.config),
@@ -127,6 +147,7 @@ def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argpars
         options=tuple(arguments.cfg_options),
         iterations=iterations if arguments.no_baseline else arguments.iterations,
         amp=arguments.amp,
+        compile=arguments.compile,
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
         command=reproduction(),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from harness.devices.registry import type_of_kind
-from harness.values.trace import DEVICE_DRAWS
+from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS
 
-__all__ = ["DeviceDraws"]
+__all__ = ["DeviceDraws", "next_host_draw"]
 
 
 class DeviceDraws:
@@ -36,3 +36,14 @@ class DeviceDraws:
         if self._before is None or after is None:
             return {}
         return {DEVICE_DRAWS: float(not torch.equal(self._before, after))}
+
+
+def next_host_draw() -> dict[str, float]:
+    """``HOST_DRAWS``: what the host's generator would draw next, without drawing it.
+
+    An iteration begins at a seed, so that two runs that drew as much on the host are at the same place. One that drew
+    its masks elsewhere (a compiler with a generator of its own, a device that doesn't tell) is at another.
+    """
+    beside = torch.Generator()
+    beside.set_state(torch.default_generator.get_state())
+    return {HOST_DRAWS: float(torch.rand((), dtype=torch.float64, generator=beside))}

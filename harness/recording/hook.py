@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.devices.device_type import DeviceType
 from harness.devices.registry import type_of_kind
 from harness.recording.batches import batch_digest
-from harness.recording.draws import DeviceDraws
+from harness.recording.draws import DeviceDraws, next_host_draw
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe, add_up
 from harness.recording.norms import StateNorms
@@ -75,6 +75,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._gradients: BlockNorms | None = None
         self._learning_rates: dict[str, float] = {}
         self._digest = ""
+        self._host_draws: dict[str, float] = {}
         self._started = 0.0
 
     def before_train(self, runner: Any) -> None:
@@ -111,6 +112,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     ) -> None:
         """Write the iteration down."""
         self._device.end_step()
+        self._host_draws = next_host_draw()
         self._contexts.close()
         losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
         if self._processes is not None:
@@ -145,6 +147,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             "seconds": time.perf_counter() - self._started,
             "memory": _peak_memory(self._device),
             **self._draws.signal(),
+            **self._host_draws,
         }
         return signals, state
 

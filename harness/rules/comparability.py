@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.values.provenance import Provenance
-from harness.values.trace import DEVICE_DRAWS, Trace
+from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, Trace
 from harness.values.verdict import Agreement, Finding, Outcome
 
 __all__ = ["RULE", "compare_provenance", "judge_comparability"]
@@ -119,7 +119,20 @@ def _draws(reference: Trace, candidate: Trace) -> Agreement:
     """Masks and whatever else is drawn at random: two devices' own generators never draw the same."""
     ours, theirs = (_first_draw(trace) for trace in (reference, candidate))
     said = ["on the host" if at is None else f"on the device at iteration {at}" for at in (ours, theirs)]
+    if ours is None and theirs is None and (at := _first_other_draw(reference, candidate)) is not None:
+        said[1] = f"as much as the reference up to iteration {at}, and then otherwise"
+        return Agreement("random draws", said[0], said[1], True, False)
     return Agreement("random draws", said[0], said[1], True, ours is None and theirs is None)
+
+
+def _first_other_draw(reference: Trace, candidate: Trace) -> int | None:
+    """The first iteration in which the hosts didn't draw as much as each other; None where a trace doesn't tell."""
+    if HOST_DRAWS not in reference.signals or HOST_DRAWS not in candidate.signals:
+        return None
+    common = min(len(reference), len(candidate))
+    ours, theirs = (trace.signals[HOST_DRAWS][:common] for trace in (reference, candidate))
+    other = np.flatnonzero(ours != theirs)
+    return int(candidate.iterations[other[0]]) if len(other) else None
 
 
 def _first_draw(trace: Trace) -> int | None:

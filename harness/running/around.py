@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.emulation import HealthyNoise
+from harness.running.compiling import COMPILER
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
 from harness.shadow.forcing import ForcedCalls
@@ -46,7 +47,12 @@ def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[
             forced = ForcedCalls(calls, order.shadow_tier)
         origin = Origin(device.emulated, device.profile, order.faults)
         kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin, rank)
-        yield ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
+        hook = ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
+        if COMPILER in device.build:
+            hook.leave_out_always(
+                COMPILER, "a shadowed iteration runs eager code: the trace alone judges what is compiled"
+            )
+        yield hook
 
 
 def together(around: list[Around]) -> Around | None:

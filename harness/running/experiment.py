@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from harness.recording.start import StartHook
 from harness.running.around import noise_of, shadowed, together
 from harness.running.cases import RUNNER_FIELDS, flatten
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
+from harness.running.compiling import COMPILER, compile_in_place, compile_settings
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
 from harness.store.provenance import write_provenance
@@ -37,7 +39,7 @@ __all__ = ["run_experiment"]
 _WITHOUT_EFFECT = frozenset(
     {
         *("alignment", "randomness", "train_cfg", "work_dir", "log_level", "log_processor", "visualizer"),
-        *("default_hooks", "env_cfg", "resume", "default_scope"),
+        *("default_hooks", "env_cfg", "resume", "default_scope", "compile"),
     }
 )
 """Fields of a Runner that don't change what is trained, or are compared by themselves."""
@@ -71,7 +73,7 @@ def run_experiment(
     settings = dict(_settings(config))
     iterations = _iterations(order, case, config)
     _adapt(config, order, case, device, iterations, folder)
-    runner = _open_runner(order, config, device)
+    runner, device = _open_runner(order, config, device, iterations)
     with ExitStack() as stack:
         resumed = bool(order.resume)
         writing = TraceStream(folder / STREAM, iterations, resumed=resumed) if runner.rank == 0 else None
@@ -102,8 +104,9 @@ def run_experiment(
         leave_process_group()
 
 
-def _open_runner(order: Order, config: Config, device: Device) -> Runner:
-    """The Runner of a config that was adapted, in its process group where it has one."""
+def _open_runner(order: Order, config: Config, device: Device, iterations: int) -> tuple[Runner, Device]:
+    """The Runner of a config that was adapted, in its process group where it has one; and the device as it computes."""
+    compiled = compile_settings(order, config.pop("compile", None))
     teach_mmengine(device.kind)
     if order.launcher != "none":
         join_process_group(device.kind)
@@ -112,7 +115,10 @@ def _open_runner(order: Order, config: Config, device: Device) -> Runner:
         _require_no_sync_norm(runner.model, order)
     if order.double:
         _compute_in_double(runner)
-    return runner
+    if compiled:
+        compile_in_place(runner, compiled, order, iterations)
+        device = replace(device, build={**device.build, COMPILER: str(compiled.get("backend", "inductor"))})
+    return runner, device
 
 
 def _provenance(

@@ -10,7 +10,10 @@ from typing import Any
 from harness.store.atomic import read_bounded, write_text
 from harness.values.errors import RunError, UsageError
 
-__all__ = ["Order"]
+__all__ = ["EAGER", "Order"]
+
+EAGER = "none"
+"""The ``compile`` of an order that compiles nothing, whatever the config says."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Order:
         iterations: how many; the case's own where 0.
         double: whether to run in float64.
         amp: whether to run in automatic mixed precision.
+        compile: backend of ``torch.compile``; as the config says where empty, nothing where ``none``.
         noise_tier: precision tier of the healthy noise that is laid over the run; none where empty.
         noise_seed: which of the healthy repeats it is.
         launcher: ``none`` or ``pytorch``.
@@ -52,6 +56,7 @@ class Order:
     iterations: int = 0
     double: bool = False
     amp: bool = False
+    compile: str = ""
     noise_tier: str = ""
     noise_seed: int = 0
     launcher: str = "none"

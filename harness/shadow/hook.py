@@ -74,6 +74,11 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._programs: list[ShadowCheck] = []
         self._skipped: dict[str, str] = {}
         self._unchecked: dict[str, int] = {}
+        self._always: dict[str, str] = {}
+
+    def leave_out_always(self, what: str, reason: str) -> None:
+        """Tell with each shadowed iteration what its operations can't show, and why; it counts as a call unchecked."""
+        self._always[what] = reason
 
     def before_train(self, runner: Any) -> None:
         """Find out what the config asks of optimizer and schedule."""
@@ -132,8 +137,8 @@ class ShadowHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             dropped = dropout.ask(mode)
         self._tell(dropped, _OF_DRAWS)
         checks = [*mode.checks, *self._programs]
-        skipped = {**mode.skipped, **self._skipped}
-        programs, calls = self._unchecked, mode.unchecked
+        skipped = {**mode.skipped, **self._skipped, **self._always}
+        programs, calls = {**self._unchecked, **dict.fromkeys(self._always, 1)}, mode.unchecked
         mode.fallen_back |= counted_fallbacks(next(self._model.parameters()).device) & mode.calls.keys()
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, programs, calls)
         if forced is not None:

@@ -10,9 +10,20 @@ import numpy.typing as npt
 
 from harness.values.errors import TraceError
 
-__all__ = ["DEVICE_DRAWS", "EVALUATED_LOSS", "EVALUATED_PIXELS", "FloatArray", "IntArray", "StateTable", "Trace"]
+__all__ = [
+    "DEVICE_DRAWS",
+    "EVALUATED_LOSS",
+    "EVALUATED_PIXELS",
+    "HOST_DRAWS",
+    "FloatArray",
+    "IntArray",
+    "StateTable",
+    "Trace",
+]
 
 DEVICE_DRAWS = "device_draws"
+
+HOST_DRAWS = "host_draws"
 """The signal that is 1 where an iteration drew from the device's own generator, else 0."""
 
 EVALUATED_LOSS = "loss/"
@@ -98,7 +109,8 @@ class Trace:
         signals: name → (T,) values. ``loss`` is the total; ``*.loss_*`` its weighted components; ``*.acc_*`` accuracies
             in per cent; ``lr`` the learning rate; ``grad_norm``, ``param_norm``, ``update_norm``, ``bn_mean_norm`` and
             ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration;
-            ``device_draws`` 1 where the iteration drew from the generator of a device other than the host, else 0.
+            ``device_draws`` 1 where the iteration drew from the generator of a device other than the host, else 0;
+            ``host_draws`` what the host's generator would draw next, in [0, 1): equal where as much was drawn.
         batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
         state: per-tensor norms at a few iterations.
         evaluation: losses and confusion matrices of a fixed batch in evaluation mode, at a few iterations.

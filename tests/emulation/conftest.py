@@ -61,6 +61,8 @@ def _device_processes() -> Iterator[list[DeviceProcess]]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("emulated")
         if item.get_closest_marker("on_device"):
             item.fixturenames.append("_device_processes")
 

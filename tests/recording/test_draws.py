@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.recording.draws import DeviceDraws
-from harness.values.trace import DEVICE_DRAWS
+from harness.devices.registry import type_of_kind
+from harness.recording.draws import DeviceDraws, next_host_draw
+from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS
 
 
 @pytest.fixture
@@ -39,3 +40,23 @@ def test_where_nothing_is_known_nothing_is_said(kind):
     draws = DeviceDraws(kind)
     draws.before()
     assert draws.signal() == {}
+
+
+def test_a_device_whose_generator_moves_by_itself_says_nothing(generator, monkeypatch):
+    """XLA's moves at every sync."""
+    monkeypatch.setattr(type_of_kind("odd"), "draws_move_state", False, raising=False)
+    draws = DeviceDraws("odd")
+    draws.before()
+    torch.rand(3, generator=generator)
+    assert draws.signal() == {}
+
+
+def test_what_the_host_would_draw_next_tells_how_much_it_drew():
+    told = []
+    for elements in (0, 3, 3, 1000):
+        torch.manual_seed(7)
+        torch.rand(elements)
+        told.append(next_host_draw()[HOST_DRAWS])
+        assert next_host_draw()[HOST_DRAWS] == told[-1] == float(torch.rand((), dtype=torch.float64))
+    assert told[1] == told[2]
+    assert len(set(told)) == 3

@@ -55,6 +55,23 @@ def test_masks_that_the_device_drew_itself_are_another_experiment(make):
     assert "random draws is on the host on the reference and on the device at iteration 4" in verdict.reason
 
 
+def test_masks_that_were_drawn_by_no_generator_that_is_watched_are_another_experiment(make):
+    """The host's generator isn't where the reference's was: a compiler drew by one of its own."""
+    places = np.linspace(0.1, 0.9, 30)
+    baseline = make.baseline()
+    told = {
+        tier: tuple(make.with_signal(run, "host_draws", places) for run in runs)
+        for tier, runs in baseline.tiers.items()
+    }
+    baseline = dataclasses.replace(baseline, tiers=told)
+    assert judged(make, make.with_signal(make.trace(77), "host_draws", places), baseline).status is Status.PASS
+    assert judged(make, make.trace(77), baseline).status is Status.PASS  # an older run doesn't tell
+    moved = np.where(np.arange(30) < 3, places, places / 2)
+    verdict = judged(make, make.with_signal(make.trace(77), "host_draws", moved), baseline)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "up to iteration 3" in verdict.reason
+
+
 def test_another_experiment_is_inconclusive_and_says_why(make):
     verdict = judged(make, make.trace(77), seed=1)
     assert verdict.status is Status.INCONCLUSIVE

@@ -1,0 +1,105 @@
+"""A compiled candidate is the same experiment, and what ran compiled is known."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.running.compiling import _CompiledHook, compile_in_place, compile_settings
+from harness.running.experiment import _settings
+from harness.running.order import EAGER, Order
+from harness.running.verify import verify
+from harness.values.errors import RunError, UsageError
+from harness.values.verdict import Status
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "settings"),
+    [
+        ("", None, None),
+        ("", False, None),
+        ("", True, {"target": "train_step"}),
+        ("", {"backend": "eager", "target": "forward"}, {"backend": "eager", "target": "forward"}),
+        ("inductor", None, {"backend": "inductor", "target": "forward"}),
+        ("inductor", {"backend": "eager", "mode": "default"},
+         {"backend": "inductor", "mode": "default", "target": "forward"}),
+        (EAGER, True, None),
+    ],
+)  # fmt: skip
+def test_the_option_goes_before_the_config(asked, configured, settings):
+    assert compile_settings(Order("case", "cpu", compile=asked), configured) == settings
+
+
+def test_it_makes_no_other_experiment():
+    assert _settings(Config({"compile": True, "model": {"depth": 50}})) == _settings(Config({"model": {"depth": 50}}))
+
+
+class Watching(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def compiled():
+    """A model whose forward is compiled by a backend that counts its calls."""
+    ran = []
+
+    def counting(graph, inputs):
+        def run(*args):
+            ran.append("compiled")
+            return graph(*args)
+
+        return run
+
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    hooks = []
+    runner = SimpleNamespace(model=model, register_hook=lambda hook, priority: hooks.append(hook))
+    order = Order("case", "cpu", shadow=(0,))
+    compile_in_place(runner, {"target": "forward", "backend": counting}, order, 2)
+    yield model, ran, hooks
+    torch._dynamo.reset()
+
+
+def test_a_watched_iteration_runs_eager_code_and_the_next_one_is_compiled(compiled):
+    model, ran, _ = compiled
+    x = torch.ones(1, 2)
+    with Watching():
+        first = model(x)
+    assert ran == []
+    assert torch.equal(model(x), first)
+    assert ran == ["compiled"]
+    with Watching():
+        model(x)
+    assert ran == ["compiled"]
+
+
+def test_a_run_that_compiled_nothing_is_an_error(compiled, monkeypatch):
+    model, _, (hook,) = compiled
+    assert isinstance(hook, _CompiledHook)
+    monkeypatch.setattr("torch._dynamo.utils.counters", {"stats": {}})
+    with pytest.raises(RunError, match="nothing was compiled"):
+        hook.after_train(None)
+    monkeypatch.undo()
+    model(torch.ones(1, 2))
+    hook.after_train(None)
+
+
+def test_where_every_iteration_is_shadowed_nothing_compiled_would_be_judged():
+    runner = SimpleNamespace(model=torch.nn.Identity(), register_hook=None)
+    with pytest.raises(UsageError, match="nothing compiled would be judged") as caught:
+        compile_in_place(runner, {"target": "forward"}, Order("case", "cpu", shadow=(0, 1, 2)), 3)
+    assert "--shadow 0" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_compiled_candidate_passes_and_says_what_shadow_ops_did_not_see(tiny, order, baselines, tmp_path):
+    asked = dataclasses.replace(order, compile="aot_eager", iterations=4, shadow=(0,), shadow_tier="fp32")
+    result = verify(tiny, asked, baselines=baselines, folder=tmp_path)
+    assert result.verdict.status is Status.PASS, result.verdict.reason
+    assert result.candidate.device.build["torch.compile"] == "aot_eager"
+    coverage = result.verdict.shadow.coverage
+    assert "eager code" in coverage.skipped["torch.compile"]
+    assert coverage.rate < 1
