@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,12 @@ __all__ = ["RULE", "compare_provenance", "judge_comparability"]
 RULE = "comparability"
 
 _ABSENT = "—"
+
+_NAMED = 3
+"""Of many names those that are told."""
+
+_OF_THE_DEVICE = frozenset({"seconds", "memory", DEVICE_DRAWS, HOST_DRAWS})
+"""Signals of the device or the recorder, which another may have none of; ``random draws`` compares what was drawn."""
 
 
 def compare_provenance(
@@ -49,6 +55,7 @@ def compare_provenance(
         *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
         batches,
         _draws(reference_trace, candidate_trace),
+        *_recorded(reference_trace, candidate_trace),
     ]
     shown = [
         *([replace(data_root, required=False)] if batches.agrees else []),
@@ -133,6 +140,42 @@ def _first_other_draw(reference: Trace, candidate: Trace) -> int | None:
     ours, theirs = (trace.signals[HOST_DRAWS][:common] for trace in (reference, candidate))
     other = np.flatnonzero(ours != theirs)
     return int(candidate.iterations[other[0]]) if len(other) else None
+
+
+def _recorded(reference: Trace, candidate: Trace) -> Iterator[Agreement]:
+    """What only the candidate has makes it another experiment: no bound holds it, and in silence it would pass.
+
+    A further learning rate is another grouping of the parameters, a further component another loss, a further tensor
+    another model, a further cell of a confusion matrix another set of classes. What the candidate lacks is judged by
+    the rules, as NaN.
+    """
+    ours, theirs = (_signals_by_kind(trace) for trace in (reference, candidate))
+    tables = (("tensors", "state"), ("answers in evaluation mode", "evaluation"))
+    for what, table in tables:
+        ours[what], theirs[what] = (dict.fromkeys(getattr(trace, table).names) for trace in (reference, candidate))
+    further = {what: [name for name in names if name not in ours[what]] for what, names in theirs.items()}
+    for what, names in further.items():
+        if names:
+            yield Agreement(f"further {what}", "none", _listed(names), True, False)
+    if not any(further.values()):
+        count = f"{sum(map(len, ours.values()))} signals, tensors and answers"
+        yield Agreement("what is recorded", count, "nothing else", True, True)
+
+
+def _signals_by_kind(trace: Trace) -> dict[str, dict[str, None]]:
+    kinds: dict[str, dict[str, None]] = {"learning rates": {}, "loss components": {}, "signals": {}}
+    components = set(trace.components)
+    for name in trace.signals:
+        rate = name == "lr" or name.startswith("lr.")
+        kind = "learning rates" if rate else "loss components" if name in components else "signals"
+        if name not in _OF_THE_DEVICE:
+            kinds[kind][name] = None
+    return kinds
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _first_draw(trace: Trace) -> int | None:

@@ -172,3 +172,49 @@ def test_the_reference_against_itself_passes(make):
 @pytest.mark.parametrize(("status", "code"), [("PASS", 0), ("FAIL", 1), ("ERROR", 2), ("INCONCLUSIVE", 3)])
 def test_exit_codes(status, code):
     assert Status(status).exit_code == code
+
+
+def with_table(trace, table, name, value):
+    """The same trace with a further name in one of its tables."""
+    old = getattr(trace, table)
+    values = np.c_[old.values, np.full(len(old.iterations), value)]
+    return dataclasses.replace(trace, **{table: dataclasses.replace(old, names=(*old.names, name), values=values)})
+
+
+EXTRAS = {
+    "further learning rates": (lambda make, t: make.with_signal(t, "lr.1", t.signals["lr"] * 100), "lr.1"),
+    "further loss components": (lambda make, t: make.with_signal(t, "extra.loss_ce", t.loss * 100), "extra.loss_ce"),
+    "further signals": (lambda make, t: make.with_signal(t, "ghost_norm", t.loss), "ghost_norm"),
+    "further tensors": (lambda make, t: with_table(t, "state", "param/ghost", 1e9), "param/ghost"),
+    "further answers in evaluation mode": (
+        lambda make, t: with_table(t, "evaluation", "pixels/decode/0/99", 1e6),
+        "pixels/decode/0/99",
+    ),
+}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_only_the_candidate_has_is_named_and_never_passes(make, extra):
+    change, name = EXTRAS[extra]
+    verdict = judged(make, change(make, make.trace(77)))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert f"{extra} is none on the reference and {name} on the candidate" in verdict.reason
+
+
+def test_many_extras_are_counted(make):
+    trace = make.trace(77)
+    for number in range(6):
+        trace = make.with_signal(trace, f"lr.{number + 1}", trace.signals["lr"])
+    assert "lr.1, lr.2, lr.3 and 3 more" in judged(make, trace).reason
+
+
+def test_what_a_device_says_of_itself_is_no_experiment(make):
+    baseline = make.baseline()
+    silent = {
+        tier: tuple(
+            dataclasses.replace(run, signals={name: run.signals[name] for name in run.signals if name != "memory"})
+            for run in runs
+        )
+        for tier, runs in baseline.tiers.items()
+    }
+    assert judged(make, make.trace(77), dataclasses.replace(baseline, tiers=silent)).status is Status.PASS
