@@ -32,9 +32,11 @@ def with_shadow(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
         evidence: of the same run.
 
     Returns:
-        FAIL where an operation is violated and the run is no ERROR; else the verdict as it was, with the finding.
+        FAIL where an operation is violated and the run is no ERROR; INCONCLUSIVE where nothing was checked and it would
+        pass; else the verdict as it was, with the finding.
     """
-    return _joined(replace(verdict, shadow=evidence), judge_shadow(evidence))
+    findings = judge_shadow(evidence)
+    return _decided(_joined(replace(verdict, shadow=evidence), findings), findings)
 
 
 def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
@@ -49,10 +51,7 @@ def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
         none was made again and it would pass.
     """
     findings = judge_hard_inputs(evidence)
-    joined = _joined(verdict, findings, first=verdict.status is not Status.FAIL)
-    if joined.status is Status.PASS and findings[0].status is Outcome.INCONCLUSIVE:
-        return replace(joined, status=Status.INCONCLUSIVE, reason=findings[0].message, aligned_tier="")
-    return joined
+    return _decided(_joined(verdict, findings, first=verdict.status is not Status.FAIL), findings)
 
 
 def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdict:
@@ -95,19 +94,30 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
     )
 
 
-def require_shadow(verdict: Verdict, iterations: Sequence[int]) -> Verdict:
-    """A verdict that passes no run which left less than the shadow checks that were ordered.
+def require_shadow(
+    verdict: Verdict, iterations: Sequence[int], processes: Sequence[Sequence[int]] | None = None
+) -> Verdict:
+    """A verdict that passes no run which left less than the shadow checks that were ordered, of any of its processes.
 
     Args:
         verdict: with the evidence that there is.
         iterations: that were to be shadowed.
+        processes: of each process, the iterations that it left checks of; without it those of the evidence.
     """
-    done = verdict.shadow.iterations if verdict.shadow is not None else ()
-    missing = sorted(set(iterations) - set(done))
-    if verdict.status is not Status.PASS or not missing:
+    if verdict.status is not Status.PASS:
         return verdict
-    reason = f"the run left no shadow checks of iteration {', '.join(map(str, missing))}, which were ordered"
-    return replace(verdict, status=Status.INCONCLUSIVE, reason=reason, aligned_tier="")
+    if processes is None:
+        processes = [verdict.shadow.iterations if verdict.shadow is not None else ()]
+    told = []
+    for rank, done in enumerate(processes):
+        if missing := sorted(set(iterations) - set(done)):
+            who = f"process {rank} of {len(processes)}" if len(processes) > 1 else "the run"
+            told.append(f"{who} left no shadow checks of iteration {', '.join(map(str, missing))}")
+    if not told:
+        return verdict
+    return replace(
+        verdict, status=Status.INCONCLUSIVE, reason=f"{'; '.join(told)}, which were ordered", aligned_tier=""
+    )
 
 
 def _joined(verdict: Verdict, findings: list[Finding], *, first: bool = True) -> Verdict:
@@ -120,6 +130,14 @@ def _joined(verdict: Verdict, findings: list[Finding], *, first: bool = True) ->
     reasons = [] if verdict.status is Status.PASS else [verdict.reason]
     reasons.insert(0 if first else len(reasons), _told(failed))
     return replace(added, status=Status.FAIL, reason="; ".join(reasons), aligned_tier="")
+
+
+def _decided(verdict: Verdict, findings: list[Finding]) -> Verdict:
+    """The verdict, but no PASS where what was asked for decided nothing."""
+    undecided = [finding for finding in findings if finding.status is Outcome.INCONCLUSIVE]
+    if verdict.status is not Status.PASS or not undecided:
+        return verdict
+    return replace(verdict, status=Status.INCONCLUSIVE, reason=undecided[0].message, aligned_tier="")
 
 
 def _told(failed: list[Finding]) -> str:

@@ -12,7 +12,7 @@ from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
 from harness.running.decision import Decision
-from harness.running.folder import FORCED, REPRODUCTIONS, shadow_files
+from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
 from harness.running.watchdog import Patience, Run, execute
 from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
@@ -68,7 +68,7 @@ def verify(
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
-        verdict = _forced(_shadowed(_judge(case, gate, run), order, folder), order, folder)
+        verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
     return _result(verdict, order, run, baseline, folder, started)
@@ -99,14 +99,15 @@ def verify_alone(
             verdict = _error(case, run.error)
         else:
             evidence = weigh_shadow(read_shadow(shadow_files(folder)), order.shadow_tier)
-            verdict = require_shadow(judge_alone(case.name, run.trace, evidence), order.shadow)
+            verdict = judge_alone(case.name, run.trace, evidence)
+            verdict = require_shadow(verdict, order.shadow, _shadowed_by(run, folder))
             verdict = _forced(verdict, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
     return _result(verdict, order, run, None, folder, started, alone=True)
 
 
-def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
+def _shadowed(verdict: Verdict, run: Run, order: Order, folder: Path) -> Verdict:
     """The verdict with what shadow ops say, where some were ordered; without all of it nothing passes."""
     if not order.shadow:
         return verdict
@@ -114,7 +115,17 @@ def _shadowed(verdict: Verdict, order: Order, folder: Path) -> Verdict:
     if not files:
         return require_shadow(verdict, order.shadow)
     evidence = weigh_shadow(read_shadow(files), order.shadow_tier)
-    return require_shadow(with_shadow(verdict, evidence) if evidence.iterations else verdict, order.shadow)
+    judged = with_shadow(verdict, evidence) if evidence.iterations else verdict
+    return require_shadow(judged, order.shadow, _shadowed_by(run, folder))
+
+
+def _shadowed_by(run: Run, folder: Path) -> list[tuple[int, ...]] | None:
+    """Of each of several processes the iterations that it left checks of: together they hide that one is missing."""
+    processes = run.provenance.world_size if run.provenance is not None else 1
+    if processes == 1:
+        return None
+    files = [shadow_file(folder, rank) for rank in range(processes)]
+    return [read_shadow([file]).iterations if file.exists() else () for file in files]
 
 
 def _forced(verdict: Verdict, order: Order, folder: Path) -> Verdict:

@@ -251,6 +251,21 @@ class TestVerdict:
         assert verdict.status is Status.INCONCLUSIVE
         assert "0, 29" in verdict.reason
 
+    def test_a_process_that_left_none_is_missed(self):
+        verdict = with_shadow(self.passed, evidence(check()))
+        assert require_shadow(verdict, (0, 1), [(0, 1), (0, 1)]).status is Status.PASS
+        missed = require_shadow(verdict, (0, 1), [(0, 1), (), (0,)])
+        assert missed.status is Status.INCONCLUSIVE
+        assert missed.reason == (
+            "process 1 of 3 left no shadow checks of iteration 0, 1; process 2 of 3 left no shadow checks of "
+            "iteration 1, which were ordered"
+        )
+
+    def test_a_run_of_which_nothing_was_checked_does_not_pass(self):
+        verdict = with_shadow(self.passed, dataclasses.replace(evidence(), iterations=(0, 1)))
+        assert verdict.status is Status.INCONCLUSIVE
+        assert verdict.reason == "no iteration was shadowed"
+
     def test_a_failure_stays_one_whatever_is_missing(self):
         failed = Verdict("case", Status.FAIL, "stopped early")
         assert require_shadow(failed, (0, 29)) is failed
