@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.cli.options import (
     add_launch_options,
@@ -23,9 +24,11 @@ from harness.cli.terminal import open_console, run_progress
 from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
-from harness.rules.tier import STATISTICAL_RULES
+from harness.rules.sight import judge_sight
+from harness.rules.tier import TierRules
 from harness.rules.visibility import Visibility, measure_evaluation, measure_visibility
 from harness.values.errors import UsageError
+from harness.values.verdict import Outcome
 
 if TYPE_CHECKING:
     from harness.running.record import Change
@@ -138,12 +141,18 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
 def _print_visibility(console: Console, baseline: Baseline) -> None:
     """The floor of each tier, and the smallest deviation that would be called."""
     for tier, healthy in baseline.tiers.items():
-        rate = FALSE_ALARM_RATE / STATISTICAL_RULES
-        seen = measure_visibility(healthy, _SHOWN_ITERATIONS, false_alarm_rate=rate)
-        of_runs = f"spread of {len(healthy)} healthy runs, and the smallest deviation seen"
-        _print_spread(console, f"{baseline.case}, {tier}: {of_runs}", seen)
-        if answers := measure_evaluation(healthy, false_alarm_rate=rate):
+        rules = TierRules(tier, healthy, baseline.iterations, FALSE_ALARM_RATE)
+        of_runs = (
+            f"spread of {len(healthy)} healthy runs, and the smallest deviation that a gate of this one case calls, "
+            f"at a false-alarm rate of {FALSE_ALARM_RATE:g}"
+        )
+        _print_spread(console, f"{baseline.case}, {tier}: {of_runs}", measure_visibility(rules, _SHOWN_ITERATIONS))
+        if answers := measure_evaluation(rules):
             _print_spread(console, f"{baseline.case}, {tier}: the same in evaluation mode", answers)
+        for finding in judge_sight(rules.sights, tier):
+            undecided = finding.status is Outcome.INCONCLUSIVE
+            then = "; a gate on this baseline is INCONCLUSIVE" if undecided else ""
+            console.print(Text(f"warning: {tier}: {finding.message}{then}", style="bold yellow"))
 
 
 def _print_spread(console: Console, title: str, seen: Sequence[Visibility]) -> None:

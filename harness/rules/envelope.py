@@ -47,6 +47,11 @@ class EnvelopeRule:
             false_alarm_rate=false_alarm_rate,
         )
 
+    @property
+    def bounds(self) -> Bounds:
+        """Of the watched signals at each iteration."""
+        return self._bounds
+
     def judge(self, candidate: Trace) -> tuple[list[Finding], dict[str, Envelope]]:
         """A finding and an envelope for each watched signal of the reference.
 

@@ -67,6 +67,11 @@ class StateRule:
         kinds = np.array([name.partition("/")[0] for name in tables[0].names])
         self._columns = {kind: np.flatnonzero(kinds == kind) for kind in dict.fromkeys(kinds.tolist())}
 
+    @property
+    def totals(self) -> Bounds | None:
+        """Of the norms over all tensors of a kind at each iteration; None where the reference recorded none."""
+        return self._totals
+
     def judge(self, candidate: Trace) -> list[Finding]:
         """Findings on the totals and on each kind of tensor.
 

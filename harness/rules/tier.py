@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.rules.bounded import percent
+from harness.rules.bounded import Bounds, percent
 from harness.rules.envelope import EnvelopeRule
+from harness.rules.equivalence import RULE as EQUIVALENCE
 from harness.rules.equivalence import EquivalenceRule
 from harness.rules.evaluation import EvaluationRule
 from harness.rules.first_step import FirstStepRule
 from harness.rules.ranking import violations_first
+from harness.rules.sight import Sight, judge_sight, measure_sight
 from harness.rules.state import StateRule
 from harness.values.trace import Trace
 from harness.values.verdict import Envelope, Finding, Outcome
@@ -35,11 +37,13 @@ class TierJudgement:
         tier: its name.
         findings: of every statistical rule.
         envelopes: by signal.
+        sights: of the signals that have a bound at each iteration.
     """
 
     tier: str
     findings: tuple[Finding, ...]
     envelopes: Mapping[str, Envelope]
+    sights: tuple[Sight, ...]
 
     @property
     def holds(self) -> bool:
@@ -70,6 +74,23 @@ class TierRules:
         self._equivalence = EquivalenceRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._state = StateRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._evaluation = EvaluationRule(healthy, planned, tier=tier, false_alarm_rate=share)
+        self._sights = tuple(sight for bounds in self.signal_bounds for sight in measure_sight(bounds))
+
+    @property
+    def signal_bounds(self) -> tuple[Bounds, ...]:
+        """Of the signals that are judged at each iteration."""
+        totals = self._state.totals
+        return (self._envelope.bounds, *([totals] if totals is not None else []))
+
+    @property
+    def evaluation_bounds(self) -> tuple[Bounds, ...]:
+        """Of what the model answers in evaluation mode, as far as the reference was asked."""
+        return self._evaluation.bounds
+
+    @property
+    def sights(self) -> tuple[Sight, ...]:
+        """From which iteration on each of the signals is blind."""
+        return self._sights
 
     def judge(self, candidate: Trace) -> TierJudgement:
         """What they say of a candidate.
@@ -85,8 +106,9 @@ class TierRules:
             *self._equivalence.judge(candidate),
             *self._state.judge(candidate),
             *self._evaluation.judge(candidate),
+            *judge_sight(self._sights, self.tier),
         )
-        return TierJudgement(self.tier, findings, envelopes)
+        return TierJudgement(self.tier, findings, envelopes, self._sights)
 
 
 def find_tier(judged: Sequence[TierJudgement]) -> Finding:
@@ -116,13 +138,29 @@ def describe_alignment(aligned: TierJudgement, judged: Sequence[TierJudgement]) 
         aligned: the tier's judgement.
         judged: of each tier, tightest first.
     """
-    loss = aligned.envelopes["loss"]
-    best, worst = int(loss.allowed.argmin()), int(loss.allowed.argmax())
-    seen = " and ".join(
-        f"{percent(float(loss.allowed[at]))} at iteration {int(loss.iterations[at])}"
-        for at in dict.fromkeys((best, worst))
-    )
-    return f"{_name(aligned, judged)} over {len(loss.iterations)} iterations; a loss off by {seen} would have been seen"
+    iterations = len(aligned.envelopes["loss"].iterations)
+    over = f"{_name(aligned, judged)} over {iterations} {'iteration' if iterations == 1 else 'iterations'}"
+    return "; ".join([over, _seen_of_the_loss(aligned), *_blind(aligned)])
+
+
+def _seen_of_the_loss(aligned: TierJudgement) -> str:
+    """Which deviations of the loss would have been seen, each at its iteration, and up to which iteration."""
+    sight = next(one for one in aligned.sights if one.signal == "loss")
+    bounds = dict.fromkeys((sight.best, sight.worst))
+    off = " or ".join(f"by {percent(bound)} at iteration {at}" for bound, at in bounds)
+    seen = f"a loss off {off} would have been seen"
+    if sight.blind_from is None:
+        return seen
+    mean = any(finding.rule == EQUIVALENCE and finding.status is Outcome.PASS for finding in aligned.findings)
+    held = f"only its mean over the run is held, to ±{percent(sight.limit)}" if mean else "nothing holds it"
+    return f"{seen}; from iteration {sight.blind_from} on the reference's own runs part by more, and there {held}"
+
+
+def _blind(aligned: TierJudgement) -> list[str]:
+    """Which other signals are blind, and from which iteration on."""
+    blind = [one for one in aligned.sights if one.blind_from is not None and one.signal != "loss"]
+    told = ", ".join(f"{one.signal} from iteration {one.blind_from} on" for one in blind)
+    return [f"blind: {told}"] if blind else []
 
 
 def _name(aligned: TierJudgement, judged: Sequence[TierJudgement]) -> str:

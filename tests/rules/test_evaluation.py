@@ -8,11 +8,17 @@ import pytest
 from harness.judge import judge
 from harness.rules.evaluation import EvaluationRule
 from harness.rules.finiteness import judge_finiteness
+from harness.rules.tier import STATISTICAL_RULES, TierRules
 from harness.rules.visibility import measure_evaluation
 from harness.values.trace import StateTable
 from harness.values.verdict import Outcome, Status
 
 LOSS, PIXELS = "evaluation/loss/decode.loss_ce", "evaluation/pixels/decode"
+
+
+def rules_of(healthy):
+    """Of a chance of 1e-3 for each of the rules."""
+    return TierRules("", healthy, len(healthy[0]), 1e-3 * STATISTICAL_RULES)
 
 
 def judge_evaluation(healthy, candidate, *, tier, false_alarm_rate):
@@ -122,7 +128,7 @@ def test_a_single_pixel_is_no_fault_where_all_healthy_runs_agree(make):
 @pytest.mark.parametrize(("times", "status"), [(0.9, Outcome.PASS), (1.1, Outcome.FAIL)])
 def test_what_is_said_to_be_seen_is_called(make, times, status):
     healthy = [make.trace(seed) for seed in range(8)]
-    seen = {(one.signal, one.iteration): one.detectable for one in measure_evaluation(healthy, false_alarm_rate=1e-3)}
+    seen = {(one.signal, one.iteration): one.detectable for one in measure_evaluation(rules_of(healthy))}
     assert set(seen) == {(signal, at) for signal in ("loss/decode.loss_ce", "pixels/decode") for at in (0, 8, 29)}
     mean = np.mean([run.evaluation.values[1] for run in healthy], axis=0)
 
@@ -135,7 +141,7 @@ def test_what_is_said_to_be_seen_is_called(make, times, status):
 
 def test_of_a_reference_without_answers_nothing_is_seen(make):
     healthy = [dataclasses.replace(make.trace(seed), evaluation=StateTable.empty()) for seed in range(8)]
-    assert measure_evaluation(healthy, false_alarm_rate=1e-3) == ()
+    assert measure_evaluation(rules_of(healthy)) == ()
 
 
 def test_the_bound_on_pixels_holds_for_many_cells_that_scatter_together(make):
