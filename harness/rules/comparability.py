@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.rules.envelope import watched_signals
+from harness.rules.state import TOTALS
 from harness.values.provenance import Provenance
 from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, Trace
 from harness.values.verdict import Agreement, Finding, Outcome
@@ -147,7 +149,7 @@ def _recorded(reference: Trace, candidate: Trace) -> Iterator[Agreement]:
 
     A further learning rate is another grouping of the parameters, a further component another loss, a further tensor
     another model, a further cell of a confusion matrix another set of classes. What the candidate lacks is judged by
-    the rules, as NaN.
+    the rules as NaN, but for signals that no rule looks at: lacking those it is another experiment, too.
     """
     ours, theirs = (_signals_by_kind(trace) for trace in (reference, candidate))
     tables = (("tensors", "state"), ("answers in evaluation mode", "evaluation"))
@@ -157,7 +159,11 @@ def _recorded(reference: Trace, candidate: Trace) -> Iterator[Agreement]:
     for what, names in further.items():
         if names:
             yield Agreement(f"further {what}", "none", _listed(names), True, False)
-    if not any(further.values()):
+    judged = {*watched_signals(reference), *TOTALS}
+    names = [*ours["loss components"], *ours["signals"]]
+    if lacking := [name for name in names if name not in candidate.signals and name not in judged]:
+        yield Agreement("signals that one side lacks", _listed(lacking), "none of them", True, False)
+    if not any(further.values()) and not lacking:
         count = f"{sum(map(len, ours.values()))} signals, tensors and answers"
         yield Agreement("what is recorded", count, "nothing else", True, True)
 

@@ -201,6 +201,16 @@ def test_what_only_the_candidate_has_is_named_and_never_passes(make, extra):
     assert f"{extra} is none on the reference and {name} on the candidate" in verdict.reason
 
 
+def test_a_signal_that_no_rule_looks_at_must_be_there_too(make):
+    trace = make.trace(77)
+    signals = {name: values for name, values in trace.signals.items() if name != "decode.acc_seg"}
+    verdict = judged(make, dataclasses.replace(trace, signals=signals))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "signals that one side lacks is decode.acc_seg on the reference" in verdict.reason
+    signals = {name: values for name, values in trace.signals.items() if name != "grad_norm"}
+    assert judged(make, dataclasses.replace(trace, signals=signals)).status is Status.FAIL
+
+
 def test_many_extras_are_counted(make):
     trace = make.trace(77)
     for number in range(6):
