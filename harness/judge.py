@@ -15,6 +15,7 @@ from harness.rules.comparability import compare_provenance, judge_comparability
 from harness.rules.finiteness import judge_finiteness
 from harness.rules.foreign import find_foreign_data
 from harness.rules.legacy import judge_legacy
+from harness.rules.presence import judge_presence
 from harness.rules.ranking import violations_first
 from harness.rules.schedule import judge_schedule
 from harness.rules.tier import TierJudgement, TierRules, describe_alignment, find_tier
@@ -158,7 +159,8 @@ class Gate:
         )
 
     def _judge_exactly(self, comparability: list[Finding], candidate: Trace) -> list[Finding]:
-        return comparability + judge_finiteness(candidate) + judge_schedule(self._reference, candidate)
+        present = judge_presence(self._reference, candidate)
+        return comparability + judge_finiteness(candidate) + present + judge_schedule(self._reference, candidate)
 
     def _verdict(
         self,

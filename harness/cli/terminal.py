@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.devices.choice import DeviceChoice
 from harness.rules.bounded import percent
+from harness.store.stream import StreamRow
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
@@ -69,11 +70,11 @@ def announce(choice: DeviceChoice) -> None:
 
 
 @contextlib.contextmanager
-def run_progress(title: str, iterations: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def run_progress(title: str, iterations: int) -> Iterator[Callable[[StreamRow], None]]:
     """A bar with loss and time left while a run lasts; nothing where standard error is not a terminal.
 
     Yields:
-        What to call with each line that the run streams.
+        What to call with each iteration that the run streams.
     """
     console = Console(stderr=True)
     columns = (
@@ -86,9 +87,8 @@ def run_progress(title: str, iterations: int) -> Iterator[Callable[[Mapping[str,
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=iterations, loss="—")
 
-        def advance(line: Mapping[str, Any]) -> None:
-            if "iteration" in line:
-                progress.update(task, advance=1, loss=f"{line['signals']['loss']:.4f}")
+        def advance(row: StreamRow) -> None:
+            progress.update(task, advance=1, loss=f"{row.signals.get('loss', math.nan):.4f}")
 
         yield advance
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from harness.logs.events import EVENT_FILE
-from harness.store.atomic import read_bounded
-from harness.store.provenance import provenance_from_json
+from harness.store.atomic import read_bytes
+from harness.store.decoding import decode_plain
+from harness.store.provenance import provenance_from_json, read_provenance
 from harness.values.errors import LogError
+from harness.values.provenance import Provenance
 
 __all__ = ["find_log", "read_settings_beside"]
 
@@ -62,20 +63,17 @@ def read_settings_beside(log: Path) -> dict[str, str]:
         beside = log.parent / name
         if not beside.is_file():
             continue
-        try:
-            document = json.loads(read_bounded(beside, LogError))
-        except ValueError as error:
-            raise LogError("what lies beside the trace is no JSON", where=beside, observed=str(error)) from None
-        if name == "result.json":
-            sides = document.get("provenance") if isinstance(document, dict) else None
-            document = sides.get("candidate") if isinstance(sides, dict) else None
+        if name == "provenance.json":
+            return _as_settings(read_provenance(beside, LogError))
+        document = decode_plain(read_bytes(beside, LogError), beside, LogError)
+        sides = document.get("provenance") if isinstance(document, dict) else None
+        document = sides.get("candidate") if isinstance(sides, dict) else None
         if document is not None:
-            return _as_settings(document, beside)
+            return _as_settings(provenance_from_json(document, beside, LogError))
     return {}
 
 
-def _as_settings(document: object, where: Path) -> dict[str, str]:
-    run = provenance_from_json(document, where, LogError)
+def _as_settings(run: Provenance) -> dict[str, str]:
     return {
         "config": run.case,
         "seed": str(run.seed),

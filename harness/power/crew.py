@@ -156,6 +156,15 @@ def _environment() -> dict[str, str]:
     return {"GLIBC_TUNABLES": heap, **os.environ, **threads, **watched(), "MPLBACKEND": "Agg"}
 
 
+def _is_over(answer: bytes) -> bool:
+    """Whether a worker has to be replaced after its answer: it ended with it, or in the middle of a line."""
+    try:
+        ending = json.loads(answer)["ending"]
+    except (ValueError, KeyError, TypeError):
+        return True
+    return bool(ending == Ending.CRASHED.value)
+
+
 class _Worker:
     """One process."""
 
@@ -185,8 +194,7 @@ class _Worker:
         deadline = time.monotonic() + patience
         while not stop.is_set():
             if select.select([self._answers], [], [], 0.2)[0]:
-                answer = self._answers.readline()
-                return not answer or json.loads(answer)["ending"] == Ending.CRASHED.value
+                return _is_over(self._answers.readline())
             if time.monotonic() > deadline:
                 self.hung = f"no end after {patience:.0f} s"
                 return True

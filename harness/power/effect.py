@@ -92,6 +92,8 @@ def _signal_changes(
             continue
         length = min(len(faulty), len(reference))
         change = _relative(faulty.signals[name][:length], reference[:length])
+        alike = ~(faulty.has_value(name)[:length] | twin.has_value(name)[:length])
+        change[alike] = 0.0  # neither has a value
         others = [run.signals[name][:length] for run in rounding if run is not None and len(run) >= length]
         noise = [_relative(other, reference[:length]) for other in others]
         known = [run.signals[name][:length] for run in healthy if name in run.signals and len(run) >= length]
@@ -111,7 +113,8 @@ def _state_changes(faulty: Trace | None, twin: Trace | None) -> list[_Change]:
 def _equal(ours: StateTable, theirs: StateTable) -> bool:
     """To the bit, as far as both go."""
     rows = min(len(ours.iterations), len(theirs.iterations))
-    return ours.names == theirs.names and np.array_equal(ours.values[:rows], theirs.values[:rows])
+    alike = np.array_equal(ours.values[:rows], theirs.values[:rows], equal_nan=True)  # a gap on both sides is equal
+    return ours.names == theirs.names and np.array_equal(ours.told[:rows], theirs.told[:rows]) and alike
 
 
 def _parameters(twin: Trace | None) -> tuple[str, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from harness.store.decoding import convert_value, plain_value
+from harness.values.bounds import Count
 from harness.values.errors import RunError
 
 __all__ = ["Experiment", "Kind"]
@@ -70,14 +71,14 @@ class Experiment:
     profile: str = ""
     faults: tuple[str, ...] = ()
     noise_tier: str = ""
-    noise_seed: int = 0
-    threads: int = 1
+    noise_seed: Count = 0
+    threads: Count = 1
     onednn: bool = True
     channels_last: bool = False
-    iterations: int = 30
+    iterations: Count = 30
     stops: bool = False
-    settle: int = 0
-    shadow: tuple[int, ...] = ()
+    settle: Count = 0
+    shadow: tuple[Count, ...] = ()
     shadow_tier: str = ""
     forced: bool = False
 
@@ -99,19 +100,14 @@ class Experiment:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self)
+        plain: dict[str, Any] = plain_value(self)
+        return plain
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Experiment:
+    def from_json(cls, document: object) -> Experiment:
         """From what ``to_json`` gave.
 
         Raises:
             RunError: it is something else.
         """
-        try:
-            known = {field.name for field in fields(cls)}
-            lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
-            values = {**document, **lists, "kind": Kind(document["kind"])}
-            return cls(**{name: value for name, value in values.items() if name in known})
-        except (KeyError, TypeError, ValueError) as failure:
-            raise RunError("an experiment can't be read", observed=repr(failure)) from None
+        return convert_value(document, cls, "an experiment", RunError)

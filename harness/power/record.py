@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -13,16 +12,20 @@ import numpy as np
 from harness.power.experiment import Experiment
 from harness.power.folder import ERRORS, OUTCOME
 from harness.running.folder import FORCED, PROVENANCE, STREAM, shadow_files
-from harness.store.atomic import read_bounded, write_text
+from harness.store.atomic import write_text
+from harness.store.decoding import encode_value, read_value
 from harness.store.provenance import read_provenance
 from harness.store.shadow import read_shadow
 from harness.store.stream import read_stream
+from harness.values.bounds import NotNegative
 from harness.values.errors import AlignmentError, RunError
 from harness.values.provenance import Provenance
 from harness.values.shadow import ShadowRecord
 from harness.values.trace import FloatArray, Trace
 
 __all__ = ["Ending", "Record", "find_record", "write_outcome"]
+
+SCHEMA = 1
 
 
 class Ending(str, Enum):
@@ -123,10 +126,19 @@ class Record:
             raise
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """How a run ended, as its folder says it."""
+
+    experiment: Experiment
+    ending: Ending
+    error: str
+    seconds: NotNegative
+
+
 def write_outcome(folder: Path, experiment: Experiment, ending: Ending, error: str, seconds: float) -> None:
     """Say how a run ended; from now on it counts as run."""
-    document = {"experiment": experiment.to_json(), "ending": ending.value, "error": error, "seconds": seconds}
-    write_text(folder / OUTCOME, json.dumps(document, indent=1) + "\n")
+    write_text(folder / OUTCOME, encode_value(_Outcome(experiment, ending, error, seconds), schema=SCHEMA))
 
 
 def find_record(folder: Path) -> Record | None:
@@ -138,14 +150,5 @@ def find_record(folder: Path) -> Record | None:
     path = folder / OUTCOME
     if not path.exists():
         return None
-    try:
-        document = json.loads(read_bounded(path, RunError))
-        return Record(
-            experiment=Experiment.from_json(document["experiment"]),
-            folder=folder,
-            ending=Ending(document["ending"]),
-            error=str(document["error"]),
-            seconds=float(document["seconds"]),
-        )
-    except (ValueError, KeyError, TypeError) as failure:
-        raise RunError("the outcome of a run can't be read", where=path, observed=repr(failure)) from None
+    told = read_value(path, _Outcome, RunError, schema=SCHEMA)
+    return Record(told.experiment, folder, told.ending, told.error, told.seconds)

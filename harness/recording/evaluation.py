@@ -76,9 +76,15 @@ class EvaluationProbe:
 
 
 def add_up(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The answers of several processes as one: losses averaged, pixels added."""
-    totals = {name: sum(answer[name] for answer in answers) for name in answers[0]}
-    return {name: total / len(answers) if name.startswith(EVALUATED_LOSS) else total for name, total in totals.items()}
+    """The answers of several processes as one: losses averaged over those that have them, pixels added."""
+    told: dict[str, list[float]] = {}
+    for answer in answers:
+        for name, value in answer.items():
+            told.setdefault(name, []).append(value)
+    return {
+        name: sum(values) / len(values) if name.startswith(EVALUATED_LOSS) else sum(values)
+        for name, values in told.items()
+    }
 
 
 def _cells(confusions: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, float]]:

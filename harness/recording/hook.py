@@ -21,6 +21,7 @@ from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe, add_up
 from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup
+from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
 from harness.store.stream import TraceStream
 
@@ -74,6 +75,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._contexts = ExitStack()
         self._gradients: BlockNorms | None = None
         self._learning_rates: dict[str, float] = {}
+        self._groups: dict[str, tuple[int, ...]] | None = None
         self._digest = ""
         self._host_draws: dict[str, float] = {}
         self._started = 0.0
@@ -87,6 +89,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         optimizer = runner.optim_wrapper.optimizer
         optimizer.register_step_pre_hook(self._before_step)
         self._processes = HostGroup.join()
+        self._rates = LearningRates(self._stream.groups if self._stream is not None else None)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Hold equal what must be equal, and keep what the iteration will overwrite."""
@@ -101,7 +104,7 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
             self._norms.before_update()
         self._draws.before()
         self._gradients = None
-        self._learning_rates = _distinct_rates(runner.optim_wrapper.optimizer)
+        self._learning_rates, self._groups = self._rates.read(runner.optim_wrapper.optimizer)
         self._started = time.perf_counter()
         self._contexts.enter_context(HostDropout())
         if self._around is not None:
@@ -123,7 +126,8 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         evaluation = self._evaluate(runner)
         if self._stream is not None and measured is not None:
             signals, state = measured
-            self._stream.append(runner.iter, signals, self._digest, state if keeps_state else None, evaluation)
+            kept = state if keeps_state else None
+            self._stream.append(runner.iter, signals, self._digest, kept, evaluation, self._groups)
 
     def _measure(
         self, losses: dict[str, torch.Tensor], *, keeps_state: bool
@@ -163,12 +167,6 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         if self._stream is not None:
             with _disable_current_modes():  # what watches the step's operations need not watch ours
                 self._gradients = self._norms.gradients(self._model)
-
-
-def _distinct_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The learning rates of the parameter groups, each once, in the groups' order, as ``lr``, ``lr.1`` and on."""
-    rates = dict.fromkeys(float(group["lr"]) for group in optimizer.param_groups)
-    return {f"lr.{number}" if number else "lr": rate for number, rate in enumerate(rates)}
 
 
 def _total_of(kind: str, state: dict[str, float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,22 @@ class HostGroup:
         return everyone
 
     def share(self, losses: Mapping[str, torch.Tensor], digest: str) -> tuple[dict[str, torch.Tensor], str]:
-        """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks."""
+        """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks.
+
+        A component that some processes lack in this iteration is averaged over those that have it.
+        """
         everyone = self.gather(({name: float(value.detach()) for name, value in losses.items()}, digest))
+        told: dict[str, list[float]] = {}
+        for values, _ in everyone:
+            for name, value in values.items():
+                told.setdefault(name, []).append(value)
         averaged = {  # in float64, on the host: a device would round the average once more
-            name: torch.tensor(math.fsum(values[name] for values, _ in everyone) / self.size, dtype=torch.float64)
-            for name in losses
+            name: torch.tensor(_sum(values) / len(values), dtype=torch.float64) for name, values in told.items()
         }
         joined = "".join(theirs for _, theirs in everyone)
         return averaged, hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+
+
+def _sum(values: Sequence[float]) -> float:
+    """Exactly rounded, where they are finite; ``math.fsum`` refuses infinities of both signs and a sum past range."""
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)

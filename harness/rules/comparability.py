@@ -151,6 +151,7 @@ def _recorded(reference: Trace, candidate: Trace) -> Iterator[Agreement]:
     another model, a further cell of a confusion matrix another set of classes. What the candidate lacks is judged by
     the rules as NaN, but for signals that no rule looks at: lacking those it is another experiment, too.
     """
+    reference = reference.head(candidate.reached)  # a signal that begins later can't be there yet
     ours, theirs = (_signals_by_kind(trace) for trace in (reference, candidate))
     tables = (("tensors", "state"), ("answers in evaluation mode", "evaluation"))
     for what, table in tables:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.rules.bounded import Bounds
-from harness.rules.spread import Spread, measure_spread, smooth_over_iterations, stack_spreads
+from harness.rules.spread import Spread, measure_spread, smooth_over_iterations, spread_where, stack_spreads
 from harness.values.trace import FloatArray, Trace
 from harness.values.verdict import Envelope, Finding
 
@@ -36,7 +36,7 @@ class EnvelopeRule:
     """
 
     def __init__(self, healthy: Sequence[Trace], planned: int, *, tier: str, false_alarm_rate: float) -> None:
-        signals = watched_signals(healthy[0])
+        signals = watched_signals(healthy[0].head(planned))
         self._bounds = Bounds(
             RULE,
             tier,
@@ -65,15 +65,16 @@ class EnvelopeRule:
         values = signal_values(candidate, bounds.signals)
         deviation = bounds.deviation(values)
         relative = bounds.spread.head(seen).as_relative(deviation)
+        gaps = np.where(np.isinf(bounds.spread.sigma[:, :seen]), np.nan, 1.0)  # where a curve has nothing to draw
         envelopes = {
             signal: Envelope(
                 signal=signal,
                 tier=bounds.tier,
                 iterations=candidate.iterations,
-                center=bounds.spread.center[number, :seen],
-                allowed=bounds.above[number, :seen],
+                center=bounds.spread.center[number, :seen] * gaps[number],
+                allowed=bounds.above[number, :seen] * gaps[number],
                 candidate=values[number],
-                deviation=relative[number],
+                deviation=relative[number] * gaps[number],
             )
             for number, signal in enumerate(bounds.signals)
         }
@@ -95,8 +96,15 @@ def judge_envelope(
 
 
 def signal_spread(healthy: Sequence[Trace], signal: str, iterations: int) -> Spread:
-    """(T,) spread of a signal over the first T iterations of healthy runs, smoothed over iterations."""
-    return smooth_over_iterations(measure_spread(np.stack([run.signals[signal][:iterations] for run in healthy])))
+    """(T,) spread of a signal over the first T iterations of healthy runs, smoothed over iterations.
+
+    Over those at which they have a value, the same in all of them; ``presence`` holds a candidate to the same ones.
+    """
+    values = np.stack([run.signals[signal][:iterations] for run in healthy])
+    has_value = healthy[0].has_value(signal)[:iterations]
+    if has_value.all():
+        return smooth_over_iterations(measure_spread(values))
+    return spread_where(has_value, smooth_over_iterations(measure_spread(values[:, has_value])))
 
 
 def signal_values(candidate: Trace, signals: Sequence[str]) -> FloatArray:

@@ -13,12 +13,13 @@ symmetric sets", *Annals of Probability* 27 (1999)), so that the bound of a sing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.rules.bounded import Bounds, Sentence, percent
 from harness.rules.spread import Spread, measure_spread
-from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS, FloatArray, Trace
+from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS, BoolArray, FloatArray, Trace
 from harness.values.verdict import Finding
 
 __all__ = ["RULE", "EvaluationRule", "answer_signal"]
@@ -61,7 +62,7 @@ class EvaluationRule:
 
         self._of_losses = bounds(
             [answer_signal(names[column]) for column in self._losses],
-            measure_spread(values[..., self._losses]).transposed(),
+            _loss_spread(values[..., self._losses], tables[0].told[:, self._losses]).transposed(),
         )
         self._of_pixels = [bounds([answer_signal(one.head)], one.spread, _sentence) for one in self._confusions]
 
@@ -82,6 +83,12 @@ class EvaluationRule:
         for confusion, bounds in zip(self._confusions, self._of_pixels, strict=True):
             findings += bounds.find(bounds.deviation(confusion.share(values[:, confusion.columns])[None]))
         return findings
+
+
+def _loss_spread(healthy: FloatArray, told: BoolArray) -> Spread:
+    """(S, L) spread of (k, S, L) losses; where ``told`` says that no run has a value, there is nothing to compare."""
+    spread = measure_spread(np.where(told, healthy, 1.0))
+    return replace(spread, sigma=np.where(told, spread.sigma, np.inf))
 
 
 class _Confusion:

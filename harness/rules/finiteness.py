@@ -23,7 +23,7 @@ def judge_finiteness(candidate: Trace) -> list[Finding]:
     """
     findings = []
     for name, values in candidate.signals.items():
-        bad = ~np.isfinite(values)
+        bad = ~np.isfinite(values) & candidate.has_value(name)
         if bad.any():
             at = int(np.argmax(bad))
             iteration = int(candidate.iterations[at])
@@ -43,6 +43,6 @@ def judge_finiteness(candidate: Trace) -> list[Finding]:
 
 def _broken(table: StateTable) -> Iterator[tuple[str, int]]:
     """The names whose numbers are somewhere not finite, each with its first such iteration."""
-    broken = ~np.isfinite(table.values)
+    broken = ~np.isfinite(table.values) & table.told
     for column in np.flatnonzero(broken.any(axis=0)).tolist():
         yield table.names[column], int(table.iterations[np.argmax(broken[:, column])])

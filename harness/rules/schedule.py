@@ -33,7 +33,8 @@ def _judge_rate(name: str, reference: Trace, candidate: Trace) -> Finding:
     wanted = reference.signals[name][: len(candidate)]
     got = candidate.signals.get(name, np.full(len(candidate), np.nan))
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = np.where(got == wanted, 0.0, got / wanted - 1)
+        alike = (got == wanted) | ~(reference.has_value(name)[: len(candidate)] | candidate.has_value(name))
+        deviation = np.where(alike, 0.0, got / wanted - 1)
     violated = ~(np.abs(deviation) <= _TOLERANCE)
     if not violated.any():
         message = f"{name} is the reference's at all {len(candidate)} iterations"

@@ -99,15 +99,16 @@ def margin_of(op: str, dtype: str, tier: str) -> Margin:
 
 def allow(check: ShadowCheck, tier: str) -> Allowance:
     """What a healthy kernel may have of one check at a tier, a key of ``SHADOW_TIERS``."""
+    spread = max(1.0, check.spread)  # nothing was drawn, or averages out
     if check.part is Part.RANDOM:
-        return Allowance(RANDOM_MARGIN / math.sqrt(check.spread) if check.tensor == "distribution" else 0.0, math.inf)
+        return Allowance(RANDOM_MARGIN / math.sqrt(spread) if check.tensor == "distribution" else 0.0, math.inf)
     if check.part is Part.PRECISION:
         least = least_stored(check.op, check.dtype, check.operand, check.terms, tier, check.scale)
         return Allowance(unit_roundoff(least), math.inf)
     if (check.part in _EXACT and check.op != "feed") or not check.dtype.startswith(("float", "bfloat", "complex")):
         return Allowance(0.0, math.inf)
     base = rounding(check.op, check.dtype, check.operand, check.terms, tier)
-    averaged = base * max(check.scale / math.sqrt(check.spread), check.along)
+    averaged = base * max(check.scale / math.sqrt(spread), check.along)
     # Equal elements are rounded alike, as those of a mask are: then nothing averages out. Sums are hardly ever equal.
     alike = unit_roundoff(mantissa_bits(check.dtype) if check.terms == 1 else mantissa_bits("float32"))
     margin = margin_of(check.op, check.dtype, tier)

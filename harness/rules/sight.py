@@ -72,19 +72,20 @@ def judge_sight(sights: Sequence[Sight], tier: str) -> list[Finding]:
 
 
 def _measure(bounds: Bounds, number: int) -> Sight:
-    signal, allowed = bounds.signals[number], bounds.above[number]
+    has_value = np.isfinite(bounds.spread.sigma[number])  # where it has none it is not blind: there is nothing to see
+    signal, allowed, iterations = bounds.signals[number], bounds.above[number, has_value], bounds.iterations[has_value]
     limit = LARGEST_HIDDEN_LOSS if "loss" in signal else LARGEST_HIDDEN_NORM
     seeing = np.flatnonzero(allowed <= limit)
     end = int(seeing[-1]) + 1 if len(seeing) else 0
     looked = allowed[:end] if end else allowed
 
     def at(place: int) -> tuple[float, int]:
-        return float(allowed[place]), int(bounds.iterations[place])
+        return float(allowed[place]), int(iterations[place])
 
     return Sight(
         signal=signal,
         limit=limit,
-        blind_from=int(bounds.iterations[end]) if end < len(allowed) else None,
+        blind_from=int(iterations[end]) if end < len(allowed) else None,
         throughout=not end,
         best=at(int(looked.argmin())),
         worst=at(int(looked.argmax())),

@@ -17,9 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from harness.values.trace import FloatArray
+from harness.values.trace import BoolArray, FloatArray
 
-__all__ = ["FLOAT32_RESOLUTION", "Spread", "measure_spread", "smooth_over_iterations", "stack_spreads"]
+__all__ = [
+    "FLOAT32_RESOLUTION",
+    "Spread",
+    "measure_spread",
+    "smooth_over_iterations",
+    "spread_where",
+    "stack_spreads",
+]
 
 FLOAT32_RESOLUTION = 2.0**-22
 """Two spacings of float32, relative: a loss or a norm is a sum of many float32 terms, and known no better than to a few
@@ -32,7 +39,8 @@ class Spread:
 
     Args:
         center: (…) mean of the healthy runs, geometric where ``logarithmic``.
-        sigma: (…) relative standard deviation of one healthy run.
+        sigma: (…) relative standard deviation of one healthy run; infinite where they have no value, so that there is
+            nothing to compare a candidate with.
         repeats: k.
         logarithmic: (…) whether deviations are those of logarithms.
         scale: (…) what a deviation is relative to where it is not logarithmic.
@@ -54,13 +62,13 @@ class Spread:
 
         Returns:
             (…) log(candidate / center), or (candidate − center) / scale; −inf for a value that should be positive and
-            is not; NaN for NaN.
+            is not; NaN for NaN; 0 where there is nothing to compare with.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             positive = np.where(candidate > 0, candidate, np.where(np.isnan(candidate), np.nan, 0.0))
             logarithm = np.log(positive / self.center)
             linear = (candidate - self.center) / self.scale
-        return np.where(self.logarithmic, logarithm, linear)
+        return np.where(np.isinf(self.sigma), 0.0, np.where(self.logarithmic, logarithm, linear))
 
     def allowed(self, looks: int, false_alarm_rate: float) -> FloatArray:
         """The largest |deviation| that a healthy run has, but for ``false_alarm_rate`` over all the looks together.
@@ -133,6 +141,29 @@ def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) ->
         logarithmic=logarithmic,
         scale=scale,
         freedom=repeats - 1,
+    )
+
+
+def spread_where(has_value: BoolArray, spread: Spread) -> Spread:
+    """A spread over every look from that of the looks at which healthy runs have a value.
+
+    Args:
+        has_value: (T,) whether they have one.
+        spread: of shape (t,): of the looks where they do.
+    """
+
+    def placed(values: np.ndarray | float, otherwise: float) -> np.ndarray:
+        whole = np.full(has_value.shape, otherwise, dtype=np.asarray(values).dtype)
+        whole[has_value] = values
+        return whole
+
+    return Spread(
+        center=placed(spread.center, 1.0),
+        sigma=placed(spread.sigma, np.inf),
+        repeats=spread.repeats,
+        logarithmic=placed(spread.logarithmic, True),
+        scale=placed(spread.scale, 1.0),
+        freedom=placed(np.broadcast_to(spread.freedom, spread.sigma.shape).astype(float), spread.repeats - 1),
     )
 
 

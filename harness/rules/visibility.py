@@ -5,6 +5,7 @@ The bounds are the gate's own (``TierRules``), so that nothing is promised that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,4 +61,5 @@ def _seen(bounds: Bounds) -> list[Visibility]:
         Visibility(signal.removeprefix(f"{RULE}/"), int(iteration), float(sigma), float(detectable))
         for signal, sigmas, seen in zip(bounds.signals, bounds.spread.sigma, bounds.below, strict=True)
         for iteration, sigma, detectable in zip(bounds.iterations, sigmas, seen, strict=True)
+        if math.isfinite(sigma)  # else the healthy runs have no value there
     ]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from harness.store.atomic import read_bounded, write_text
+from harness.store.atomic import write_text
+from harness.store.decoding import encode_value, read_value
+from harness.values.bounds import Count
 from harness.values.errors import RunError, UsageError
 
 __all__ = ["EAGER", "Order"]
 
 EAGER = "none"
 """The ``compile`` of an order that compiles nothing, whatever the config says."""
+
+SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -53,23 +55,23 @@ class Order:
     profile: str = ""
     faults: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    iterations: int = 0
+    iterations: Count = 0
     double: bool = False
     amp: bool = False
     compile: str = ""
     noise_tier: str = ""
-    noise_seed: int = 0
+    noise_seed: Count = 0
     launcher: str = "none"
-    processes: int = 1
+    processes: Count = 1
     training: bool = False
     resume: str = ""
     command: str = ""
     trusted: bool = False
-    shadow: tuple[int, ...] = ()
+    shadow: tuple[Count, ...] = ()
     shadow_tier: str = "tf32"
     shadow_ops: tuple[str, ...] = ()
     shadow_forced: bool = False
-    shadow_budget: int = 8 * 2**30
+    shadow_budget: Count = 8 * 2**30
 
     def __post_init__(self) -> None:
         if self.profile and self.device != "emulated":
@@ -91,7 +93,7 @@ class Order:
 
     def write(self, path: Path) -> None:
         """Write the order for the child to read."""
-        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(path, encode_value(self, schema=SCHEMA))
 
     @classmethod
     def read(cls, path: Path) -> Order:
@@ -99,13 +101,6 @@ class Order:
 
         Raises:
             RunError: the file is missing or no order.
+            UsageError: two fields contradict each other.
         """
-        try:
-            document = json.loads(read_bounded(path, RunError))
-            known = {field.name for field in fields(cls)}
-            values: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
-            }
-            return cls(**{name: value for name, value in values.items() if name in known})
-        except (ValueError, TypeError, AttributeError) as failure:
-            raise RunError("the order can't be read", where=path, observed=str(failure)) from None
+        return read_value(path, cls, RunError, schema=SCHEMA)

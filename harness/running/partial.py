@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.running.folder import PROVENANCE, STREAM
 from harness.store.provenance import read_provenance
-from harness.store.stream import assemble_stream
+from harness.store.stream import StreamLine, assemble_stream
 from harness.values.errors import AlignmentError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
@@ -25,10 +24,10 @@ class PartialRun:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lines: list[Mapping[str, Any]] = []
+        self._lines: list[StreamLine] = []
         self._provenance: Provenance | None = None
 
-    def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def add(self, lines: Sequence[StreamLine]) -> None:
         """Keep further lines of the stream, in their order."""
         self._lines += lines
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from harness.rules.finiteness import judge_finiteness
 from harness.running.order import Order
 from harness.running.watchdog import Patience, execute
 from harness.store.baselines import list_references, load_baseline
+from harness.store.stream import StreamRow
 from harness.values.baseline import MINIMUM_REPEATS, Baseline
 from harness.values.case import Case
 from harness.values.errors import BaselineError, UsageError
@@ -84,7 +84,7 @@ def record(
     tiers: tuple[str, ...],
     folder: Path,
     patience: Patience | None = None,
-    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+    on_iteration: Callable[[StreamRow], None] | None = None,
 ) -> Baseline:
     """Make the runs of a baseline.
 
@@ -97,7 +97,7 @@ def record(
         tiers: precision tiers, tightest first.
         folder: where the runs leave their files.
         patience: how long each may take.
-        on_iteration: called with each line that a run streams.
+        on_iteration: called with each iteration that a run streams.
 
     Returns:
         The baseline, not yet written.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
@@ -19,6 +18,7 @@ from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs
 from harness.store.baselines import load_baseline
 from harness.store.reproductions import read_reproductions
 from harness.store.shadow import read_shadow
+from harness.store.stream import StreamRow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
@@ -41,7 +41,7 @@ def verify(
     false_alarm_rate: float = FALSE_ALARM_RATE,
     early_stop: bool = True,
     patience: Patience | None = None,
-    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+    on_iteration: Callable[[StreamRow], None] | None = None,
 ) -> Result:
     """Run a case as ordered and judge it. Never raises for what the run or the baseline did: that is an ERROR.
 
@@ -55,7 +55,7 @@ def verify(
         false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
         early_stop: whether to end the run as soon as the verdict can't change.
         patience: how long the run may take.
-        on_iteration: called with each line that the run streams.
+        on_iteration: called with each iteration that the run streams.
     """
     started = time.monotonic()
     baseline: Baseline | None = None
@@ -80,7 +80,7 @@ def verify_alone(
     *,
     folder: Path,
     patience: Patience | None = None,
-    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+    on_iteration: Callable[[StreamRow], None] | None = None,
 ) -> Result:
     """Run a case as ordered and judge it by shadow ops, without a baseline. Never raises for what the run did.
 
@@ -89,7 +89,7 @@ def verify_alone(
         order: how and where to run it; it names the iterations to shadow.
         folder: where the run leaves its files.
         patience: how long the run may take.
-        on_iteration: called with each line that the run streams.
+        on_iteration: called with each iteration that the run streams.
     """
     started = time.monotonic()
     run: Run | None = None

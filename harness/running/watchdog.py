@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.isolation import isolated_python
 from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
 from harness.running.order import Order
 from harness.running.partial import PartialRun
+from harness.running.told import Told
 from harness.running.worker import watched
+from harness.store.decoding import read_value
 from harness.store.provenance import read_provenance
-from harness.store.stream import follow_stream, read_stream
-from harness.values.errors import AlignmentError, RunError
+from harness.store.stream import StreamLine, StreamRow, follow_stream, read_stream
+from harness.values.errors import AlignmentError, RunError, TraceError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
@@ -68,9 +68,13 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class _Ending:
-    """Why a child is ended before its end: it hangs, or what it has streamed decides. Neither where it ended itself."""
+    """Why a child is ended before its end: it hangs, its stream is broken, or what it has streamed decides.
+
+    None of them where it ended itself.
+    """
 
     hung: str = ""
+    broken: TraceError | None = None
     decided: tuple[Trace, Provenance] | None = None
 
 
@@ -79,7 +83,7 @@ def execute(
     folder: Path,
     *,
     patience: Patience | None = None,
-    on_iteration: Callable[[Mapping[str, Any]], None] | None = None,
+    on_iteration: Callable[[StreamRow], None] | None = None,
     decides: Callable[[Trace, Provenance], bool] | None = None,
 ) -> Run:
     """Run an order in a child process and wait for its end, or bring it about.
@@ -88,7 +92,7 @@ def execute(
         order: what to run.
         folder: where the run leaves its files; it must not hold a run, but for one that is resumed.
         patience: how long it may take.
-        on_iteration: called with each line that the run streams.
+        on_iteration: called with each iteration that the run streams.
         decides: asked of the run as far as it has got, before its last iteration; the run is ended where it says so.
 
     Returns:
@@ -120,12 +124,14 @@ def execute(
         )
         try:
             ending = _watch(child, folder, patience or Patience(), on_iteration, decides)
+        except TraceError as failure:
+            ending = _Ending(broken=failure)
         finally:
             _end(child)
     seconds = time.monotonic() - started
     if ending.decided is not None:
         return Run(*ending.decided, None, _tail(folder / OUTPUT), seconds, stopped=True)
-    return _collect(folder, child.returncode, ending.hung, seconds)
+    return _collect(folder, child.returncode, ending, seconds)
 
 
 def _command(order: Order, folder: Path) -> list[str]:
@@ -140,7 +146,7 @@ def _watch(
     child: subprocess.Popen[bytes],
     folder: Path,
     patience: Patience,
-    on_iteration: Callable[[Mapping[str, Any]], None] | None,
+    on_iteration: Callable[[StreamRow], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
 ) -> _Ending:
     """Follow the stream until the child ends, or is to be ended."""
@@ -152,9 +158,10 @@ def _watch(
         has_begun = (folder / PROVENANCE).exists()  # else a run that is resumed has yet to cut its trace
         lines, offset = follow_stream(folder / STREAM, offset) if has_begun else ([], offset)
         for line in lines:
-            iterations += "iteration" in line
-            if on_iteration is not None:
-                on_iteration(line)
+            if isinstance(line, StreamRow):
+                iterations += 1
+                if on_iteration is not None:
+                    on_iteration(line)
         if ended:
             return _Ending()
         if lines and decides is not None and (decided := _decided(partial, lines, decides)):
@@ -167,7 +174,7 @@ def _watch(
 
 
 def _decided(
-    partial: PartialRun, lines: Sequence[Mapping[str, Any]], decides: Callable[[Trace, Provenance], bool]
+    partial: PartialRun, lines: Sequence[StreamLine], decides: Callable[[Trace, Provenance], bool]
 ) -> tuple[Trace, Provenance] | None:
     """What the run has left so far where that decides, and some of it is still to come."""
     partial.add(lines)
@@ -192,9 +199,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _collect(folder: Path, returncode: int, hung: str, seconds: float) -> Run:
+def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float) -> Run:
     trace = provenance = None
-    error = _told(folder / ERROR)
+    error = ending.broken or _told(folder / ERROR)
     try:
         started = (folder / STREAM).exists() and (folder / STREAM).stat().st_size > 0
         trace = read_stream(folder / STREAM, largest=None) if started else None
@@ -203,8 +210,8 @@ def _collect(folder: Path, returncode: int, hung: str, seconds: float) -> Run:
         error = error or failure
     done = f"{len(trace)} of {trace.planned} iterations" if trace else "no iteration"
     hint = f"read {folder / OUTPUT}"
-    if hung:
-        error = RunError(f"the run was killed: {hung}", observed=done, hint=hint)
+    if ending.hung:
+        error = RunError(f"the run was killed: {ending.hung}", observed=done, hint=hint)
     elif error is None and returncode != 0:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
         error = RunError("the run crashed", observed=f"{how}, {done}", hint=hint)
@@ -218,10 +225,9 @@ def _told(path: Path) -> AlignmentError | None:
     if not path.exists():
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return RunError(str(document.pop("what")), **document)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return RunError("the run failed", where=path)
+        return read_value(path, Told, RunError, schema=Told.SCHEMA).as_error()
+    except RunError as failure:
+        return RunError("the run failed, and its reason can't be read", where=path, observed=failure.what)
 
 
 def _tail(path: Path, lines: int = 40) -> str:

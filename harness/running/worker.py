@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import sys
@@ -15,7 +14,9 @@ from harness.devices.choice import choose_device
 from harness.running.folder import ERROR, ORDER
 from harness.running.libraries import missing_library
 from harness.running.order import Order
+from harness.running.told import Told
 from harness.store.atomic import write_text
+from harness.store.decoding import encode_value
 from harness.values.errors import AlignmentError
 
 __all__ = ["die_with_parent", "launch", "main", "watched"]
@@ -38,9 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _explained(Order.read(folder / ORDER), folder)
     except AlignmentError as error:
-        fields = ("what", "where", "observed", "allowed", "hint")
-        document = {name: None if (value := getattr(error, name)) is None else str(value) for name in fields}
-        write_text(folder / ERROR, json.dumps(document) + "\n")
+        write_text(folder / ERROR, encode_value(Told.of(error), schema=Told.SCHEMA))
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.values.errors import AlignmentError, UsageError
 
@@ -161,13 +162,26 @@ def read_bytes(
             path.stat()
             raise error("not a plain file", where=path, hint=hint)
         with path.open("rb") as file:
-            content = file.read(largest + 1)
+            content = _read_at_most(file, largest)
     except FileNotFoundError:
         raise error("a file is missing", where=path, hint=hint) from None
     except OSError as failure:
         raise error("the file can't be read", where=path, observed=failure.strerror, hint=hint) from None
     except ValueError as failure:  # a name with a zero byte, or one that no file system can spell
         raise error("the file can't be read", where=repr(path), observed=str(failure), hint=hint) from None
-    if len(content) > largest:
+    if content is None:
         raise error("the file is too large", where=path, allowed=f"{largest} bytes", hint=hint)
     return content
+
+
+def _read_at_most(file: BinaryIO, largest: int) -> bytes | None:
+    """What a file holds; None where that is more, whatever its size is said to be."""
+    if os.fstat(file.fileno()).st_size > largest:
+        return None
+    pieces, size = [], 0
+    while piece := file.read(2**20):  # asked for all at once, Python would reserve as much as is allowed
+        size += len(piece)
+        if size > largest:
+            return None
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -15,15 +15,25 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.store.atomic import is_being_replaced, read_bounded, replace_folder, require_plain_name, write_text
-from harness.store.provenance import provenance_from_json, provenance_to_json
+from harness.store.atomic import (
+    is_being_replaced,
+    read_bounded,
+    replace_folder,
+    require_plain_name,
+    write_text,
+)
+from harness.store.decoding import convert_value, decode_plain
+from harness.store.provenance import provenance_to_json
 from harness.store.tables import TABLES, parse_state, parse_trace, render_state, render_trace
 from harness.values.baseline import Baseline
+from harness.values.bounds import Count
 from harness.values.errors import BaselineError, TraceError, UsageError
 from harness.values.precision import TIERS
+from harness.values.provenance import Provenance
 from harness.values.trace import StateTable, Trace
 
 __all__ = ["SCHEMA", "choose_reference", "list_references", "load_baseline", "save_baseline"]
@@ -34,6 +44,33 @@ _FP64 = "fp64"
 
 _ATTEMPTS = 20
 """To read a baseline that others replace meanwhile. Reading takes milliseconds, recording minutes."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What ``baseline.json`` holds beside its checksum.
+
+    Args:
+        schema: of the file.
+        case: its name.
+        reference: the trusted device's label.
+        recorded: UTC time, ISO 8601.
+        reason: why it was recorded.
+        repeats: tier → how many runs.
+        iterations: run → how many iterations.
+        provenance: of the tightest tier's runs.
+        sha256: file → digest of its text.
+    """
+
+    schema: int
+    case: str
+    reference: str
+    recorded: str
+    reason: str
+    repeats: Mapping[str, Count]
+    iterations: Mapping[str, Count]
+    provenance: Provenance
+    sha256: Mapping[str, str]
 
 
 def list_references(root: Path, case: str) -> tuple[str, ...]:
@@ -161,23 +198,23 @@ def _load(root: Path, case: str, reference: str, hint: str) -> Baseline:
     index = _read_index(folder / _INDEX, hint)
     try:
         texts = _read_files(folder, index, hint)
-        traces = {name: _parse(name, planned, texts, folder) for name, planned in index["iterations"].items()}
+        traces = {name: _parse(name, planned, texts, folder) for name, planned in index.iterations.items()}
         tiers = {
             tier: tuple(traces[f"{tier}/run-{number}"] for number in range(repeats))
-            for tier, repeats in sorted(index["repeats"].items(), key=lambda item: TIERS.index(item[0]))
+            for tier, repeats in sorted(index.repeats.items(), key=lambda item: TIERS.index(item[0]))
         }
         return Baseline(
-            case=_matching(index["case"], case, folder),
-            reference=_matching(index["reference"], reference, folder),
+            case=_matching(index.case, case, folder),
+            reference=_matching(index.reference, reference, folder),
             tiers=tiers,
-            provenance=provenance_from_json(index["provenance"], folder / _INDEX, BaselineError),
+            provenance=index.provenance,
             fp64=traces.get(f"{_FP64}/run-0"),
-            reason=str(index["reason"]),
-            recorded=str(index["recorded"]),
+            reason=index.reason,
+            recorded=index.recorded,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as failure:
+    except (KeyError, ValueError) as failure:  # a tier that no one knows, or a run that isn't there
         raise BaselineError(
-            "the baseline lacks a field or has one of another type",
+            "the baseline lacks a run, or names a tier that is none",
             where=folder / _INDEX,
             observed=repr(failure),
             hint=hint,
@@ -188,28 +225,24 @@ def _folder(root: Path, case: str, reference: str) -> Path:
     return root / require_plain_name(case, "the case's name") / require_plain_name(reference, "the reference's name")
 
 
-def _read_index(path: Path, hint: str) -> Mapping[str, Any]:
-    try:
-        index = json.loads(read_bounded(path, BaselineError, hint))
-        claimed = index.pop("checksum")
-        schema, checksum = index["schema"], _checksum(index)
-    except (ValueError, RecursionError, KeyError, AttributeError, TypeError) as failure:
-        raise BaselineError(
-            "the baseline can't be parsed", where=path, observed=repr(failure)[:200], hint=hint
-        ) from None
+def _read_index(path: Path, hint: str) -> _Index:
+    plain = decode_plain(read_bounded(path, BaselineError, hint).encode(), path, BaselineError, hint=hint)
+    schema = plain.get("schema") if isinstance(plain, dict) else None
     if schema != SCHEMA:
         raise BaselineError("the baseline has another schema", where=path, observed=schema, allowed=SCHEMA, hint=hint)
+    claimed = plain.pop("checksum", None)
+    checksum = _checksum(plain)
     if claimed != checksum:
         raise BaselineError(
             "the baseline was edited", where=path, observed=f"checksum {checksum}", allowed=claimed, hint=hint
         )
-    return dict(index)
+    return convert_value(plain, _Index, path, BaselineError, hint=hint)
 
 
-def _read_files(folder: Path, index: Mapping[str, Any], hint: str) -> dict[str, str]:
+def _read_files(folder: Path, index: _Index, hint: str) -> dict[str, str]:
     """File → its text; every run has a checksum, every checksum a file, and they agree."""
-    checksums: Mapping[str, str] = index["sha256"]
-    if unguarded := [f"{name}.csv" for name in index["iterations"] if f"{name}.csv" not in checksums]:
+    checksums = index.sha256
+    if unguarded := [f"{name}.csv" for name in index.iterations if f"{name}.csv" not in checksums]:
         raise BaselineError(
             "a file of the baseline has no checksum",
             where=folder / _INDEX,

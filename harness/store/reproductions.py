@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from harness.store.atomic import LARGEST_FILE, read_bounded
+import msgspec
+
+from harness.store.atomic import read_bounded, read_bytes
+from harness.store.decoding import read_value
+from harness.values.bounds import Count
 from harness.values.errors import RunError
 from harness.values.reproduction import Reproduction
 
-__all__ = ["index_entry", "index_name", "read_reproductions"]
+__all__ = ["SCHEMA", "Index", "IndexEntry", "index_name", "read_reproductions"]
 
-_FIELDS = ("number", "iteration", "part", "module", "op", "tensor", "note", "program", "rank")
+SCHEMA = 1
+
 _MOST = 100
 
 MOST_BYTES = 2**30
@@ -24,9 +29,35 @@ def index_name(rank: int) -> str:
     return f"index.{rank}.json"
 
 
-def index_entry(found: Reproduction) -> dict[str, Any]:
-    """What the index says of a reproduction; of its program the name of the file."""
-    return {name: getattr(found, name) for name in _FIELDS}
+@dataclass(frozen=True)
+class IndexEntry:
+    """What the index says of a reproduction; see ``Reproduction``.
+
+    Args:
+        program: the name of its file; empty where it has none.
+    """
+
+    number: Count
+    iteration: Count
+    part: str
+    module: str
+    op: str
+    tensor: str
+    note: str = ""
+    program: str = ""
+    rank: Count = 0
+
+    @classmethod
+    def of(cls, found: Reproduction) -> IndexEntry:
+        """The entry of a reproduction whose ``program`` is the name of the file."""
+        return cls(**{each.name: getattr(found, each.name) for each in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Index:
+    """The reproductions that one process keeps."""
+
+    reproductions: Annotated[tuple[IndexEntry, ...], msgspec.Meta(max_length=_MOST)]
 
 
 def read_reproductions(folder: Path) -> tuple[Reproduction, ...]:
@@ -38,32 +69,30 @@ def read_reproductions(folder: Path) -> tuple[Reproduction, ...]:
     found: list[Reproduction] = []
     left = MOST_BYTES
     for path in sorted(folder.glob("index.*.json"), key=lambda path: (len(path.name), path.name)):
-        try:
-            entries = json.loads(read_bounded(path, RunError))["reproductions"]
-            if len(entries) > _MOST:
-                raise ValueError(f"{len(entries)} entries")
-            for entry in entries:
-                found.append(_read(folder, entry, left))
-                left -= len(found[-1].inputs)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as failure:
-            raise RunError("the reproductions can't be read", where=path, observed=str(failure)) from None
+        for entry in read_value(path, Index, RunError, schema=SCHEMA).reproductions:
+            found.append(_read(folder, entry, left))
+            left -= len(found[-1].inputs)
     if len({each.number for each in found}) < len(found):
         raise RunError("two reproductions have one number", where=folder)
     return tuple(sorted(found, key=lambda reproduction: reproduction.number))
 
 
-def _read(folder: Path, entry: dict[str, Any], left: int) -> Reproduction:
-    number = int(entry["number"])
-    whole = {name: str(entry[name]) for name in ("part", "module", "op", "tensor", "note")}
-    program, inputs = "", b""
-    if entry["program"]:
-        path = folder / f"{number}.safetensors"
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise ValueError(f"{path.name} is too large")
+def _read(folder: Path, entry: IndexEntry, left: int) -> Reproduction:
+    program, inputs, note = "", b"", entry.note
+    if entry.program:
+        path = folder / f"{entry.number}.safetensors"
+        size = _size(path)
         if size > left:
-            whole["note"] = f"{whole['note']} Its program stays with the run's files: there are too many.".strip()
+            note = f"{note} Its program stays with the run's files: there are too many.".strip()
         else:
-            program, inputs = read_bounded(folder / f"{number}.py", RunError), path.read_bytes()
-    rank, iteration = int(entry["rank"]), int(entry["iteration"])
-    return Reproduction(number=number, iteration=iteration, program=program, inputs=inputs, rank=rank, **whole)
+            program = read_bounded(folder / f"{entry.number}.py", RunError)
+            inputs = read_bytes(path, RunError)
+    place = (entry.iteration, entry.part, entry.module, entry.op, entry.tensor)
+    return Reproduction(entry.number, *place, note=note, program=program, inputs=inputs, rank=entry.rank)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as failure:
+        raise RunError("a file is missing", where=path, observed=failure.strerror) from None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
-from harness.store.atomic import LARGEST_FILE
+from harness.store.atomic import LARGEST_FILE, read_bytes
+from harness.store.decoding import complete_lines, convert_value, decode_plain, decode_value, encode_value
+from harness.values.bounds import Count
 from harness.values.errors import RunError
-from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.values.shadow import Coverage, ShadowCheck, ShadowRecord
 from harness.values.unchecked import Unchecked, modules_of, reasons_of
 
 __all__ = ["SCHEMA", "ShadowStream", "read_shadow"]
@@ -23,7 +24,6 @@ _FIELDS = (
     "iteration", "part", "module", "op", "tensor", "call", "dtype", "shape", "contiguous",
     "error", "projection", "scale", "along", "terms", "spread", "operand",
 )  # fmt: skip
-_NUMBERS = frozenset({"error", "projection", "scale", "along", "terms", "spread"})
 
 
 class ShadowStream:
@@ -58,7 +58,7 @@ class ShadowStream:
         unchecked: Iterable[Unchecked] = (),
     ) -> None:
         """Write one iteration's checks, and hand them to the operating system before returning."""
-        rows = [[_plain(getattr(check, name)) for name in _FIELDS] for check in checks]
+        rows = [[getattr(check, name) for name in _FIELDS] for check in checks]
         self._write(
             {
                 "iteration": iteration,
@@ -73,7 +73,7 @@ class ShadowStream:
         )
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.write(encode_value(line, indent=None))
         self._file.flush()
 
 
@@ -93,59 +93,80 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
     unchecked: list[Unchecked] = []
     tier = ""
     for path in paths:
-        header, *rest = _lines(path)
-        if header.get("schema") != SCHEMA or tuple(header.get("fields", ())) != _FIELDS:
-            raise RunError("the shadow checks have another schema", where=path, allowed=f"schema {SCHEMA}")
-        tier = str(header.get("tier", ""))
-        try:
-            for line in rest:
-                if "iteration" not in line:
-                    continue
-                iterations[int(line["iteration"])] = None
-                checks += [_check(row) for row in line["checks"]]
-                calls.update(line["calls"])
-                checked.update(line["checked"])
-                skipped.update(line["skipped"])
-                fallen_back.update(line.get("fallen_back", ()))
-                programs.update(line.get("programs", {}))
-                unchecked += [
-                    Unchecked(int(line["iteration"]), int(call), str(op), str(module), str(why))
-                    for call, op, module, why in line.get("unchecked", ())
-                ]
-        except (KeyError, TypeError, ValueError) as failure:
-            raise RunError("a line of the shadow checks lacks a value", where=path, observed=str(failure)) from None
+        head, rows = _read(path)
+        tier = head.tier
+        for row in rows:
+            iterations[row.iteration] = None
+            checks += row.checks
+            calls.update(row.calls)
+            checked.update(row.checked)
+            skipped.update(row.skipped)
+            fallen_back.update(row.fallen_back)
+            programs.update(row.programs)
+            unchecked += [Unchecked(row.iteration, *call) for call in row.unchecked]
     skipped |= reasons_of(unchecked)
     left, modules = tuple(sorted(fallen_back)), modules_of(unchecked)
     coverage = Coverage(dict(calls), dict(checked), skipped, left, dict(programs), modules)
     return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier, tuple(unchecked))
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        size = path.stat().st_size
-        if size > 4 * LARGEST_FILE:
-            raise RunError("the shadow checks are too large", where=path, observed=f"{size} bytes")
-        whole, _, _torn = path.read_text(encoding="utf-8").rpartition("\n")
-        lines = [json.loads(line) for line in whole.split("\n")] if whole else []
-    except (OSError, ValueError, RecursionError) as failure:
-        raise RunError("the shadow checks can't be read", where=path, observed=str(failure)) from None
-    if not lines or not all(isinstance(line, dict) for line in lines):
-        raise RunError("the shadow checks can't be read", where=path, observed="no header")
-    return lines
+@dataclass(frozen=True)
+class _Head:
+    """The first line of a stream: the precision tier, and the fields of a check in the order of its numbers."""
+
+    tier: str
+    fields: tuple[str, ...]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Part):
-        return value.value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    return list(value) if isinstance(value, tuple) else value
+@dataclass(frozen=True)
+class _Row:
+    """A shadowed iteration, see ``ShadowStream.append``; of each unchecked call number, operation, module and why."""
+
+    iteration: Count
+    calls: Mapping[str, Count]
+    checked: Mapping[str, Count]
+    skipped: Mapping[str, str]
+    checks: tuple[ShadowCheck, ...]
+    fallen_back: tuple[str, ...] = ()
+    programs: Mapping[str, Count] = field(default_factory=dict)
+    unchecked: tuple[tuple[Count, str, str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if more := [name for name, checked in self.checked.items() if checked > self.calls.get(name, 0)]:
+            raise ValueError(f"more calls of {more[0]} were checked than made")
 
 
-def _check(row: Sequence[Any]) -> ShadowCheck:
-    values = dict(zip(_FIELDS, row, strict=True))
-    values["part"] = Part(values["part"])
-    values["shape"] = tuple(int(side) for side in values["shape"])
-    for name in _NUMBERS:
-        values[name] = float(values[name])
-    return ShadowCheck(**values)
+@dataclass(frozen=True)
+class _End:
+    """The last line of a run that reached its end."""
+
+    end: Literal[True]
+
+
+def _read(path: Path) -> tuple[_Head, list[_Row]]:
+    content = read_bytes(path, RunError, largest=4 * LARGEST_FILE)
+    lines = complete_lines(content)
+    if not lines:
+        raise RunError("the shadow checks can't be read", where=path, observed="no whole line")
+    head = decode_value(lines[0], _Head, f"{path}:1", RunError, schema=SCHEMA)
+    if head.fields != _FIELDS:
+        raise RunError("the shadow checks have other fields", where=path, observed=head.fields, allowed=_FIELDS)
+    rows = [_row(line, f"{path}:{number}") for number, line in enumerate(lines[1:], 2)]
+    if any(row is None for row in rows[:-1]):
+        raise RunError("the shadow checks go on after their end", where=path)
+    return head, [row for row in rows if row is not None]
+
+
+def _row(line: bytes, where: str) -> _Row | None:
+    """A shadowed iteration; None for the end."""
+    plain = decode_plain(line, where, RunError)
+    if isinstance(plain, dict) and "end" in plain:
+        convert_value(plain, _End, where, RunError)
+        return None
+    checks = plain.get("checks") if isinstance(plain, dict) else None
+    if isinstance(checks, list):  # each is a list of numbers on disk: their names stand in the head once
+        plain["checks"] = [
+            dict(zip(_FIELDS, check, strict=True)) if isinstance(check, list) and len(check) == len(_FIELDS) else check
+            for check in checks
+        ]
+    return convert_value(plain, _Row, where, RunError)

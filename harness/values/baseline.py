@@ -97,11 +97,12 @@ class Baseline:
     def _require_same_form(self, run: Trace, where: str) -> None:
         """What is compared column by column must have the same columns, all of them numbers."""
         first = next(iter(self.tiers.values()))[0]
-        if missing := [name for name in REQUIRED_SIGNALS if name not in run.signals]:
+        if missing := [name for name in REQUIRED_SIGNALS if not run.has_value(name).all()]:
             raise BaselineError("a reference run lacks a signal that is judged", where=where, observed=missing)
         forms = (
             ("iterations", run.iterations.tolist(), first.iterations.tolist()),
             ("signals", sorted(run.signals), sorted(first.signals)),
+            ("iterations without a value", _gaps(run), _gaps(first)),
             ("batches", run.batches, first.batches),
             ("tensors", run.state.names, first.state.names),
             ("iterations of the tensors' norms", run.state.iterations.tolist(), first.state.iterations.tolist()),
@@ -111,9 +112,14 @@ class Baseline:
         for what, observed, allowed in forms:
             if observed != allowed:
                 raise BaselineError(f"a reference run has other {what} than the first", where=where)
-        tables = [("the tensors' norms", run.state.values), ("the answers in evaluation mode", run.evaluation.values)]
-        finite = [*run.signals.items(), *tables]
-        if broken := [name for name, values in finite if not np.isfinite(values).all()]:
+        if run.state.missing is not None:  # the tensors of a model are the same at every iteration
+            raise BaselineError("a reference run lacks a norm of a tensor", where=where)
+        parts = [(name, values[run.has_value(name)]) for name, values in run.signals.items()]
+        parts += [
+            ("the tensors' norms", run.state.values[run.state.told]),
+            ("the answers in evaluation mode", run.evaluation.values[run.evaluation.told]),
+        ]
+        if broken := [name for name, values in parts if not np.isfinite(values).all()]:
             raise BaselineError("a reference run is not finite", where=where, observed=", ".join(broken))
 
     @property
@@ -125,3 +131,10 @@ class Baseline:
     def iterations(self) -> int:
         """Iterations of each run."""
         return len(next(iter(self.tiers.values()))[0])
+
+
+def _gaps(run: Trace) -> dict[str, list[bool]]:
+    """What a run has no value of, and where; of a table all its numbers in a row."""
+    tables = {"state": run.state.missing, "evaluation": run.evaluation.missing}
+    gaps = {**run.missing, **{name: missing for name, missing in tables.items() if missing is not None}}
+    return {name: missing.reshape(-1).tolist() for name, missing in sorted(gaps.items())}

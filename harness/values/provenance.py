@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.values.bounds import Count
+
 __all__ = ["Device", "Provenance"]
 
 
@@ -66,11 +68,11 @@ class Provenance:
     case: str
     settings: Mapping[str, str]
     weights: str
-    seed: int
+    seed: Count
     precision: str
-    world_size: int
-    global_batch: int
-    iterations: int
+    world_size: Count
+    global_batch: Count
+    iterations: Count
     device: Device
     data_root: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)

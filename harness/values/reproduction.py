@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.values.bounds import Count
+
 __all__ = ["Reproduction"]
 
 
@@ -24,8 +26,8 @@ class Reproduction:
         rank: of the process that found it.
     """
 
-    number: int
-    iteration: int
+    number: Count
+    iteration: Count
     part: str
     module: str
     op: str
@@ -33,4 +35,4 @@ class Reproduction:
     note: str = ""
     program: str = ""
     inputs: bytes = b""
-    rank: int = 0
+    rank: Count = 0

@@ -6,7 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Annotated
 
+import msgspec
+
+from harness.values.bounds import Count, NotNegative
 from harness.values.unchecked import Unchecked
 
 __all__ = ["Coverage", "EffectivePrecision", "Part", "ShadowCheck", "ShadowEvidence", "ShadowRecord", "ShadowRow"]
@@ -39,7 +43,7 @@ class ShadowCheck:
         module: dotted path of the module that made the call, empty for none.
         op: the operation, without its namespace: ``convolution_backward``.
         tensor: which result: ``output``, ``weight gradient``, ``running mean``, a parameter's name.
-        call: number of the call within the step, from 0.
+        call: number of the call within the step, from 0; −1 where it is a program's.
         dtype: of the candidate's result: ``float32``.
         shape: of the result.
         contiguous: whether every tensor that went in was contiguous.
@@ -55,22 +59,22 @@ class ShadowCheck:
         operand: mantissa bits of the operands' dtype: 23 for float32, 10 for float16, 7 for bfloat16.
     """
 
-    iteration: int
+    iteration: Count
     part: Part
     module: str
     op: str
     tensor: str
-    call: int
+    call: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[Count, ...]
     contiguous: bool
     error: float
     projection: float
     scale: float = 1.0
     along: float = 0.0
-    terms: float = 1.0
+    terms: NotNegative = 1.0
     spread: float = 1.0
-    operand: int = 23
+    operand: Count = 23
 
 
 @dataclass(frozen=True)

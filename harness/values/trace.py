@@ -15,6 +15,7 @@ __all__ = [
     "EVALUATED_LOSS",
     "EVALUATED_PIXELS",
     "HOST_DRAWS",
+    "BoolArray",
     "FloatArray",
     "IntArray",
     "StateTable",
@@ -32,6 +33,7 @@ EVALUATED_LOSS = "loss/"
 EVALUATED_PIXELS = "pixels/"
 """Prefix of a cell of a confusion matrix there."""
 
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -48,6 +50,8 @@ class StateTable:
         iterations: (S,) strictly increasing.
         names: P names.
         values: (S, P) numbers.
+        missing: (S, P) True where a name has no number: the run didn't say one there, which is something else than NaN.
+            None where it said all.
 
     Raises:
         TraceError: the shapes contradict each other, or the iterations do not increase.
@@ -56,6 +60,7 @@ class StateTable:
     iterations: IntArray
     names: tuple[str, ...]
     values: FloatArray
+    missing: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.iterations), len(self.names)):
@@ -64,6 +69,10 @@ class StateTable:
                 observed=self.values.shape,
                 allowed=(len(self.iterations), len(self.names)),
             )
+        if self.missing is not None and (
+            self.missing.shape != self.values.shape or not np.isnan(self.values[self.missing]).all()
+        ):
+            raise TraceError("the gaps of the state table do not fit its values", observed=self.missing.shape)
         _require_increasing(self.iterations, "the state table")
         if len(set(self.names)) != len(self.names):
             raise TraceError("the state table names a tensor twice", observed=_first_twice(self.names))
@@ -76,7 +85,13 @@ class StateTable:
     def head(self, iterations: int) -> StateTable:
         """The rows before iteration number ``iterations``."""
         keep = self.iterations < iterations
-        return StateTable(self.iterations[keep], self.names, self.values[keep])
+        gaps = None if self.missing is None or not self.missing[keep].any() else self.missing[keep]
+        return StateTable(self.iterations[keep], self.names, self.values[keep], gaps)
+
+    @property
+    def told(self) -> BoolArray:
+        """(S, P) where the run said a number, NaN included."""
+        return np.ones(self.values.shape, bool) if self.missing is None else ~self.missing
 
     def values_under(self, other: StateTable) -> FloatArray:
         """(S, P) this table's values under another's S iterations and P names, NaN where it has none."""
@@ -102,7 +117,8 @@ class StateTable:
 class Trace:
     """The per-iteration values of one run.
 
-    Every signal has a value at every iteration; a NaN is a value that the run produced, never one that is missing.
+    A NaN is a value that the run produced; where it produced none, ``missing`` says so. A loss component may begin late
+    or end early: it is kept as what it is, and no rule takes its gaps for values.
 
     Args:
         iterations: (T,) iteration numbers from 0, strictly increasing.
@@ -111,14 +127,18 @@ class Trace:
             ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration;
             ``device_draws`` 1 where the iteration drew from the generator of a device other than the host, else 0;
             ``host_draws`` what the host's generator would draw next, in [0, 1): equal where as much was drawn.
+            Parameter groups that have had one rate at every iteration share a name; ``lr.1`` … are the others'.
         batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
         state: per-tensor norms at a few iterations.
         evaluation: losses and confusion matrices of a fixed batch in evaluation mode, at a few iterations.
         planned: how many iterations the run was to have.
         complete: whether the run said itself that it reached its end.
+        missing: name → (T,) True where the signal has no value; its number there is a NaN that means nothing. Signals
+            without a gap are not in it.
 
     Raises:
-        TraceError: shapes contradict each other, the iterations do not increase, or there is no ``loss``.
+        TraceError: shapes contradict each other, the iterations do not increase, or there is no ``loss``, at every
+            iteration.
     """
 
     iterations: IntArray
@@ -128,6 +148,7 @@ class Trace:
     batches: tuple[str, ...] = ()
     state: StateTable = field(default_factory=StateTable.empty)
     evaluation: StateTable = field(default_factory=StateTable.empty)
+    missing: Mapping[str, BoolArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_increasing(self.iterations, "the trace")
@@ -145,6 +166,16 @@ class Trace:
             raise TraceError(
                 "the batch digests do not fit the trace", observed=len(self.batches), allowed=len(self.iterations)
             )
+        for name, gaps in self.missing.items():
+            self._require_gaps(name, gaps)
+
+    def _require_gaps(self, name: str, gaps: BoolArray) -> None:
+        values = self.signals.get(name)
+        if values is None or gaps.shape != values.shape or not gaps.any() or not np.isnan(values[gaps]).all():
+            raise TraceError("the gaps of a signal do not fit its values", where=name, observed=gaps.shape)
+        if name == "loss":
+            at = int(self.iterations[np.argmax(gaps)])
+            raise TraceError("an iteration has no loss", where=f"iteration {at}", allowed="a loss at every iteration")
 
     def __len__(self) -> int:
         return len(self.iterations)
@@ -159,25 +190,37 @@ class Trace:
         """(T,) total loss."""
         return self.signals["loss"]
 
+    def has_value(self, name: str) -> BoolArray:
+        """(T,) where the run produced a value of a signal, NaN included: nowhere for one that it didn't record."""
+        if name not in self.signals:
+            return np.zeros(len(self), bool)
+        gaps = self.missing.get(name)
+        return np.ones(len(self), bool) if gaps is None else ~gaps
+
     @property
     def components(self) -> tuple[str, ...]:
         """The names of the loss's weighted components, in recorded order."""
         return tuple(name for name in self.signals if name.rpartition(".")[2].startswith("loss_"))
 
     def head(self, iterations: int) -> Trace:
-        """The part before iteration number ``iterations``; complete where the trace reaches that far."""
+        """The part before iteration number ``iterations``; complete where the trace reaches that far.
+
+        A signal that has no value in it is none of that part's.
+        """
         if iterations >= self.planned:
             return self
         keep = self.iterations < iterations
         kept = int(keep.sum())
+        none = {name for name, gaps in self.missing.items() if gaps[keep].all()} - {"loss"}
         return Trace(
             iterations=self.iterations[keep],
-            signals={name: values[keep] for name, values in self.signals.items()},
+            signals={name: values[keep] for name, values in self.signals.items() if name not in none},
             planned=iterations,
             complete=kept == iterations,
             batches=self.batches[:kept],
             state=self.state.head(iterations),
             evaluation=self.evaluation.head(iterations),
+            missing={n: gaps[keep] for n, gaps in self.missing.items() if n not in none and gaps[keep].any()},
         )
 
 

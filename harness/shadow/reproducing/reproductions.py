@@ -7,7 +7,6 @@ along the batch where the operation allows that; else the finding is listed with
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from harness.shadow.reproducing.calls import write_call
 from harness.shadow.reproducing.program import Origin, UnwritableError, Write, render_program
 from harness.shadow.results import Result
 from harness.store.atomic import write_bytes, write_text
-from harness.store.reproductions import index_entry, index_name
+from harness.store.decoding import encode_value
+from harness.store.reproductions import SCHEMA, Index, IndexEntry, index_name
 from harness.values.reproduction import Reproduction
 from harness.values.shadow import Part, ShadowCheck
 
@@ -80,8 +80,8 @@ class Reproductions:
         place = (check.iteration, check.part.value, check.module, check.op, check.tensor)
         found = self._write(Reproduction(number, *place, rank=self._rank), check, write)
         self._kept[key] = _Kept(found, row.excess)
-        document = [index_entry(kept.found) for kept in self._kept.values()]
-        write_text(self._folder / index_name(self._rank), json.dumps({"reproductions": document}, indent=1) + "\n")
+        index = Index(tuple(IndexEntry.of(kept.found) for kept in self._kept.values()))
+        write_text(self._folder / index_name(self._rank), encode_value(index, schema=SCHEMA))
 
     def _write(self, found: Reproduction, check: ShadowCheck, write: Write) -> Reproduction:
         """The program and its inputs on disk; a note in their place where they can't be written down."""
