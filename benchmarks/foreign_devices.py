@@ -1,4 +1,4 @@
-"""Devices that the benchmarks and `tox -e xla` add to the harness: other kernels of the CPU, and XLA with faults of its own mended or put in.
+"""Devices that the benchmarks and `tox -e xla` add: other kernels of the CPU, and XLA with faults mended or put in.
 
 Each is a device of a package's, found by its entry point: ``install`` leaves it in a folder as an installer would.
 """

@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import os
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,18 @@ from harness.values.trace import StateTable, Trace
 
 settings.register_profile("untimed", settings.default, deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("untimed")
+
+_OLDEST_EMULATION = (2, 13)
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs the emulated device where torch is too old for it."""
+    release = tuple(int(part) for part in metadata.version("torch").split("+")[0].split(".")[:2])
+    if release < _OLDEST_EMULATION:
+        for item in items:
+            if item.get_closest_marker("emulated"):
+                item.add_marker(pytest.mark.skip(reason="the emulated device needs torch 2.13 or later"))
+
 
 ANSWERS = ("loss/decode.loss_ce", *(f"pixels/decode/{label}/{given}" for label in (0, 1) for given in (0, 1)))
 TENSORS = ("param/conv.weight", "param/conv.bias", "mean/bn.running_mean", "var/bn.running_var")

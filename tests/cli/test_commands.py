@@ -66,6 +66,7 @@ def test_verify_passes_and_writes_the_report(align, baselines, user_folder):
     assert (result["emulated"], result["verdict"], result["device"]) == (False, "PASS", "cpu")
 
 
+@pytest.mark.emulated
 @pytest.mark.slow
 def test_a_fault_fails_with_its_rule_and_iteration_and_says_emulated(align, baselines, user_folder):
     code, out, err = align(
@@ -87,6 +88,7 @@ def test_a_fault_fails_with_its_rule_and_iteration_and_says_emulated(align, base
     assert "FAIL" in (user_folder / "merged" / "index.html").read_text()
 
 
+@pytest.mark.emulated
 @pytest.mark.slow
 def test_a_finding_comes_with_a_program_that_makes_the_call_again(align, run, user_folder):
     code, out, err = align(
@@ -108,6 +110,7 @@ def test_a_finding_comes_with_a_program_that_makes_the_call_again(align, run, us
     assert 0.049 < error_on("emulated") < 0.051
 
 
+@pytest.mark.emulated
 @pytest.mark.slow
 def test_without_a_device_the_emulated_one_is_taken_with_a_banner(align, baselines):
     code, out, err = align("verify", "tiny.py", "--baseline-dir", baselines, "--out", "fallback")

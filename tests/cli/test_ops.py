@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
 WORDS = ("ops", "tiny.py", "--device", "emulated", "--profile", "tf32", "--tier", "tf32", "--forced")
 

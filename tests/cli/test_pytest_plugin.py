@@ -25,6 +25,7 @@ def assert_says_why(code, out):
     assert "Traceback" not in out
 
 
+@pytest.mark.emulated
 @pytest.mark.slow
 def test_the_pytest_plugin_takes_the_same_path(pytest_run, user_folder):
     (user_folder / "test_own.py").write_text("def test_own():\n    pass\n")
@@ -39,6 +40,7 @@ def test_the_pytest_plugin_takes_the_same_path(pytest_run, user_folder):
     assert_says_why(code, out)
 
 
+@pytest.mark.emulated
 @pytest.mark.slow
 def test_processes_of_a_parallel_run_say_the_same_and_write_one_report(pytest_run, user_folder):
     code, out, _ = pytest_run("-n", "2", "--out", "by-two", "--fault", "align-corners-flipped")

@@ -38,6 +38,7 @@ def with_torch_sdaa(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: spec if name == "torch_sdaa" else real(name, *a))
 
 
+@pytest.mark.emulated
 def test_without_a_wish_and_without_a_card_the_emulated_one_is_a_fallback():
     choice = choose_device(None)
     assert (choice.name, choice.fallback, choice.kind, choice.emulated) == ("emulated", True, "sdaa", True)

@@ -59,6 +59,7 @@ def _device_processes() -> Iterator[list[DeviceProcess]]:
         process.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:

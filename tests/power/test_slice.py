@@ -17,7 +17,7 @@ from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import execute
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
 BASELINES = Path(__file__).parents[2] / "baselines"
 CONFIG = str(find_case("ann_small").config)

@@ -9,7 +9,7 @@ from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import execute
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
 
 @pytest.mark.parametrize(

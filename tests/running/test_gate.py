@@ -9,7 +9,7 @@ from harness.running.order import Order
 from harness.running.verify import verify
 from harness.values.verdict import Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
 BASELINES = Path(__file__).parents[2] / "baselines"
 

@@ -31,7 +31,9 @@ def assert_equal(trace, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", [{"device": "cpu"}, {"device": "emulated", "profile": "fp32"}])
+@pytest.mark.parametrize(
+    "device", [{"device": "cpu"}, pytest.param({"device": "emulated", "profile": "fp32"}, marks=pytest.mark.emulated)]
+)
 def test_a_resumed_training_is_the_whole_one_to_the_bit(training, tmp_path, device):
     whole = execute(training(**device), tmp_path / "whole")
     assert whole.error is None, whole.output

@@ -14,7 +14,7 @@ from harness.store.shadow import read_shadow
 from harness.values.shadow import Part
 from harness.values.verdict import Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
 
 def alone(tiny, order, folder, **changes):

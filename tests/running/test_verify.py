@@ -52,6 +52,7 @@ def test_another_experiment_is_inconclusive_and_named(tiny, order, baselines, tm
     assert named in verdict.reason
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize(("trouble", "drawn"), [("", 0.0), ("draw", 1.0)])
 def test_a_run_says_whether_it_drew_from_the_devices_generator(order, tmp_path, trouble, drawn):
     options = (f"model.trouble={trouble}",) if trouble else ()
@@ -66,6 +67,7 @@ def test_a_nan_fails(tiny, order, baselines, tmp_path):
     assert "model.trouble" in verdict.reason
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("fault", ["conv-wgrad-x1.05", "align-corners-flipped", "bn-momentum-ignored"])
 def test_each_fault_fails_on_the_emulated_device(tiny, order, baselines, tmp_path, fault):
     result = verified(tiny, order, baselines, tmp_path, device="emulated", faults=(fault,))
@@ -74,6 +76,7 @@ def test_each_fault_fails_on_the_emulated_device(tiny, order, baselines, tmp_pat
     assert result.candidate.device.fault == fault
 
 
+@pytest.mark.emulated
 def test_a_run_that_fails_is_stopped_and_the_whole_run_has_the_same_verdict(tiny, order, baselines, tmp_path):
     faulty = {"device": "emulated", "faults": ("conv-wgrad-x1.05",)}
     early = verified(tiny, order, baselines, tmp_path / "early", **faulty)
@@ -94,6 +97,7 @@ def test_another_experiment_is_run_to_its_end(tiny, order, baselines, tmp_path):
     assert result.trace.complete
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("profile", ["fp32", "exact"])
 def test_a_healthy_emulated_port_passes(tiny, order, baselines, tmp_path, profile):
     result = verified(tiny, order, baselines, tmp_path, device="emulated", profile=profile)
