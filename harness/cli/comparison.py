@@ -19,7 +19,9 @@ _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.INCONCLUS
 
 
 def print_comparison(result: Result, page: Path | None) -> None:
-    """Print to standard output: wrapped in columns on a terminal, one finding a line elsewhere.
+    """Print to standard output: the answer, what was read, the evidence, what to do next, the field's own rule.
+
+    On a terminal it is wrapped in columns; elsewhere a finding is a line.
 
     Args:
         result: of two logs.
@@ -29,7 +31,10 @@ def print_comparison(result: Result, page: Path | None) -> None:
     verdict = result.verdict
     status = (verdict.status.value, STATUS_STYLES[verdict.status])
     _print_rows(console, [[Text.assemble(status, f" {verdict.case}: {verdict.reason}")]])
-    _print_rows(console, [_finding_row(finding) for finding in verdict.findings])
+    said = {rule: [one for one in verdict.findings if one.rule == rule] for rule in ("reading", "next step")}
+    _print_rows(console, [_finding_row(finding) for finding in said["reading"]])
+    _print_rows(console, [_finding_row(one) for one in verdict.findings if one.rule not in said])
+    _print_rows(console, [_finding_row(finding) for finding in said["next step"]])
     _print_rows(console, [_agreement_row(row) for row in verdict.agreements if _is_said(row)])
     if verdict.legacy is not None:
         console.print("legacy rule:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from harness.logs.metrics import choose_metric, is_loss, keeps
 from harness.logs.opening import clean, open_log, whole_lines
 from harness.logs.records import LineReader
 from harness.logs.runs import find_log, read_settings_beside
-from harness.logs.settings import HEAD, read_settings
+from harness.logs.settings import HEAD, read_clock, read_settings
 from harness.logs.settling import Numbering, mean_over_ranks, require_rank, settle
 from harness.logs.text import read_text
 from harness.pairs.log import Log, Series
@@ -102,6 +103,8 @@ def read_log(
         epoch_length=numbering.epoch_length,
         epoch_length_printed=numbering.epoch_length_printed,
         first_epoch=numbering.first_epoch or 0,
+        clock=read_clock(found.head),
+        head=hashlib.sha256(found.head).hexdigest() if found.head else "",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HEAD", "read_settings"]
+__all__ = ["HEAD", "read_clock", "read_settings"]
 
 HEAD = 1 << 16
 """Bytes at the start of a log that are searched: configs are printed there, before or among the first records."""
@@ -86,3 +86,16 @@ def read_settings(head: bytes) -> dict[str, str]:
     if "batch size" in settings and "world size" in settings:
         settings["global batch"] = str(int(settings["batch size"]) * int(settings["world size"]))
     return settings
+
+
+_CLOCK = re.compile(
+    rb"\d{2,4}[-/]\d\d[-/]\d\d[ T_]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?|"  # 2025-07-01 12:00:00,123
+    rb"\b\d\d/\d\d \d\d:\d\d:\d\d\b|"  # 07/01 12:00:00
+    rb"\b1[5-9]\d{8}(?:\.\d{1,9}|\d{3})\b"  # seconds or milliseconds of Unix
+)
+
+
+def read_clock(head: bytes) -> str:
+    """The first date and time that a log's first part prints; empty for none."""
+    match = _CLOCK.search(head)
+    return match[0].decode("ascii") if match else ""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
-from harness.pairs.deviation import Deviation, relative_deviation
-from harness.pairs.joining import Pair, common_iterations, join
+from harness.pairs.deviation import Deviation
+from harness.pairs.joining import Pair, common_iterations
 from harness.pairs.log import Log, Series
+from harness.pairs.situations import View
 from harness.rules.bounded import percent
-from harness.rules.dependence import MINIMUM_ITERATIONS, Data, Dependence, measure_dependence
+from harness.rules.dependence import MINIMUM_ITERATIONS, Data, Dependence
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR
 from harness.values.verdict import Finding, Outcome
 
@@ -26,14 +26,8 @@ __all__ = [
     "find_start",
 ]
 
-_BF16_ROUNDING = 2.0**-8
-"""The coarsest precision that training is done in: before any update, two healthy sides agree at least this well."""
-
 _TOLERANCE = LARGEST_MEAN_RELATIVE_ERROR
 """The field's own, taken in both directions."""
-
-_CHANCE = 20
-"""Two losses that are this many times closer than a loss changes from iteration to iteration aren't so by chance."""
 
 
 def find_finiteness(pair: Pair) -> Finding:
@@ -65,34 +59,27 @@ def find_missing(pair: Pair) -> Finding:
     return Finding("join", outcome, "loss", message)
 
 
-def find_start(pair: Pair) -> tuple[Literal["same", "other", "unknown"], Finding]:
-    """Do both sides start from the same weights and batch?
-
-    Before the first update nothing but rounding separates the two. ``same`` is said only where the first two losses are
-    closer than chance brings them; ``other`` where the first is further apart than the coarsest rounding allows.
-    """
-    if pair.iterations[0] > 1:
-        message = f"the first common iteration is {pair.iterations[0]}: the start can't be compared"
-        return "unknown", Finding("start", Outcome.INFO, "loss", message)
-    deviation = np.abs(relative_deviation(pair.reference, pair.candidate))
-    first = float(np.expm1(deviation[0]))
-    iteration = int(pair.iterations[0])
-    if not first <= _BF16_ROUNDING:
-        message = (
-            f"at iteration {iteration}, before any update, the losses are {percent(first)} apart, and the coarsest "
-            f"rounding explains {percent(_BF16_ROUNDING)}: other initial weights, another batch or a wrong forward pass"
-        )
-        return "other", Finding(
-            "start", Outcome.INCONCLUSIVE, "loss", message, iteration, observed=first, allowed=_BF16_ROUNDING
-        )
-    changes = np.abs(np.diff(relative_deviation(np.ones(len(pair)), pair.reference)))
-    usual = float(np.median(changes)) if len(changes) else 0.0
-    together = len(deviation) > 1 and bool(np.all(deviation[:2] * _CHANCE <= usual))
-    message = f"the losses are {percent(first)} apart at iteration {iteration}, before any update"
-    if together:
-        message += f", where they change by {percent(usual)} from one iteration to the next: the same start"
-    return ("same" if together else "unknown"), Finding(
-        "start", Outcome.PASS, "loss", message, iteration, observed=first, allowed=_BF16_ROUNDING
+def find_start(view: View) -> Finding:
+    """Do both sides start alike? Before the first update nothing but rounding separates them."""
+    pair = view.pair
+    if not view.at_start or not np.isfinite(view.deviation[0]):
+        message = f"the first common {view.unit} is {pair.iterations[0]}: the start can't be compared"
+        return Finding("start", Outcome.INFO, "loss", message)
+    iteration, first = int(pair.iterations[0]), view.first_apart
+    message = f"the losses are {percent(first)} apart at iteration {iteration}{view.before_any_update}"
+    alike = first <= view.allowed_start
+    if view.starts_alike:
+        message += ", closer than chance brings them: the same start"
+    elif not alike:
+        message += f", and the coarsest rounding explains {percent(view.allowed_start)}"
+    return Finding(
+        "start",
+        Outcome.PASS if alike else Outcome.INCONCLUSIVE,
+        "loss",
+        message,
+        iteration,
+        observed=first,
+        allowed=view.allowed_start,
     )
 
 
@@ -103,7 +90,7 @@ def find_data(pair: Pair, dependence: Dependence) -> Finding:
         return Finding("same data", Outcome.PASS, "loss", f"both sides saw the same data: {said}")
     if dependence.data is Data.OTHER:
         message = f"the two sides did not see the same data: {said}"
-        return Finding("same data", Outcome.INCONCLUSIVE, "loss", f"{message}{_shift_hint(pair)}")
+        return Finding("same data", Outcome.INCONCLUSIVE, "loss", message)
     few = f"; {MINIMUM_ITERATIONS} common iterations are the least" if len(pair) < MINIMUM_ITERATIONS else ""
     message = f"whether both sides saw the same data can't be told: {said}{few}"
     return Finding("same data", Outcome.INCONCLUSIVE, "loss", message)
@@ -161,18 +148,6 @@ def find_rank_spread(side: str, ranks: Mapping[int, Series]) -> Finding | None:
 def find_decisions(side: str, log: Log) -> list[Finding]:
     """What was read of a log, and what was decided while it was."""
     return [Finding("reading", Outcome.INFO, side, f"{side}: {said}") for said in (log.said, *log.decisions)]
-
-
-def _shift_hint(pair: Pair) -> str:
-    """Says so where the two sides fit once one of them is moved by an iteration."""
-    moved = Series(pair.iterations, pair.reference)
-    for shift in (-1, 1):
-        shifted = join(moved, Series(pair.iterations + shift, pair.candidate))
-        dependence = measure_dependence(shifted.reference, shifted.candidate)
-        if dependence.data is Data.SAME:
-            where = f"at {dependence.correlation:.2f} with the candidate's iteration numbers moved by {shift:+d}"
-            return f"; they do {where}: one log may count from 0 and the other from 1"
-    return ""
 
 
 def _ranges(iterations: np.ndarray) -> str:

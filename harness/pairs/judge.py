@@ -1,16 +1,15 @@
 """The verdict on two bare logs: what they allow to be said, and what is missing to say more.
 
-Comparability first, as everywhere: settings that contradict, data that differ and starts that differ mean that a
-difference of the losses says nothing about the port. What is comparable fails where the candidate's loss is off by more
-than the field's own tolerance, taken both ways and for sure. It seldom passes: one pair can't tell a fault from the
-noise of a healthy run, unless the two agree to the last printed digit, or repeats of the reference say what healthy
-runs do.
+The first line names what a person would see in the two curves (see ``situations``). What is comparable fails where the
+candidate's loss goes to one side as no healthy pair's does (see ``growth``), or is off by more than the field's own
+tolerance, taken both ways and for sure. It passes where all deviations stay at tf32's rounding, or where enough repeats
+of the reference say what healthy runs do and the candidate does the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,18 +24,38 @@ from harness.pairs.findings import (
     find_spread,
     find_start,
 )
+from harness.pairs.growth import TF32_ROUNDING
 from harness.pairs.joining import Pair, cut_slice, join
 from harness.pairs.log import Log
 from harness.pairs.printing import agree_as_printed, identical
-from harness.pairs.repeats import judge_repeats
+from harness.pairs.repeats import Repeats, find_copies, judge_repeats
 from harness.pairs.settings import compare_settings
+from harness.pairs.situations import Situation, View, find_situations, persistence_of
 from harness.rules.bounded import percent
-from harness.rules.dependence import Data, Dependence, measure_dependence
-from harness.rules.legacy import judge_legacy
+from harness.rules.dependence import MINIMUM_ITERATIONS, Data, measure_dependence
+from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR, judge_legacy
 from harness.values.baseline import MINIMUM_REPEATS
-from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
+from harness.values.verdict import Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 
 __all__ = ["judge_pair"]
+
+_CERTAIN = ("same run", "not finite", "zero", "frozen", "ends early")
+"""Situations that repeats can't explain away."""
+
+_DRAWN = ("other data", "starts apart", "offset in numbering", "resumed run", "parts")
+"""Situations that repeats of other seeds show, too: then the candidate is one more draw."""
+
+_LASTING = ("drifts", "constant factor", "learns less")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The status, the one line that says why, and what to do next."""
+
+    status: Status
+    headline: str
+    advice: str = ""
+    tier: str = ""
 
 
 def judge_pair(
@@ -71,144 +90,238 @@ def judge_pair(
     agreements = compare_settings(reference.settings, candidate.settings)
     read = [*find_decisions("reference", reference), *find_decisions("candidate", candidate)]
     if not len(pair):
+        headline = f"nothing in common: iterations {_extent(reference)} against {_extent(candidate)}"
         message = (
             f"no iteration is common: {_extent(reference)} on the reference's side, {_extent(candidate)} on the other"
         )
         nothing = Finding("join", Outcome.INCONCLUSIVE, "loss", message)
-        return Verdict(name, Status.INCONCLUSIVE, message, (nothing, *read), agreements)
-    findings, envelope = _look(pair, reference, candidate, repeats)
-    status, reason = _decide(findings, agreements, pair, reference, candidate, repeats, copied)
+        return Verdict(name, Status.INCONCLUSIVE, headline, (nothing, *read), agreements)
+    view = View(pair, reference, candidate, measure_dependence(pair.reference, pair.candidate), agreements, copied)
+    situations = find_situations(view)
+    findings = _look(view, [reference, candidate])
+    seen = None
+    if copies := find_copies(reference, candidate, repeats):
+        answer = _Answer(Status.INCONCLUSIVE, f"repeats are copies: {copies}", "give logs of other runs as repeats")
+        findings["copies"] = Finding("copies", Outcome.INCONCLUSIVE, "loss", f"{copies}: copies say nothing")
+    elif repeats:
+        seen = judge_repeats([log.series for log in (reference, *repeats)], candidate.series)
+        findings |= {one.rule: one for one in (seen.findings if seen else ())}
+        answer = _decide_by_repeats(view, situations, findings, seen, [reference, *repeats])
+    else:
+        answer = _decide_alone(view, situations, findings)
+    said = [_as_finding(situation) for situation in situations]
+    if answer.advice:
+        said.append(Finding("next step", Outcome.INFO, "loss", answer.advice))
     return Verdict(
         case=name,
-        status=status,
-        reason=reason,
-        findings=(*_ordered(findings.values(), status), *read),
+        status=answer.status,
+        reason=answer.headline,
+        findings=(*_ordered([*said, *findings.values()], answer), *read),
         agreements=agreements,
         legacy=_legacy(pair, part, numpy_spelling),
-        envelopes={"loss": envelope},
+        aligned_tier=answer.tier,
+        envelopes={"loss": seen.envelope if seen is not None else _overlay(pair)},
     )
 
 
-def _look(pair: Pair, reference: Log, candidate: Log, repeats: Sequence[Log]) -> tuple[dict[str, Finding], Envelope]:
-    """Every question that the pair allows, by the rule's name; and the candidate on the reference."""
-    findings = {"finiteness": find_finiteness(pair), "join": find_missing(pair)}
-    start, findings["start"] = find_start(pair)
-    dependence = measure_dependence(pair.reference, pair.candidate)
-    findings["same data"] = find_data(pair, dependence)
-    if dependence.data is not Data.SAME and start == "same" and (parting := _parting(pair, dependence)):
-        findings["same data"] = parting
-    if findings["finiteness"].status is Outcome.PASS and len(pair) >= 2:
+def _look(view: View, sides: Sequence[Log]) -> dict[str, Finding]:
+    """Every question that the pair allows, by the rule's name."""
+    pair = view.pair
+    findings = {
+        "finiteness": find_finiteness(pair),
+        "join": find_missing(pair),
+        "start": find_start(view),
+        "same data": find_data(pair, view.dependence),
+    }
+    if view.finite and len(pair) >= 2:
         deviation = measure_deviation(pair.reference, pair.candidate)
         findings |= {"bias": find_bias(pair, deviation), "spread": find_spread(pair, deviation)}
-    for side, log in (("reference", reference), ("candidate", candidate)):
+    for side, log in zip(("reference", "candidate"), sides, strict=True):
         if spread := find_rank_spread(side, log.ranks):
             findings[f"rank spread of the {side}"] = spread
-    if repeats:
-        runs = [log.series for log in (reference, *repeats)]
-        findings["envelope"], envelope = judge_repeats(runs, candidate.series)
-        return findings, envelope
-    return findings, _overlay(pair)
+    return findings
 
 
-def _decide(
-    findings: dict[str, Finding],
-    agreements: Sequence[Agreement],
-    pair: Pair,
-    reference: Log,
-    candidate: Log,
-    repeats: Sequence[Log],
-    copied: bool,
-) -> tuple[Status, str]:
-    """The status, and the one sentence why."""
-    if findings["finiteness"].status is not Outcome.PASS:
-        failed = findings["finiteness"].status is Outcome.FAIL
-        return Status.FAIL if failed else Status.INCONCLUSIVE, findings["finiteness"].message
-    if copied:
-        return Status.INCONCLUSIVE, "the reference and the candidate are the same log: it says nothing about a port"
-    if differs := _not_comparable(findings, agreements, pair, reference, repeats):
-        return Status.INCONCLUSIVE, f"not comparable: {'; '.join(differs)}"
-    if "envelope" in findings:
-        return _decide_by_repeats(findings, 1 + len(repeats))
-    return _decide_alone(findings, pair, reference, candidate)
-
-
-def _decide_alone(findings: dict[str, Finding], pair: Pair, reference: Log, candidate: Log) -> tuple[Status, str]:
+def _decide_alone(view: View, situations: Sequence[Situation], findings: dict[str, Finding]) -> _Answer:
     """Without repeats of the reference."""
-    if agree_as_printed(pair, reference, candidate) and findings["join"].status is not Outcome.INCONCLUSIVE:
-        return Status.PASS, f"the losses agree to the last printed digit at all {len(pair)} iterations"
-    if "bias" in findings and findings["bias"].status is Outcome.FAIL:
-        seeds = [log.settings.get("seed") for log in (reference, candidate)]
-        if findings["start"].status is Outcome.PASS or (seeds[0] is not None and seeds[0] == seeds[1]):
-            return Status.FAIL, findings["bias"].message
-    return Status.INCONCLUSIVE, _undecided(findings)
+    if situations:
+        first = situations[0]
+        return _Answer(_status(first), first.headline, first.advice)
+    pair, join_, bias = view.pair, findings["join"], findings.get("bias")
+    whole = join_.status is not Outcome.INCONCLUSIVE
+    if whole and agree_as_printed(pair, view.reference, view.candidate):
+        return _Answer(
+            Status.PASS, f"aligned: the losses agree to the last printed digit at all {len(pair)} iterations"
+        )
+    if passed := _at_rounding(view, whole=whole):
+        findings["rounding"] = passed
+        return _Answer(
+            Status.PASS,
+            f"aligned at tf32's rounding: within {percent(passed.observed or 0.0)} at all {len(pair)} iterations",
+            tier="tf32",
+        )
+    if bias is not None and bias.status is Outcome.FAIL and view.numbered and view.dependence.data is Data.SAME:
+        side = "above" if (bias.observed or 0.0) > 0 else "below"
+        headline = (
+            f"off on average: the candidate's loss is {percent(abs(bias.observed or 0.0))} {side} the reference's"
+        )
+        return _Answer(Status.FAIL, headline, "find the first iteration that is off, and what is done there")
+    return _undecided(view)
 
 
-def _not_comparable(
-    findings: dict[str, Finding], agreements: Sequence[Agreement], pair: Pair, reference: Log, repeats: Sequence[Log]
-) -> list[str]:
-    """Why a difference of the losses would say nothing about the port.
-
-    Where repeats of the reference are themselves of other data and other seeds, the candidate's may be, too: then it is
-    one more draw, and the envelope has the width that such draws have.
-    """
-    shuffled = bool(repeats) and not any(_same_data(reference, log) for log in repeats)
-    reasons = []
-    if findings["same data"].status is Outcome.INCONCLUSIVE and not shuffled and not identical(pair):
-        reasons.append(findings["same data"].message)
-    reasons += [
-        f"{row.what} {row.reference} against {row.candidate}"
-        for row in agreements
-        if row.required and not row.agrees and not (shuffled and row.what == "seed")
-    ]
-    if findings["start"].status is Outcome.INCONCLUSIVE and not shuffled and not _same_seed(agreements):
-        reasons.append(findings["start"].message)
-    return reasons
-
-
-def _decide_by_repeats(findings: dict[str, Finding], runs: int) -> tuple[Status, str]:
-    envelope = findings["envelope"]
-    seen = f"a deviation of {percent(envelope.smallest_detectable or 0.0)} would have been seen"
-    if envelope.status is Outcome.FAIL:
-        return Status.FAIL, f"{envelope.message} ({runs} runs of the reference)"
-    if envelope.status is Outcome.PASS and runs >= MINIMUM_REPEATS:
-        if findings["join"].status is Outcome.INCONCLUSIVE:
-            return Status.INCONCLUSIVE, f"the candidate lacks iterations of the reference: {findings['join'].message}"
-        return Status.PASS, f"the loss stays where {runs} runs of the reference stay; {seen}"
-    more = MINIMUM_REPEATS - runs
-    return Status.INCONCLUSIVE, f"{runs} runs of the reference are too few to pass: {seen}; {more} more decide"
+def _at_rounding(view: View, *, whole: bool) -> Finding | None:
+    """A PASS without repeats: the same data, and no deviation beyond tf32's rounding, nor one that lasts."""
+    pair = view.pair
+    if not (view.finite and view.numbered and whole and view.same_data) or len(pair) < MINIMUM_ITERATIONS:
+        return None
+    if max(view.reference.window, view.candidate.window) > 1 or view.unit != "iteration" or view.resolution > 1e-3:
+        return None
+    persistence = persistence_of(view)
+    largest = float(np.expm1(np.abs(view.deviation).max()))
+    allowed = TF32_ROUNDING + view.resolution
+    if persistence is None or persistence.called or largest > allowed:
+        return None
+    at = int(pair.iterations[int(np.argmax(np.abs(view.deviation)))])
+    message = (
+        f"no iteration is further apart than {percent(largest)} (at {at}): one beyond "
+        f"{percent(allowed)}, tf32's rounding "
+        f"and a printed unit, or a lasting one beyond {percent(persistence.smallest)} "
+        f"would not have passed; what changes "
+        "the loss by less can't be seen in it"
+    )
+    return Finding(
+        "rounding", Outcome.PASS, "loss", message, at, observed=largest, allowed=allowed, smallest_detectable=allowed,
+        tier="tf32",
+    )  # fmt: skip
 
 
-def _undecided(findings: dict[str, Finding]) -> str:
+def _undecided(view: View) -> _Answer:
+    repeats = (
+        f"give at least {MINIMUM_REPEATS - 1} more logs of the reference (--repeat): they say how far healthy runs part"
+    )
+    pair = view.pair
+    if not view.numbered:
+        return _Answer(
+            Status.INCONCLUSIVE,
+            "numbered by position: a log prints no iterations, so that its records can't be paired for sure",
+            "print the iteration beside each loss",
+        )
+    if len(pair) < MINIMUM_ITERATIONS:
+        headline = f"too few: {len(pair)} common {view.unit}s, and {MINIMUM_ITERATIONS} are the least"
+        return _Answer(Status.INCONCLUSIVE, headline, "log every iteration, and at least 100 of them")
+    largest, mean = (float(np.expm1(one)) for one in (np.abs(view.deviation).max(), view.deviation.mean()))
+    if view.dependence.data is not Data.SAME:
+        return _Answer(
+            Status.INCONCLUSIVE,
+            f"undecided: whether both saw the same data can't be told (changes correlate at "
+            f"{view.dependence.correlation:.2f})",
+            f"fix the seed and the order of the data, or {repeats}",
+        )
+    return _Answer(
+        Status.INCONCLUSIVE,
+        f"aligned as far as this can show: within {percent(largest)} everywhere, {mean * 100:+.2g} % on average",
+        repeats,
+    )
+
+
+def _decide_by_repeats(
+    view: View,
+    situations: Sequence[Situation],
+    findings: dict[str, Finding],
+    seen: Repeats | None,
+    runs: Sequence[Log],
+) -> _Answer:
+    shuffled = not any(_same_data(runs[0], log) for log in runs[1:])
+    left = [one for one in situations if not (shuffled and (one.name in _DRAWN or _is_seed_alone(one, view)))]
+    certain = next((one for one in left if one.name in _CERTAIN), None)
+    if certain is not None and certain.name != "ends early":
+        return _Answer(_status(certain), certain.headline, certain.advice)
+    other = next(
+        (one for one in left if one.outcome is Outcome.INCONCLUSIVE and one.name not in ("spike", "ends early")), None
+    )
+    if other is not None and other.name not in (*_LASTING, "parts"):
+        return _Answer(Status.INCONCLUSIVE, other.headline, other.advice)
+    if seen is None:
+        return _Answer(Status.INCONCLUSIVE, "the repeats have no iteration in common with the pair")
+    if (failed := seen.failed) is not None:
+        if not view.numbered:
+            return _Answer(
+                Status.INCONCLUSIVE, "numbered by position: the candidate leaves the reference's runs, so paired"
+            )
+        headline = _leaves(failed, len(runs))
+        return _Answer(Status.FAIL, headline, f"look at iteration {failed.iteration} on the candidate")
+    return _within(view, findings, seen, len(runs), certain, next((one for one in left if one.name in _LASTING), None))
+
+
+def _within(  # noqa: PLR0911  # one return a reason why it is not enough
+    view: View,
+    findings: dict[str, Finding],
+    seen: Repeats,
+    runs: int,
+    ends: Situation | None,
+    lasting: Situation | None,
+) -> _Answer:
+    """The candidate stays where the repeats stay: is that enough?"""
+    findings["what the repeats see"] = Finding("what the repeats see", Outcome.INFO, "loss", seen.seen)
     bias = findings.get("bias")
-    missing = f"at least {MINIMUM_REPEATS - 1} more logs of the reference decide (--repeat)"
-    if bias is None:
-        return f"too few common iterations to decide; {missing}"
-    seen = f"a constant deviation under {percent(bias.smallest_detectable or 0.0)} could not be seen in this pair"
-    return f"{bias.message}; how far healthy runs part is not known, and {seen}: {missing}"
+    if ends is not None:
+        return _Answer(Status.INCONCLUSIVE, ends.headline, ends.advice)
+    if not view.numbered:
+        return _undecided(view)
+    if runs < MINIMUM_REPEATS:
+        headline = f"{runs} runs of the reference are too few to pass: {MINIMUM_REPEATS - runs} more decide"
+        return _Answer(Status.INCONCLUSIVE, headline, "give more logs of the reference (--repeat)")
+    if findings["join"].status is Outcome.INCONCLUSIVE:
+        return _Answer(
+            Status.INCONCLUSIVE,
+            "the candidate lacks iterations of the reference",
+            "log the same iterations on both sides",
+        )
+    if lasting is not None:
+        return _Answer(Status.INCONCLUSIVE, lasting.headline, lasting.advice)
+    if bias is not None and bias.status is Outcome.FAIL:
+        headline = (
+            f"off by {percent(abs(bias.observed or 0.0))} on average from the reference, though within its repeats"
+        )
+        return _Answer(Status.INCONCLUSIVE, headline, "give repeats with the reference's own seed and data")
+    if seen.lasting > LARGEST_MEAN_RELATIVE_ERROR:
+        headline = f"the repeats are too wide: only a lasting deviation above {percent(seen.lasting)} could be seen"
+        return _Answer(Status.INCONCLUSIVE, headline, "give repeats with the same seed and data as the reference")
+    return _Answer(Status.PASS, f"aligned: the loss stays where {runs} runs of the reference stay")
+
+
+def _leaves(failed: Finding, runs: int) -> str:
+    observed, allowed = failed.observed or 0.0, failed.allowed or 0.0
+    side = "above" if observed > 0 else "below"
+    where = f"from iteration {failed.iteration} on" if failed.rule != "envelope" else f"at iteration {failed.iteration}"
+    return f"leaves {runs} healthy runs {where}: {percent(abs(observed))} {side}, they stay in {percent(allowed)}"
+
+
+def _status(situation: Situation) -> Status:
+    return Status.FAIL if situation.outcome is Outcome.FAIL else Status.INCONCLUSIVE
+
+
+def _as_finding(situation: Situation) -> Finding:
+    return Finding(
+        situation.name,
+        situation.outcome,
+        "loss",
+        situation.evidence,
+        situation.iteration,
+        situation.observed,
+        situation.allowed,
+    )
+
+
+def _is_seed_alone(situation: Situation, view: View) -> bool:
+    """Whether settings contradict in nothing but the seed."""
+    contradicted = {row.what for row in view.agreements if row.required and not row.agrees}
+    return situation.name == "other settings" and contradicted == {"seed"}
 
 
 def _same_data(one: Log, other: Log) -> bool:
     pair = join(one.series, other.series)
     return identical(pair) or measure_dependence(pair.reference, pair.candidate).data is Data.SAME
-
-
-def _same_seed(agreements: Sequence[Agreement]) -> bool:
-    return any(row.what == "seed" and row.required and row.agrees for row in agreements)
-
-
-def _parting(pair: Pair, dependence: Dependence) -> Finding | None:
-    """Where two runs part that start more alike than chance allows; None where they stay within 1 %."""
-    apart = np.abs(relative_deviation(pair.reference, pair.candidate))
-    if np.all(apart <= 0.01):
-        return None
-    at = int(np.argmax(~(apart <= 0.01)))
-    before, observed = (float(np.expm1(apart[one])) for one in (at - 1, at))
-    message = (
-        f"the two sides start alike and part at iteration {pair.iterations[at]}, where the losses are "
-        f"{percent(observed)} apart after {percent(before)} at the one before; "
-        f"the changes from iteration to iteration correlate at {dependence}"
-    )
-    return Finding("same data", Outcome.INCONCLUSIVE, "loss", message, int(pair.iterations[at]), observed)
 
 
 def _overlay(pair: Pair) -> Envelope:
@@ -219,9 +332,9 @@ def _overlay(pair: Pair) -> Envelope:
     return Envelope("loss", "", pair.iterations, pair.reference, unknown, pair.candidate, deviation)
 
 
-def _ordered(findings: Iterable[Finding], status: Status) -> list[Finding]:
+def _ordered(findings: Iterable[Finding], answer: _Answer) -> list[Finding]:
     """What failed first. Where the verdict is open, a bound that is exceeded is no violation: it may not apply."""
-    if status is not Status.FAIL:
+    if answer.status is not Status.FAIL:
         findings = [
             replace(one, status=Outcome.INCONCLUSIVE) if one.status is Outcome.FAIL else one for one in findings
         ]

@@ -63,6 +63,8 @@ class Log:
         epoch_length: iterations of an epoch, where they are numbered from each one's start; 0 for none.
         epoch_length_printed: whether the log says so; else its largest iteration was taken.
         first_epoch: the number of the first epoch, where epochs were numbered through.
+        clock: the first date and time that the log prints; empty for none.
+        head: a digest of the text's first part, which copies of a log share however they are packed.
     """
 
     path: str
@@ -83,6 +85,8 @@ class Log:
     epoch_length: int = 0
     epoch_length_printed: bool = True
     first_epoch: int = 0
+    clock: str = ""
+    head: str = ""
 
     def __len__(self) -> int:
         return len(self.series)

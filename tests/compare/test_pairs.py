@@ -33,6 +33,10 @@ def losses(data=0, own=0, *, own_noise=0.005, digits=6, offset=0.0):
     return np.round(4 * np.exp(-t / 80 + shared + grown + offset), digits)
 
 
+def message_of(verdict, rule):
+    return next(finding.message for finding in verdict.findings if finding.rule == rule)
+
+
 def judge(reference, candidate, *args, **kwargs):
     return judge_pair("pair", reference, candidate, *args, **kwargs)
 
@@ -40,15 +44,15 @@ def judge(reference, candidate, *args, **kwargs):
 def test_other_data_are_not_comparable():
     verdict = judge(log(losses(0)), log(losses(1, 1)))
     assert verdict.status is Status.INCONCLUSIVE
-    assert "did not see the same data" in verdict.reason
+    assert verdict.reason.startswith("other data or order: ")
     assert not verdict.violations
 
 
 def test_one_healthy_pair_does_not_pass_and_says_what_is_missing():
     verdict = judge(log(losses(0)), log(losses(0, 1)))
     assert verdict.status is Status.INCONCLUSIVE
-    assert "--repeat" in verdict.reason
-    assert "could not be seen" in verdict.reason
+    assert verdict.reason.startswith("aligned as far as this can show: within ")
+    assert "--repeat" in message_of(verdict, "next step")
 
 
 @pytest.mark.parametrize("offset", [-0.1, 0.1])
@@ -56,24 +60,22 @@ def test_a_bias_either_way_fails(offset):
     ramp = offset * np.minimum(np.arange(N) / 5, 1)
     verdict = judge(log(losses(0)), log(losses(0, 1, offset=ramp)))
     assert verdict.status is Status.FAIL
-    (violation,) = verdict.violations
-    assert violation.rule == "bias"
-    assert np.sign(violation.observed) == np.sign(offset)
-
-
-def test_a_bias_from_the_start_may_be_another_start():
-    biased = log(losses(0, 1, offset=0.1))
-    assert "before any update" in judge(log(losses(0)), biased).reason
-    seeded = {"seed": "7"}
-    verdict = judge(log(losses(0), settings=seeded), log(losses(0, 1, offset=0.1), settings=seeded))
-    assert verdict.status is Status.FAIL
+    assert verdict.reason.startswith("drifts from iteration")
+    assert {violation.rule for violation in verdict.violations} == {"drifts", "bias"}
+    assert {np.sign(violation.observed) for violation in verdict.violations} == {np.sign(offset)}
 
 
 def test_agreement_to_the_last_digit_passes():
-    verdict = judge(log(losses(0)), log(losses(0)))
-    assert verdict.status is Status.PASS
     near = losses(0) + 1e-6 * np.random.default_rng(0).integers(-1, 2, N)
     assert judge(log(losses(0)), log(np.round(near, 6))).status is Status.PASS
+
+
+def test_equal_values_pass_where_something_says_that_there_were_two_runs():
+    assert judge(log(losses(0)), log(losses(0))).reason.startswith("same run: ")
+    clocks = ("2025-07-01 12:00:00", "2025-07-02 12:00:00")
+    assert judge(*(log(losses(0), clock=clock) for clock in clocks)).status is Status.PASS
+    devices = ("cuda", "sdaa")
+    assert judge(*(log(losses(0), settings={"device": name}) for name in devices)).status is Status.PASS
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_agreement_to_the_last_digit_passes():
         ("cut short", {}, {"values": losses(0)[:60]}, Status.INCONCLUSIVE),
         ("constant", {"values": np.full(N, 4.0)}, {"values": np.full(N, 4.0)}, Status.INCONCLUSIVE),
         ("all zero", {"values": np.zeros(N)}, {"values": np.zeros(N)}, Status.INCONCLUSIVE),
-        ("candidate all zero", {}, {"values": np.zeros(N)}, Status.INCONCLUSIVE),
+        ("candidate all zero", {}, {"values": np.zeros(N)}, Status.FAIL),
         ("too short", {"values": losses(0)[:5]}, {"values": losses(0)[:5]}, Status.INCONCLUSIVE),
         ("one iteration", {"values": losses(0)[:1]}, {"values": losses(0)[:1]}, Status.INCONCLUSIVE),
         ("no iteration in common", {}, {"iterations": np.arange(N) + 500}, Status.INCONCLUSIVE),
@@ -111,28 +113,55 @@ def test_repeats_make_an_envelope():
     repeats = [log(losses(0, own)) for own in range(1, 8)]
     healthy = judge(reference, log(losses(0, 99)), repeats)
     assert healthy.status is Status.PASS
-    assert healthy.envelopes["loss"].allowed.min() < 1e-3
+    assert healthy.envelopes["loss"].allowed.min() < 5e-3
     faulty = judge(reference, log(losses(0, 99, offset=np.where(np.arange(N) == 3, 0.01, 0.0))), repeats)
     assert faulty.status is Status.FAIL
     assert faulty.violations[0].iteration == 3
     few = judge(reference, log(losses(0, 99)), repeats[:2])
     assert few.status is Status.INCONCLUSIVE
     assert "too few" in few.reason
+    copies = judge(reference, log(losses(0, 99)), [*repeats[:6], repeats[0]])
+    assert copies.reason == "repeats are copies: repeat 7 (x) holds the values of repeat 1 (x)"
+    assert judge(reference, repeats[0], repeats).status is Status.INCONCLUSIVE
+    assert judge(reference, log(losses(0, 99)), [reference, *repeats]).status is Status.INCONCLUSIVE
     short = judge(reference, log(losses(0, 99)[:60]), repeats)
     assert short.status is Status.INCONCLUSIVE
+
+
+def test_a_deviation_that_lasts_fails_within_repeats_that_scatter():
+    """A loss 30 % too high from iteration 40 on hides in repeats that scatter by 5 %, but for its mean."""
+    reference = log(losses(0, 0, own_noise=0.05))
+    repeats = [log(losses(0, own, own_noise=0.05)) for own in range(1, 8)]
+    healthy = judge(reference, log(losses(0, 99, own_noise=0.05)), repeats)
+    assert healthy.reason.startswith("the repeats are too wide: only a lasting deviation above ")
+    lasting = log(losses(0, 99, own_noise=0.05, offset=np.where(np.arange(N) >= 40, 0.2, 0.0)))
+    assert judge(reference, lasting, repeats).status is Status.FAIL
+
+
+def test_another_devices_rounding_and_a_printed_digit_are_no_failure():
+    reference = log(losses(0, 0, digits=2))
+    repeats = [log(np.round(losses(0, 0) + 1e-5 * np.arange(N) * own, 2)) for own in range(1, 8)]
+    near = np.round(losses(0, 0), 2)
+    near[0] += 0.01
+    assert judge(reference, log(near), repeats).status is not Status.FAIL
+    fine = [log(losses(0, 0) * (1 + 1e-8 * own)) for own in range(8)]
+    other_device = losses(0, 0) * (1 + 2e-4 * np.random.default_rng(0).standard_normal(N))
+    assert judge(fine[0], log(other_device), fine[1:]).status is not Status.FAIL
 
 
 def test_repeats_of_other_data_let_the_candidate_have_others_too():
     reference = log(losses(0, 0), settings={"seed": "0"})
     repeats = [log(losses(data, data), settings={"seed": str(data)}) for data in range(1, 8)]
-    assert judge(reference, log(losses(99, 99), settings={"seed": "99"}), repeats).status is Status.PASS
+    drawn = judge(reference, log(losses(99, 99), settings={"seed": "99"}), repeats)
+    assert drawn.status is Status.INCONCLUSIVE
+    assert drawn.reason.startswith("the repeats are too wide: ")
     assert judge(reference, log(losses(99, 99, offset=2.0)), repeats).status is Status.FAIL
 
 
 def test_a_shift_by_one_is_recognised():
     shifted = log(losses(0, 1), iterations=np.arange(1, N + 1))
     reason = judge(log(losses(0)), shifted).reason
-    assert "moved by -1" in reason
+    assert reason == "offset in numbering: the candidate's iterations fit once they are moved by -1"
 
 
 def test_a_common_trend_is_no_common_data():
