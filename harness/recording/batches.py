@@ -19,7 +19,8 @@ _NOT_DATA = frozenset({"img_path", "seg_map_path", "sample_idx"})
 def batch_digest(batch: Any) -> str:
     """32 hexadecimal digits over every tensor and plain value of a batch, with their places in it.
 
-    Paths are left out: the same images may lie elsewhere.
+    Paths are left out: the same images may lie elsewhere. Equal numbers are equal whatever holds them: NumPy 2 and a
+    library that was built for it give scalars where NumPy 1 gave Python's own, and print them in another way.
 
     Args:
         batch: what the data loader gave: nested mappings, sequences, mmengine data elements, tensors, arrays.
@@ -38,8 +39,20 @@ def batch_digest(batch: Any) -> str:
             digest.update(f"{value.dtype}{value.shape}".encode())
             digest.update(np.ascontiguousarray(value).tobytes())
         else:
-            digest.update(repr(value).encode())
+            digest.update(_plain(value).encode())
     return digest.hexdigest()
+
+
+def _plain(value: Any) -> str:
+    """A plain value as text that doesn't depend on the type of a scalar, or on the version of NumPy."""
+    if isinstance(value, np.generic):
+        plain = value.item()
+        if isinstance(plain, np.generic):  # what Python has no type for: a long double
+            return f"{value.dtype.str}{value.tobytes().hex()}"
+        value = plain
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return repr(value)
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
@@ -47,6 +60,9 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield from _inside(((key, value[key]) for key in sorted(value, key=str) if key not in _NOT_DATA), place)
     elif isinstance(value, (list, tuple)):
         yield from _inside(enumerate(value), place)
+    elif isinstance(value, np.ndarray) and value.dtype.hasobject:  # its bytes are addresses
+        yield place, str(value.shape)
+        yield from _inside(enumerate(value.reshape(-1).tolist()), place)
     elif hasattr(value, "all_items"):  # mmengine's BaseDataElement
         yield from _inside(((key, item) for key, item in sorted(value.all_items()) if key not in _NOT_DATA), place)
     elif value is None or isinstance(value, (torch.Tensor, np.ndarray, np.generic, str, bytes, int, float, bool)):

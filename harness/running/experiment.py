@@ -93,7 +93,8 @@ def run_experiment(
             shadow = stack.enter_context(shadowed(order, folder, runner.rank, device))
             runner.register_hook(shadow, priority="VERY_HIGH")
             around.append(shadow.shadowing)
-        recording = RecordingHook(stream, iterations, case.seed, together(around), probe, set_iteration)
+        seed = case.seed + (runner.rank if (config.get("randomness") or {}).get("diff_rank_seed") else 0)
+        recording = RecordingHook(stream, iterations, seed, together(around), probe, set_iteration)
         runner.register_hook(recording, priority="VERY_HIGH")
         for hook in (*hooks, *([PlainCheckpointHook()] if order.training else [])):
             runner.register_hook(hook, priority=hook.priority)
@@ -156,6 +157,9 @@ def _settings(config: Config) -> dict[str, str]:
     """What must be equal: the resolved config, without paths and without what has no effect on the training."""
     effective = RUNNER_FIELDS - _WITHOUT_EFFECT
     fields = {name: value for name, value in config.to_dict().items() if name in effective}
+    chosen = {name: value for name, value in (config.get("randomness") or {}).items() if name != "seed" and value}
+    if chosen:  # what is off says no more than what isn't there
+        fields["randomness"] = chosen
     return {name: text for name, text in flatten(fields) if name.rpartition(".")[2] not in {"data_root", "load_from"}}
 
 
@@ -189,7 +193,7 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
     """Make the config run for the iterations asked for, here; without what isn't watched."""
     config.work_dir = str(folder)
     config.launcher = order.launcher
-    config.randomness = {"seed": case.seed}
+    config.randomness = {**(config.get("randomness") or {}), "seed": case.seed}
     config.train_cfg = {**_loop(config, order), "type": "IterBasedTrainLoop", "max_iters": iterations}
     if not order.training:
         for phase in ("val", "test"):
