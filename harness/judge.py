@@ -98,7 +98,7 @@ class Gate:
         aligned = next((one for one in judged if one.holds), None) if exact_holds else None
         shown = aligned or judged[-1]
         findings = violations_first([*exact, *shown.findings, find_tier(judged)])
-        status, reason = _decide(aligned, judged, findings)
+        status, reason = _decide(aligned, judged, findings, self.baseline.reference)
         return self._verdict(candidate, status, reason, findings, agreements, shown, aligned)
 
     def decided(self, partial: Trace, provenance: Provenance) -> Verdict | None:
@@ -140,7 +140,7 @@ class Gate:
         findings = violations_first([*exact, *judged[-1].findings, *tier])
         status, reason = Status.INCONCLUSIVE, "the trace alone is open"
         if violated or outside:
-            status, reason = _decide(None, judged, findings)
+            status, reason = _decide(None, judged, findings, self.baseline.reference)
         return self._verdict(partial, status, reason, findings, agreements, judged[-1])
 
     @cached_property
@@ -213,13 +213,16 @@ def judge(
     return Gate(baseline, planned, tier, false_alarm_rate).judge(candidate, provenance)
 
 
-def _decide(aligned: TierJudgement | None, judged: list[TierJudgement], findings: list[Finding]) -> tuple[Status, str]:
+def _decide(
+    aligned: TierJudgement | None, judged: list[TierJudgement], findings: list[Finding], reference: str
+) -> tuple[Status, str]:
     """The verdict and its sentence."""
     if aligned is None:
         undecided = next(finding for finding in findings if finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE})
         failed = undecided.status is Outcome.FAIL
-        return Status.FAIL if failed else Status.INCONCLUSIVE, f"{undecided.rule}: {undecided.message}"
-    return Status.PASS, describe_alignment(aligned, judged)
+        reason = f"{undecided.rule}: {undecided.message}; the reference is {reference}"
+        return Status.FAIL if failed else Status.INCONCLUSIVE, reason
+    return Status.PASS, describe_alignment(aligned, judged, reference)
 
 
 def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:

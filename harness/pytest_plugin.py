@@ -59,6 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("case", action="append", default=[], help="a case's name or config; all small ones without it")
     add("iterations", type=int, default=0, help="how many; the case's own without it")
     add("false-alarm-rate", type=float, default=FALSE_ALARM_RATE, help="of all the cases together; %(default)s")
+    add("gate-size", type=int, default=0, help="how many cases the whole gate has, where this run judges a part of it")
     add("no-early-stop", action="store_true", help="run to the end, also where the verdict can't change any more")
     add("shadow", default="", help="iterations to compute again in float64 on the host: auto, none, or their numbers")
     add("baseline-dir", default="", help="where the baselines lie")
@@ -77,9 +78,9 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     """Add a test per case where the marker is selected."""
     if _selected(config):
         cases = _cases(config)
-        share = _share(config, len(cases))
+        size = _gate_size(config, len(cases))
         items.extend(
-            CaseItem.from_parent(session, name=f"alignment[{Path(case).stem}]", case=case, false_alarm_rate=share)
+            CaseItem.from_parent(session, name=f"alignment[{Path(case).stem}]", case=case, gate_size=size)
             for case in cases
         )
 
@@ -140,12 +141,14 @@ def _cases(config: pytest.Config) -> list[str]:
     return listed.stdout.split()
 
 
-def _share(config: pytest.Config, cases: int) -> float:
-    """What each case gets of the false-alarm rate of all."""
+def _gate_size(config: pytest.Config, cases: int) -> int:
+    """How many cases share the false-alarm rate; what can't be meant is told before anything is run."""
+    size = config.getoption("align_gate_size") or cases
     try:
-        return share_of(config.getoption("align_false_alarm_rate"), cases)
+        share_of(config.getoption("align_false_alarm_rate"), cases, size)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+    return int(size)
 
 
 def _align(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -159,14 +162,14 @@ class CaseItem(pytest.Item):
 
     Args:
         case: a case's name, or the path of a config.
-        false_alarm_rate: the case's share of what all cases together may have.
+        gate_size: how many cases share the false-alarm rate.
         **kwargs: of pytest's Item.
     """
 
-    def __init__(self, *, case: str, false_alarm_rate: float, **kwargs: Any) -> None:
+    def __init__(self, *, case: str, gate_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.case = case
-        self.false_alarm_rate = false_alarm_rate
+        self.gate_size = gate_size
         self.add_marker("alignment")
 
     @property
@@ -194,7 +197,7 @@ class CaseItem(pytest.Item):
         """The options of `align verify` that were given."""
         option = self.config.getoption
         words = [f"--fault={fault}" for fault in option("align_fault")]
-        words += [f"--false-alarm-rate={self.false_alarm_rate!r}"]
+        words += [f"--false-alarm-rate={option('align_false_alarm_rate')!r}", f"--gate-size={self.gate_size}"]
         words += ["--no-early-stop"] if option("align_no_early_stop") else []
         for name in ("device", "profile", "baseline-dir", "iterations", "shadow"):
             value = option(f"align_{name.replace('-', '_')}")

@@ -17,6 +17,7 @@ from reports.environment import render
 from reports.invocations import describe_parts, parts_of, warnings_of
 from reports.record import Record
 from reports.sparkline import sparkline
+from reports.terms_words import terms_lines
 
 __all__ = ["Entry", "render_index"]
 
@@ -67,6 +68,7 @@ class Row:
     legacy: str
     iterations: str
     thumbnail: Markup
+    terms: tuple[str, ...]
 
 
 def render_index(entries: Sequence[Entry]) -> str:
@@ -115,6 +117,7 @@ def _row(entry: Entry) -> Row:
         legacy=verdict.legacy.verdict if verdict.legacy is not None else wording.NOTHING,
         iterations=f"{record.done} of {record.planned}" if record.planned is not None else str(record.done),
         thumbnail=sparkline(verdict),
+        terms=tuple(terms_lines(record.terms)),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.values.invocation import Invocation
 from reports.record import Record
 
-__all__ = ["Part", "describe_parts", "parts_of", "warnings_of"]
+__all__ = ["Part", "describe", "describe_parts", "parts_of", "warnings_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +66,18 @@ def _began(part: Part) -> str:
     return part.invocation.started if part.invocation is not None else ""
 
 
+def describe(invocation: Invocation) -> str:
+    """When, where, by which version and which command."""
+    version = f"align {invocation.version}" if invocation.version else "align"
+    commit = f", commit {invocation.commit}" if invocation.commit else ""
+    command = f": {invocation.command}" if invocation.command else ""
+    return f"{invocation.label}, {version}{commit}{command}"
+
+
 def _describe(part: Part) -> str:
     number = len(part.records)
     results = f"{number} {'result' if number == 1 else 'results'}"
-    made = part.invocation
-    if made is None:
+    if part.invocation is None:
         return f"{results} that no invocation is named for"
-    planned = f" of {len(made.cases)} planned" if len(made.cases) not in {0, number} else ""
-    version = f"align {made.version}" if made.version else "align"
-    commit = f", commit {made.commit}" if made.commit else ""
-    command = f": {made.command}" if made.command else ""
-    return f"{results}{planned} of {made.label}, {version}{commit}{command}"
+    planned = f" of {len(part.invocation.cases)} planned" if len(part.invocation.cases) not in {0, number} else ""
+    return f"{results}{planned} of {describe(part.invocation)}"

@@ -10,6 +10,7 @@ from harness.values.verdict import Status
 from reports.invocations import Part, parts_of
 from reports.legible import legible
 from reports.record import Record
+from reports.terms_words import terms_lines
 
 __all__ = ["encode_junit"]
 
@@ -69,6 +70,12 @@ def _testcase(record: Record) -> ET.Element:
         ("emulated", emulated),
         ("aligned_tier", verdict.aligned_tier),
         ("demanded_tier", verdict.demanded_tier),
+        ("against", record.terms.against.value),
+        ("false_alarm_rate", "" if record.terms.false_alarm_rate is None else f"{record.terms.false_alarm_rate:g}"),
+        ("gate_size", str(record.terms.gate_size)),
+        ("asked", ", ".join(record.terms.asked)),
+        ("left_out", ", ".join(record.terms.left_out)),
+        ("remarks", "; ".join(record.terms.remarks)),
     ):
         ET.SubElement(properties, "property", name=name, value=legible(value))
     if verdict.status is not Status.PASS:
@@ -86,6 +93,7 @@ def _details(record: Record) -> str:
     lines += [f"{found.rule}, {found.signal}: {found.message}" for found in violations[:_VIOLATIONS_LISTED]]
     more = len(violations) - _VIOLATIONS_LISTED
     lines += [f"and {more} more violations"] if more > 0 else []
+    lines += terms_lines(record.terms)
     lines += [f"reproduce: {record.command}"] if record.command else []
     return "\n".join(lines)
 

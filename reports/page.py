@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from harness.values.result import Result
+from harness.values.terms import Against
 from harness.values.verdict import Verdict
 from reports.curves import curves_of
 from reports.environment import render
 from reports.figures import hero_of, multiples_of
 from reports.finding_rows import SHOWN, finding_rows, findings_lead, findings_rest
 from reports.heatmap import CLASSES
+from reports.invocations import describe
 from reports.origins import agreeing_settings, origins
 from reports.shadow_section import shadow_section
+from reports.terms_words import QUESTIONS, terms_lines
 from reports.tiles import tiles_of
 from reports.wording import unbroken
 
@@ -39,6 +42,9 @@ def render_case(result: Result) -> str:
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
         reason=unbroken(verdict.reason),
+        question=QUESTIONS[result.terms.against],
+        terms=[unbroken(line) for line in terms_lines(result.terms)],
+        invocation=describe(result.invocation) if result.invocation is not None else "",
         sides=_sides(result),
         emulated=result.emulated,
         tiles=tiles_of(result),
@@ -72,9 +78,10 @@ def _title(result: Result) -> str:
 
 def _sides(result: Result) -> str:
     candidate, baseline = result.candidate, result.baseline
+    asked = result.terms.against is not Against.HOST
     silent = "unknown, no run said what it ran on" if result.trace is None else "not stated"
     ran = silent if candidate is None else f"{candidate.device.label}, {candidate.device.name}"
-    judged = "not stated" if result.verdict.envelopes else "none was read"
+    judged = "not stated" if result.verdict.envelopes else "none was read" if asked else "none was asked"
     if baseline is not None:
         device = baseline.provenance.device
         judged = f"{device.label}, {device.name}"
@@ -100,7 +107,7 @@ def _legacy_heading(verdict: Verdict) -> str:
 def _baseline_note(result: Result) -> str:
     baseline = result.baseline
     if baseline is None:
-        return "No baseline was read."
+        return "No baseline was read." if result.terms.against is not Against.HOST else "No baseline was asked."
     runs = ", ".join(f"{len(runs)} at {tier}" for tier, runs in baseline.tiers.items())
     recorded = f"recorded {baseline.recorded} on {baseline.reference} ({runs}): {baseline.reason}"
     return f"Judged against healthy runs {recorded}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.rules import equivalence, first_step, shadow
 from harness.values.result import Result
 from harness.values.verdict import Verdict
 from reports.record import planned_iterations
@@ -19,6 +20,14 @@ class Tile:
     name: str
     value: str
     note: str
+
+
+_WHERE = {
+    first_step.RULE: "at iteration 0",
+    equivalence.RULE: "on average over the run",
+    shadow.RULE: "by an operation",
+}
+"""Where a rule sees the smallest deviation that it says it sees."""
 
 
 def tiles_of(result: Result) -> tuple[Tile, ...]:
@@ -49,7 +58,8 @@ def _sight(verdict: Verdict) -> Tile:
     if not about:
         return Tile(name, NOTHING, "no rule said")
     seen, finding = min(about, key=lambda pair: pair[0])
-    return Tile(name, relative(seen), f"of {finding.signal}, by {finding.rule}")
+    where = _WHERE.get(finding.rule, "at its best iteration")
+    return Tile(name, relative(seen), f"of {finding.signal} {where}, by {finding.rule}")
 
 
 def _iterations(result: Result) -> Tile:

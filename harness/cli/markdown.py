@@ -14,11 +14,15 @@ def render_markdown(result: Result) -> str:
     Args:
         result: of two logs; whatever their text holds, it can't break out of the block.
     """
+    from reports.terms_words import terms_lines
+
     verdict = result.verdict
     lines = [
         f"### `align compare`: {verdict.status.value} · {_escaped(verdict.case)}",
         "",
         _escaped(verdict.reason),
+        "",
+        *(f"*{_escaped(line)}*  " for line in terms_lines(result.terms)),
         "",
         "| rule | says | finding |",
         "|---|---|---|",

@@ -106,6 +106,14 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         help="chance that any of the cases fails a healthy port, divided over them; %(default)s without it",
     )
     parser.add_argument(
+        "--gate-size",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="how many cases the whole gate has, where this command judges a part of it, as one job of a CI matrix: "
+        "the false-alarm rate is divided over N; as many as the command judges without it",
+    )
+    parser.add_argument(
         "--no-early-stop",
         action="store_true",
         help="run to the end, also where the verdict can't change any more",

@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(records: tuple[Record, ...]) -> None:
     """The verdict on each, and which invocations they belong to."""
     from reports.invocations import describe_parts, parts_of, warnings_of
+    from reports.terms_words import terms_lines
 
     console = open_console()
     for record in records:
@@ -53,6 +54,8 @@ def _show(records: tuple[Record, ...]) -> None:
         status = Text(verdict.status.value, style=STATUS_STYLES[verdict.status])
         device = f" ({record.device})" if record.device else ""
         console.print(status + Text(f" {verdict.case}{device}: {verdict.reason}"))
+        for line in terms_lines(record.terms):
+            console.print(Text(f"  {line}"))
     parts = parts_of(records)
     for line in describe_parts(parts):
         console.print(Text(f"holds {line}"))

@@ -102,7 +102,9 @@ def print_interim(results: Sequence[Result], planned: int) -> None:
 
 
 def print_results(results: Sequence[Result], page: str) -> None:
-    """The table of verdicts, the sentence of each, and where the report lies; to standard output."""
+    """The table of verdicts, the sentence of each with its terms, and where the report lies; to standard output."""
+    from reports.terms_words import terms_lines
+
     console = open_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy"):
@@ -124,7 +126,7 @@ def print_results(results: Sequence[Result], page: str) -> None:
     for result in results:
         style = STATUS_STYLES[result.verdict.status]
         console.print(Text(result.verdict.status.value, style=style) + Text(f" {result.case}: {result.verdict.reason}"))
-        for line in shadow_lines(result):
+        for line in (*terms_lines(result.terms), *shadow_lines(result)):
             console.print(Text(f"  {line}"))
         if result.output and result.verdict.status is Status.ERROR:
             print(result.output, file=sys.stderr)

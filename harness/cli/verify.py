@@ -84,11 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
     options = arguments.cfg_options
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]
-    share = share_of(arguments.false_alarm_rate, len(cases))
+    share = share_of(arguments.false_alarm_rate, len(cases), arguments.gate_size)
+    gate_size = max(len(cases), arguments.gate_size)
     invocation = begin_invocation(reproduction(), [case.name for case in cases])
     report, results = reports.Report(arguments.out, [case.name for case in cases], invocation), []
     for case in cases:
-        results.append(dataclasses.replace(_verify(case, str(choice), share, arguments), invocation=invocation))
+        results.append(
+            dataclasses.replace(_verify(case, str(choice), share, gate_size, arguments), invocation=invocation)
+        )
         report.add(results[-1])
         print_interim(results, len(cases))
     print_results(results, str(report.finish()))
@@ -131,7 +134,7 @@ def worst(statuses: list[Status]) -> Status:
     return max(statuses, key=_SEVERITY.index)
 
 
-def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argparse.Namespace) -> Result:
+def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, arguments: argparse.Namespace) -> Result:
     from harness.running.order import Order
     from harness.running.verify import verify, verify_alone
     from harness.shadow.plan import parse_iterations
@@ -168,6 +171,7 @@ def _verify(case: Case, device: str, false_alarm_rate: float, arguments: argpars
             reference=arguments.reference,
             tier=arguments.tier,
             false_alarm_rate=false_alarm_rate,
+            gate_size=gate_size,
             early_stop=not arguments.no_early_stop,
             patience=patience_of(arguments),
             on_iteration=advance,

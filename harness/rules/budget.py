@@ -32,14 +32,19 @@ def require_rate(false_alarm_rate: float) -> float:
     return false_alarm_rate
 
 
-def share_of(false_alarm_rate: float, cases: int) -> float:
+def share_of(false_alarm_rate: float, cases: int, gate_size: int = 0) -> float:
     """What each case of a gate gets of its rate.
 
     Args:
         false_alarm_rate: of the whole gate, in (0, 1).
-        cases: how many the gate has.
+        cases: how many of them one command judges.
+        gate_size: how many the gate has, where several commands judge it; ``cases`` where 0.
 
     Raises:
-        UsageError: the rate is no chance.
+        UsageError: the rate is no chance, or the gate has fewer cases than the command.
     """
-    return require_rate(false_alarm_rate) / max(cases, 1)
+    if gate_size and gate_size < cases:
+        raise UsageError(
+            "the gate has fewer cases than the command", where="--gate-size", observed=gate_size, allowed=f"≥ {cases}"
+        )
+    return require_rate(false_alarm_rate) / max(cases, gate_size, 1)

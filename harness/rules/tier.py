@@ -131,15 +131,17 @@ def find_tier(judged: Sequence[TierJudgement]) -> Finding:
     return Finding(RULE, status, "*", said + why, smallest_detectable=_smallest(shown), tier=shown.tier)
 
 
-def describe_alignment(aligned: TierJudgement, judged: Sequence[TierJudgement]) -> str:
+def describe_alignment(aligned: TierJudgement, judged: Sequence[TierJudgement], reference: str) -> str:
     """The sentence on a candidate that is aligned: at which tier, over how many iterations, seen how well.
 
     Args:
         aligned: the tier's judgement.
         judged: of each tier, tightest first.
+        reference: whose healthy runs they are.
     """
-    iterations = len(aligned.envelopes["loss"].iterations)
-    over = f"{_name(aligned, judged)} over {iterations} {'iteration' if iterations == 1 else 'iterations'}"
+    count = len(aligned.envelopes["loss"].iterations)
+    iterations = f"{count} {'iteration' if count == 1 else 'iterations'}"
+    over = f"{_name(aligned, judged)}, with the reference {reference} over {iterations}"
     return "; ".join([over, _seen_of_the_loss(aligned), *_blind(aligned)])
 
 

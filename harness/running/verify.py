@@ -13,6 +13,7 @@ from harness.rules.shadow import weigh_shadow
 from harness.running.decision import Decision
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
+from harness.running.terms import better_references, terms_alone, terms_of
 from harness.running.watchdog import Patience, Run, execute
 from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
 from harness.store.baselines import load_baseline
@@ -24,7 +25,7 @@ from harness.values.case import Case
 from harness.values.errors import AlignmentError, UsageError
 from harness.values.reproduction import Reproduction
 from harness.values.result import Result
-from harness.values.terms import Against, Terms
+from harness.values.terms import Terms
 from harness.values.verdict import Status, Verdict
 
 __all__ = ["verify", "verify_alone"]
@@ -39,6 +40,7 @@ def verify(
     reference: str = "",
     tier: str = "",
     false_alarm_rate: float = FALSE_ALARM_RATE,
+    gate_size: int = 1,
     early_stop: bool = True,
     patience: Patience | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
@@ -53,6 +55,7 @@ def verify(
         reference: which baseline; the case's own choice where empty, and without one the only one that is there.
         tier: the precision tier to demand; the case's own where empty.
         false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
+        gate_size: how many cases share that of the gate.
         early_stop: whether to end the run as soon as the verdict can't change.
         patience: how long the run may take.
         on_iteration: called with each iteration that the run streams.
@@ -60,8 +63,10 @@ def verify(
     started = time.monotonic()
     baseline: Baseline | None = None
     run: Run | None = None
+    remarks: tuple[str, ...] = ()
     try:
         baseline = load_baseline(baselines, case.name, reference or case.reference)
+        remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
         _require_iterations(planned, baseline)
         _require_tier(tier or case.tier, baseline)
@@ -71,7 +76,16 @@ def verify(
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
-    return _result(verdict, order, run, baseline, folder, started)
+    terms = terms_of(
+        case,
+        order,
+        baseline=baseline,
+        tier=tier or case.tier,
+        false_alarm_rate=false_alarm_rate,
+        gate_size=gate_size,
+        remarks=remarks,
+    )
+    return _result(verdict, order, run, baseline, folder, started, terms)
 
 
 def verify_alone(
@@ -104,7 +118,7 @@ def verify_alone(
             verdict = _forced(verdict, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
-    return _result(verdict, order, run, None, folder, started, alone=True)
+    return _result(verdict, order, run, None, folder, started, terms_alone(case, order))
 
 
 def _shadowed(verdict: Verdict, run: Run, order: Order, folder: Path) -> Verdict:
@@ -144,11 +158,10 @@ def _result(
     baseline: Baseline | None,
     folder: Path,
     started: float,
-    *,
-    alone: bool = False,
+    terms: Terms,
 ) -> Result:
     return Result(
-        terms=Terms(against=Against.HOST if alone else Against.BASELINE),
+        terms=terms,
         verdict=verdict,
         trace=run.trace if run else None,
         candidate=run.provenance if run else None,

@@ -29,6 +29,7 @@ class Terms:
         against: what the candidate was held against.
         false_alarm_rate: chance that a healthy port of this case fails; None where no rule has one.
         gate_size: how many cases share the gate's false-alarm rate.
+        asked: what was asked, each in a few words: ``30 iterations``, ``tier tf32``.
         left_out: what of the case's own gate was not asked, each in a few words: ``3 of 30 iterations``.
         remarks: what else weakens the answer, each a sentence: a better reference that was not used.
     """
@@ -36,5 +37,6 @@ class Terms:
     against: Against = Against.BASELINE
     false_alarm_rate: float | None = None
     gate_size: int = 1
+    asked: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()

@@ -52,12 +52,18 @@ def test_processes_of_a_parallel_run_say_the_same_and_write_one_report(pytest_ru
 def test_the_pytest_plugin_divides_one_false_alarm_rate_over_its_cases():
     options = {"align_fault": [], "align_no_early_stop": True, "align_false_alarm_rate": 0.004}
     config = SimpleNamespace(getoption=lambda name: options.get(name, ""))
-    share = pytest_plugin._share(config, 4)
-    item = SimpleNamespace(config=config, false_alarm_rate=share)
-    assert pytest_plugin.CaseItem._words(item) == ["--false-alarm-rate=0.001", "--no-early-stop"]
+    size = pytest_plugin._gate_size(config, 4)
+    item = SimpleNamespace(config=config, gate_size=size)
+    assert pytest_plugin.CaseItem._words(item) == ["--false-alarm-rate=0.004", "--gate-size=4", "--no-early-stop"]
+    options["align_gate_size"] = 8
+    assert pytest_plugin._gate_size(config, 4) == 8
+    options["align_gate_size"] = 3
+    with pytest.raises(pytest.UsageError, match="fewer cases than the command"):
+        pytest_plugin._gate_size(config, 4)
+    options["align_gate_size"] = 0
     options["align_false_alarm_rate"] = 2.0
     with pytest.raises(pytest.UsageError, match="less than 1"):
-        pytest_plugin._share(config, 4)
+        pytest_plugin._gate_size(config, 4)
 
 
 @pytest.mark.parametrize(

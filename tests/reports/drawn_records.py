@@ -95,6 +95,7 @@ terms = st.builds(
     against=st.sampled_from(Against),
     false_alarm_rate=st.none() | numbers,
     gate_size=counts,
+    asked=st.lists(texts, max_size=2).map(tuple),
     left_out=st.lists(texts, max_size=2).map(tuple),
     remarks=st.lists(texts, max_size=2).map(tuple),
 )

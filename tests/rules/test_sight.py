@@ -87,7 +87,7 @@ def test_what_sees_to_the_end_says_both_ends(make):
 
 def test_one_iteration_is_one_promise(make):
     verdict = Gate(make.baseline(), 1).judge(make.trace(77, iterations=1), make.provenance())
-    assert "aligned at fp32 over 1 iteration; a loss off by " in verdict.reason
+    assert "aligned at fp32, with the reference cpu over 1 iteration; a loss off by " in verdict.reason
     assert " or by " not in verdict.reason
 
 
