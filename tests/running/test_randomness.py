@@ -7,7 +7,6 @@ from harness.running.experiment import _adapt, _settings
 from harness.running.watchdog import execute
 from harness.values.provenance import Device
 
-
 CPU = Device("cpu", "a processor")
 
 
@@ -29,9 +28,9 @@ def test_without_a_word_on_it_there_is_the_cases_seed(changed, tiny, tmp_path):
 
 
 def test_it_is_compared_but_for_the_seed_which_is_by_itself_and_for_what_is_off():
-    assert _settings(config()) == {"model.type": "Tiny"}
-    assert _settings(config(seed=3, deterministic=False)) == {"model.type": "Tiny"}
-    assert _settings(config(deterministic=True)) == {"model.type": "Tiny", "randomness.deterministic": "True"}
+    assert _settings(config()) == {"model.type": "'Tiny'"}
+    assert _settings(config(seed=3, deterministic=False)) == {"model.type": "'Tiny'"}
+    assert _settings(config(deterministic=True)) == {"model.type": "'Tiny'", "randomness.deterministic": "True"}
 
 
 @pytest.mark.slow
