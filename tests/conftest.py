@@ -22,10 +22,21 @@ settings.load_profile("untimed")
 _OLDEST_EMULATION = (2, 13)
 
 
+def _release(version):
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:2])
+
+
+def pytest_configure(config):
+    """A torch that is newer than the one that the tests are made with may warn of what nobody here knew yet."""
+    pins = (Path(__file__).parents[1] / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    made_with = next(pin.partition("==")[2] for pin in pins if pin.startswith("torch=="))
+    if _release(metadata.version("torch")) > _release(made_with):
+        config.addinivalue_line("filterwarnings", "default")
+
+
 def pytest_collection_modifyitems(items):
     """Skip what needs the emulated device where torch is too old for it."""
-    release = tuple(int(part) for part in metadata.version("torch").split("+")[0].split(".")[:2])
-    if release < _OLDEST_EMULATION:
+    if _release(metadata.version("torch")) < _OLDEST_EMULATION:
         for item in items:
             if item.get_closest_marker("emulated"):
                 item.add_marker(pytest.mark.skip(reason="the emulated device needs torch 2.13 or later"))

@@ -11,10 +11,14 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
 from harness.devices.choice import choose_device
+from harness.devices.cuda import Cuda
 from harness.devices.mmengine_adapter import AmpOptimWrapper, join_process_group, teach_mmengine
+from harness.devices.mps import Mps
 from harness.devices.opening import open_device
 from harness.devices.sdaa import parse_build_table
 from harness.devices.surroundings import git_commit, numerics_environment, versions
+from harness.devices.xla import Xla
+from harness.devices.xpu import Xpu
 from harness.values.errors import DeviceError
 
 PRINTED = """\
@@ -33,6 +37,8 @@ PRINTED = """\
 
 @pytest.fixture
 def with_torch_sdaa(monkeypatch):
+    for other in (Cuda, Mps, Xla, Xpu):  # whatever else is on this machine
+        monkeypatch.setattr(other, "absence", lambda self: "hidden by the test")
     real = importlib.util.find_spec
     spec = importlib.machinery.ModuleSpec("torch_sdaa", None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: spec if name == "torch_sdaa" else real(name, *a))

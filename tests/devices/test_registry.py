@@ -56,6 +56,9 @@ def brought(monkeypatch):
 
     def bring(*points):
         clear()
+        for device in registry._BUILT_IN:  # whatever is on this machine
+            if not (device.is_host or device.emulated):
+                monkeypatch.setattr(device, "absence", lambda self: "hidden by the test")
         monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
 
     yield bring
@@ -130,7 +133,8 @@ def test_the_default_is_the_one_accelerator_that_is_here(brought):
     assert "here, other" in str(caught.value)
 
 
-def test_where_torch_is_too_old_for_the_emulated_one_the_cpu_is_taken(monkeypatch):
+def test_where_torch_is_too_old_for_the_emulated_one_the_cpu_is_taken(brought, monkeypatch):
+    brought()
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.7.1+cu126")
     choice = choose_device(None)
     assert (choice.name, choice.fallback) == ("cpu", True)

@@ -77,14 +77,16 @@ def test_a_fault_put_into_it_fails_by_name(verified, device, variables, op):
     assert op in {name for name, _ in named(result)}
 
 
-class TestHabits:
-    @pytest.fixture(scope="class")
-    def xla(self):
-        os.environ.setdefault("PJRT_DEVICE", "CPU")
-        device = find_device_type("xla-eager")
-        device.load()
-        return device
+@pytest.fixture(scope="module")
+def xla():
+    """The device, opened in this process, in its eager mode."""
+    os.environ.setdefault("PJRT_DEVICE", "CPU")
+    device = find_device_type("xla-eager")
+    device.load()
+    return device
 
+
+class TestHabits:
     def test_the_generator_s_state_goes_through_a_tensor(self, xla):
         for state in (0, 5, 2**32, 2**64 - 1):
             tensor = torch.tensor([state % 2**32, state >> 32], dtype=torch.int64)
@@ -107,13 +109,9 @@ class TestHabits:
         assert xla.peak_memory() is None
 
 
+@pytest.mark.usefixtures("xla")
 class TestFaultsOfTheirs:
     """What was found in torch_xla 2.9.0, each with torch alone. One that passes here was mended: move the versions."""
-
-    @pytest.fixture(scope="class", autouse=True)
-    def loaded(self):
-        os.environ.setdefault("PJRT_DEVICE", "CPU")
-        find_device_type("xla-eager").load()
 
     def test_batch_norm_keeps_the_biased_variance(self):
         norm = torch.nn.BatchNorm1d(1, momentum=1.0)
