@@ -120,6 +120,15 @@ class Gate:
         verdict = self.so_far(partial, provenance)
         return verdict if verdict.status is Status.FAIL else None
 
+    def is_foreign(self, provenance: Provenance) -> bool:
+        """Whether a run is another experiment by where it comes from alone: no iteration of it can change that.
+
+        Args:
+            provenance: of the run.
+        """
+        before = self._reference.head(0)
+        return judge_comparability(self._compare(before, provenance, running=True))[0].status is not Outcome.PASS
+
     def so_far(self, partial: Trace, provenance: Provenance) -> Verdict:
         """What can be said of a run that goes on: FAIL where it is ``decided``, else INCONCLUSIVE.
 

@@ -41,26 +41,40 @@ def compare_provenance(
         candidate: where the candidate's run comes from.
         reference_trace: one of the reference's runs, for its batches.
         candidate_trace: the candidate's run.
-        planned: how many iterations a run is to have that may still go on: then what it has so far must agree. Without
-            it the run must have ended.
+        planned: how many iterations a run is to have that may still go on: then what it has so far must agree, before
+            its first iteration where it comes from alone. Without it the run must have ended.
     """
+    if planned is not None and not len(candidate_trace):
+        return _ordered(_origins(reference, candidate), _shown(reference, candidate))
     batches = _batches(reference_trace, candidate_trace)
     data_root = _row("data root", reference.data_root or _ABSENT, candidate.data_root or _ABSENT)
     required = [
-        *_settings(reference.settings, candidate.settings),
-        _row("case", reference.case, candidate.case),
-        _row("seed", reference.seed, candidate.seed),
-        _row("global batch", reference.global_batch, candidate.global_batch),
-        _row("precision", reference.precision, candidate.precision),
+        *_origins(reference, candidate),
         _iterations(reference_trace, candidate_trace, planned),
-        _digests("initial weights", reference.weights, candidate.weights),
         *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
         batches,
         _draws(reference_trace, candidate_trace),
         *_recorded(reference_trace, candidate_trace),
     ]
-    shown = [
-        *([replace(data_root, required=False)] if batches.agrees else []),
+    shown = [*([replace(data_root, required=False)] if batches.agrees else []), *_shown(reference, candidate)]
+    return _ordered(required, shown)
+
+
+def _origins(reference: Provenance, candidate: Provenance) -> list[Agreement]:
+    """What must agree and is known before the first iteration."""
+    return [
+        *_settings(reference.settings, candidate.settings),
+        _row("case", reference.case, candidate.case),
+        _row("seed", reference.seed, candidate.seed),
+        _row("global batch", reference.global_batch, candidate.global_batch),
+        _row("precision", reference.precision, candidate.precision),
+        _digests("initial weights", reference.weights, candidate.weights),
+    ]
+
+
+def _shown(reference: Provenance, candidate: Provenance) -> list[Agreement]:
+    """What may differ."""
+    return [
         _row("device", reference.device.label, candidate.device.label, required=False),
         _row("device name", reference.device.name, candidate.device.name, required=False),
         _row("world size", reference.world_size, candidate.world_size, required=False),
@@ -69,7 +83,10 @@ def compare_provenance(
         *_mapping("$", reference.environment, candidate.environment),
         _row("commit", reference.commit or _ABSENT, candidate.commit or _ABSENT, required=False),
     ]
-    return tuple(sorted(required, key=lambda row: row.agrees)) + tuple(shown)
+
+
+def _ordered(required: Sequence[Agreement], shown: Sequence[Agreement]) -> tuple[Agreement, ...]:
+    return (*sorted(required, key=lambda row: row.agrees), *shown)
 
 
 def judge_comparability(agreements: tuple[Agreement, ...]) -> list[Finding]:

@@ -20,8 +20,9 @@ __all__ = ["Decision"]
 class Decision:
     """Asked of a run that goes on, iteration by iteration.
 
-    Either kind of evidence is enough: a trace that the gate fails whatever follows, or an operation that is wrong by
-    its own inputs, which stays wrong whatever the trace says.
+    Any kind of evidence is enough: a trace that the gate fails whatever follows; an operation that is wrong by its own
+    inputs, which stays wrong whatever the trace says; or an origin that makes it another experiment, which is known
+    before it trains.
 
     Args:
         gate: of the case's baseline.
@@ -34,10 +35,13 @@ class Decision:
         self._order = order
         self._folder = folder
         self._shadowed = 0
+        self._foreign: bool | None = None
 
     def __call__(self, partial: Trace, provenance: Provenance) -> bool:
         """Whether no iteration to come can change the verdict."""
-        return self._gate.decided(partial, provenance) is not None or self._is_violated(len(partial))
+        if self._foreign is None:
+            self._foreign = self._gate.is_foreign(provenance)
+        return self._foreign or self._gate.decided(partial, provenance) is not None or self._is_violated(len(partial))
 
     def _is_violated(self, iterations: int) -> bool:
         """Whether shadow ops found a violation; they are read where another shadowed iteration has ended."""

@@ -32,11 +32,11 @@ class PartialRun:
         self._lines += lines
 
     def read(self) -> tuple[Trace, Provenance] | None:
-        """The trace so far and where it comes from; None before the first iteration, and for what can't be read.
+        """The trace so far and where it comes from; None before the run has begun, and for what can't be read.
 
         What can't be read now is refused with its reason when the run has ended.
         """
-        if len(self._lines) < 2 or not (self._folder / PROVENANCE).exists():
+        if not self._lines or not (self._folder / PROVENANCE).exists():
             return None
         try:
             self._provenance = self._provenance or read_provenance(self._folder / PROVENANCE)

@@ -163,7 +163,7 @@ def _result(
     return Result(
         terms=terms,
         verdict=verdict,
-        trace=run.trace if run else None,
+        trace=run.trace if run and run.trace is not None and len(run.trace) else None,
         candidate=run.provenance if run else None,
         baseline=baseline,
         command=order.command,
@@ -188,6 +188,9 @@ def _judge(case: Case, gate: Gate, run: Run) -> Verdict:
     if not run.stopped:
         return gate.judge(run.trace, run.provenance)
     verdict = gate.so_far(run.trace, run.provenance)
+    if not len(run.trace):
+        stopped = "stopped before it trained, as no iteration can change that (--no-early-stop trains on)"
+        return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")
     stopped = f"stopped after {len(run.trace)} of {run.trace.planned} iterations: the others can't change the verdict"
     return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")
 

@@ -41,6 +41,25 @@ def test_a_healthy_run_is_open_to_its_end(make, gate, tmp_path):
     assert not any(decides(so_far(make.trace(77), seen), make.provenance()) for seen in range(1, 30))
 
 
+def test_where_a_run_comes_from_decides_before_it_trains(make, gate, tmp_path):
+    decides = {
+        name: Decision(gate, ORDER, tmp_path)(so_far(make.trace(77), 0), make.provenance(**changes))
+        for name, changes in {
+            "same": {},
+            "another device": {"device": dataclasses.replace(make.provenance().device, kind="sdaa")},
+            "settings": {"settings": {"optim_wrapper.optimizer.lr": "0.02", "model.backbone.depth": "50"}},
+            "weights": {"weights": "cd" * 32},
+            "no weights": {"weights": ""},
+            "precision": {"precision": "amp-bf16"},
+            "seed": {"seed": 1},
+            "global batch": {"global_batch": 8},
+        }.items()
+    }
+    assert {name for name, decided in decides.items() if not decided} == {"same", "another device"}
+    verdict = gate.so_far(so_far(make.trace(77), 0), make.provenance(seed=1))
+    assert verdict.reason == "not the same experiment: seed is 0 on the reference and 1 on the candidate"
+
+
 def test_the_trace_decides(make, gate, tmp_path):
     trace = make.with_signal(make.trace(77), "loss", make.trace(77).loss * 3)
     assert Decision(gate, dataclasses.replace(ORDER, shadow=()), tmp_path)(so_far(trace, 1), make.provenance())

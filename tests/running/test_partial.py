@@ -36,12 +36,14 @@ def test_it_is_what_the_file_says_after_each_iteration(folder):
             assert trace.state.iterations.tolist() == kept.state.iterations.tolist()
 
 
-def test_before_the_first_iteration_there_is_nothing_to_ask_about(folder):
+def test_before_the_first_iteration_it_says_where_it_comes_from(folder):
     partial = PartialRun(folder)
     assert partial.read() is None
     with TraceStream(folder / STREAM, 8):
         partial.add(follow_stream(folder / STREAM, 0)[0])
-        assert partial.read() is None
+        trace, provenance = partial.read()
+        assert (len(trace), trace.planned) == (0, 8)
+        assert provenance.case == "made_up"
 
 
 @pytest.mark.parametrize(

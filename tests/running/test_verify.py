@@ -91,13 +91,17 @@ def test_a_run_that_fails_is_stopped_and_the_whole_run_has_the_same_verdict(tiny
     assert early.candidate == dataclasses.replace(whole.candidate, started=early.candidate.started)
 
 
-def test_another_experiment_is_run_to_its_end(tiny, order, baselines, tmp_path):
-    result = verified(tiny, order, baselines, tmp_path, options=("optim_wrapper.optimizer.lr=0.5",))
+def test_another_experiment_is_not_trained(tiny, order, baselines, tmp_path):
+    changed = {"options": ("optim_wrapper.optimizer.lr=0.5",)}
+    result = verified(tiny, order, baselines, tmp_path / "early", **changed)
     assert result.verdict.status is Status.INCONCLUSIVE
-    assert result.trace.complete
+    assert "stopped" in result.verdict.reason
+    assert result.trace is None or len(result.trace) < 12
+    whole = verified(tiny, order, baselines, tmp_path / "whole", early_stop=False, **changed)
+    assert whole.verdict.status is Status.INCONCLUSIVE
+    assert whole.trace.complete
 
 
-@pytest.mark.emulated
 @pytest.mark.parametrize("profile", ["fp32", "exact"])
 def test_a_healthy_emulated_port_passes(tiny, order, baselines, tmp_path, profile):
     result = verified(tiny, order, baselines, tmp_path, device="emulated", profile=profile)
