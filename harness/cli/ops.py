@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.model_ops import add_model_options, shadow_model
 from harness.cli.options import (
     add_device_options,
     add_forced_option,
@@ -40,12 +41,14 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "ops",
         help="list the operations of a training step: error, effective precision, fallback, coverage",
-        description="Runs one step of CASE on the candidate device, computes each operation again in float64 on the "
-        "host, and lists them: how often called, how far off, how precise, and which the device left to its host.",
+        description="Runs one step of CASE, or of a MODEL that is no case, on the candidate device, computes each "
+        "operation again in float64 on the host, and lists them: how often called, how far off, how precise, and which "
+        "the device left to its host.",
         epilog="The exit code is that of the verdict of shadow ops, and with --forced of hard inputs, alone: 0 PASS, "
         "1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
     )
-    parser.add_argument("case", metavar="CASE", help="a case's name, or the path of a config")
+    parser.add_argument("case", metavar="CASE", nargs="?", help="a case's name, or the path of a config")
+    add_model_options(parser)
     add_device_options(parser)
     add_options(parser)
     parser.add_argument("--tier", default="", help="the precision tier to judge at; the case's own without it")
@@ -65,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     _require(arguments)
     choice = chosen_device(arguments)
     announce(choice)
-    result, record, forced, tier = _shadowed(str(choice), arguments)
+    result, record, forced, tier = (shadow_model if arguments.model else _shadowed)(str(choice), arguments)
     if record is None:
         print_error(RunError("no operation could be listed", observed=result.verdict.reason))
         print(result.output)
@@ -81,6 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _require(arguments: argparse.Namespace) -> None:
+    if bool(arguments.case) == bool(arguments.model):
+        raise UsageError(
+            "the operations of one training are listed: of a case, or of a model",
+            observed=f"{arguments.case} and --model {arguments.model}" if arguments.case else "neither",
+            allowed="CASE, or --model MODEL",
+            hint="align ops ann_small",
+        )
     if arguments.tier and arguments.tier not in SHADOW_TIERS:
         allowed = ", ".join(SHADOW_TIERS)
         raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=allowed)

@@ -1,0 +1,131 @@
+"""`align ops --model`: shadowed training steps of a model that is no case, in this process."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.options import reproduction
+from harness.cli.terminal import run_progress
+from harness.values.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.values.result import Result
+    from harness.values.shadow import ShadowRecord
+
+__all__ = ["add_model_options", "shadow_model"]
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say which model is trained, and how."""
+    group = parser.add_argument_group("a model that is no case, with drawn weights and inputs; nothing is downloaded")
+    group.add_argument(
+        "--model",
+        default="",
+        metavar="MODEL",
+        help="timm:NAME, torchvision:NAME, transformers:CLASS (of a config, or of a model), or MODULE:FUNCTION, a "
+        "function that returns (model, inputs) or (model, inputs, loss)",
+    )
+    group.add_argument(
+        "--model-options",
+        nargs="+",
+        default=[],
+        action="extend",
+        metavar="KEY=VALUE",
+        help="given to the library's constructor, or to the function",
+    )
+    group.add_argument("--batch", type=int, default=2, metavar="N", help="samples in a batch; %(default)s without it")
+    group.add_argument("--size", type=int, default=0, metavar="N", help="height and width of images, or tokens")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and inputs; 0 without it")
+    group.add_argument(
+        "--optimizer", default="SGD", metavar="NAME", help="a class of torch.optim; %(default)s without it"
+    )
+    group.add_argument(
+        "--optimizer-options",
+        nargs="+",
+        default=[],
+        action="extend",
+        metavar="KEY=VALUE",
+        help="given to it, for example lr=0.01 fused=True; lr is 0.001 without it",
+    )
+    group.add_argument("--autocast", choices=("fp16", "bf16"), default="", help="train in mixed precision")
+
+
+def shadow_model(
+    device: str, arguments: argparse.Namespace
+) -> tuple[Result, ShadowRecord | None, ShadowRecord | None, str]:
+    """The verdict of shadow ops alone on a model's steps, every check, nothing of hard inputs, and the tier."""
+    from harness.devices.choice import choose_device
+    from harness.devices.opening import open_device
+    from harness.emulation import parse_fault
+    from harness.rules.shadow import weigh_shadow
+    from harness.shadow_verdict import judge_alone
+    from harness.values.result import Result
+
+    _require(arguments)
+    started = time.monotonic()
+    choice = choose_device(device)
+    faults = tuple(parse_fault(text) for text in arguments.fault)
+    opened = open_device(choice, arguments.profile, faults)  # before anything of torch has run
+
+    from harness.running.model_sources import Request, build_model
+    from harness.running.model_steps import Training, shadow_steps
+
+    tier = arguments.tier or "tf32"
+    options = read_options(arguments.model_options, "--model-options")
+    model = build_model(Request(arguments.model, options, arguments.batch, arguments.size, arguments.seed))
+    training = Training(
+        arguments.optimizer,
+        read_options(arguments.optimizer_options, "--optimizer-options"),
+        arguments.autocast,
+        arguments.iterations or 1,
+        tier,
+    )
+    with run_progress(arguments.model, training.steps) as advance:
+        record, trace = shadow_steps(
+            model, opened.kind, training, lambda step, loss: advance({"iteration": step, "signals": {"loss": loss}})
+        )
+    verdict = judge_alone(arguments.model, trace, weigh_shadow(record, tier))
+    seconds = time.monotonic() - started
+    result = Result(verdict, trace, command=reproduction(), seconds=seconds, asked_device=device)
+    return result, record, None, tier
+
+
+def read_options(words: Sequence[str], where: str) -> dict[str, Any]:
+    """``key=value`` words as names and Python's literals; what is none is text.
+
+    Args:
+        words: as the command line has them.
+        where: the option, for the error.
+
+    Raises:
+        UsageError: a word isn't ``key=value``.
+    """
+    options: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError("an option is a name and its value", where=where, observed=word, allowed="KEY=VALUE")
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value
+    return options
+
+
+def _require(arguments: argparse.Namespace) -> None:
+    """Options of a case have no meaning for a model."""
+    for name in ("cfg_options", "amp", "forced", "work_dir"):
+        if getattr(arguments, name, None):
+            option = f"--{name.replace('_', '-')}"
+            instead = "--autocast fp16" if name == "amp" else "--model-options" if name == "cfg_options" else None
+            raise UsageError("this option is a case's", where=option, observed=f"--model {arguments.model}", hint=instead)
+    for name in ("batch", "size", "seed"):
+        least = 1 if name == "batch" else 0
+        if getattr(arguments, name) < least:
+            raise UsageError(
+                "there is no such number", where=f"--{name}", observed=getattr(arguments, name), allowed=f"{least} or more"
+            )
