@@ -23,7 +23,6 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,10 +81,12 @@ class Entry:
 
 
 def timm(name: str, size: int = 64, **options: Any) -> Entry:
+    """An entry of timm, with ten classes."""
     return Entry(f"timm:{name}", {"num_classes": 10, **options}, size)
 
 
 def torchvision(name: str, size: int = 64, **options: Any) -> Entry:
+    """An entry of torchvision, with ten classes."""
     return Entry(f"torchvision:{name}", {"num_classes": 10, **options}, size)
 
 
@@ -95,18 +96,22 @@ _SMALL = {
 
 
 def transformers(name: str, size: int = 0, **options: Any) -> Entry:
+    """An entry of transformers, made small."""
     return Entry(f"transformers:{name}", {**_SMALL, **options}, size)
 
 
 def bare(name: str, size: int = 0, **options: Any) -> Entry:
+    """An entry of transformers, by its own options alone."""
     return Entry(f"transformers:{name}", options, size)
 
 
 def mmseg(config: str, size: int = 64, **options: Any) -> Entry:
+    """An entry of mmsegmentation's base configs."""
     return Entry("zoo_models:mmseg", {"config": config, **options}, size, f"mmseg:{config}")
 
 
 def plain(name: str) -> Entry:
+    """An entry of ``zoo_models``."""
     return Entry(f"zoo_models:{name}", name=f"plain:{name}")
 
 
@@ -115,7 +120,7 @@ _VISION = {"image_size": 32, "patch_size": 8}
 
 ZOO: tuple[Entry, ...] = (
     timm("resnet10t"),
-    timm("resnetv2_50x1_bit", layers=(1, 1, 1, 1), width_factor=1, stem_chs=16, channels=(32, 64, 64, 128)),
+    timm("resnetv2_50x1_bit", size=32),
     timm("seresnext26t_32x4d"),
     timm("skresnet18"),
     timm("resnest14d"),
@@ -149,8 +154,8 @@ ZOO: tuple[Entry, ...] = (
     timm("starnet_s1"),
     timm("inception_next_atto"),
     timm("mambaout_femto", depths=(1, 1, 2, 1)),
-    timm("poolformer_s12", layers=(1, 1, 1, 1)),
-    timm("caformer_s18", depths=(1, 1, 1, 1), dims=(16, 32, 64, 64)),
+    timm("poolformerv2_s12"),
+    timm("caformer_s18"),
     timm("vit_tiny_patch16_224", img_size=64, depth=2, embed_dim=48),
     timm("vit_relpos_small_patch16_224", img_size=64, depth=2, embed_dim=48, num_heads=3),
     timm("eva02_tiny_patch14_224", img_size=56, size=56, depth=2, embed_dim=48, num_heads=3),
@@ -161,10 +166,10 @@ ZOO: tuple[Entry, ...] = (
     timm("swinv2_tiny_window8_256", img_size=64, window_size=4, embed_dim=24, depths=(2, 2), num_heads=(2, 4)),
     timm("pvt_v2_b0", depths=(1, 1, 1, 1)),
     timm("twins_svt_small", img_size=64, depths=(1, 1, 1, 1), embed_dims=(16, 32, 64, 64)),
-    timm("mixer_s32_224", img_size=64, patch_size=16, num_blocks=2, embed_dim=48),
-    timm("resmlp_12_224", img_size=64, num_blocks=2, embed_dim=48),
-    timm("gmlp_ti16_224", img_size=64, num_blocks=2, embed_dim=48),
-    timm("focalnet_tiny_srf", embed_dim=24, depths=(1, 1, 1, 1)),
+    timm("mixer_s32_224", img_size=64),
+    timm("resmlp_12_224", img_size=64),
+    timm("gmlp_ti16_224", img_size=64),
+    timm("focalnet_tiny_srf"),
     timm("coatnet_pico_rw_224", img_size=64, depths=(1, 1, 1, 1), embed_dim=(16, 32, 64, 64)),
     timm("densenet121", block_config=(2, 2, 2, 2)),
     torchvision("squeezenet1_1"),
@@ -173,7 +178,7 @@ ZOO: tuple[Entry, ...] = (
     torchvision("googlenet", init_weights=False, aux_logits=False),
     torchvision("lraspp_mobilenet_v3_large"),
     torchvision("deeplabv3_mobilenet_v3_large"),
-    torchvision("vgg11_bn", size=32),
+    torchvision("efficientnet_b0"),
     transformers("BertConfig"),
     transformers("RobertaConfig", **_LM),
     transformers("AlbertConfig", embedding_size=16),
@@ -192,7 +197,7 @@ ZOO: tuple[Entry, ...] = (
     transformers("Qwen2Config", num_key_value_heads=2, **_LM),
     transformers("GemmaConfig", num_key_value_heads=2, head_dim=8, **_LM),
     transformers("PhiConfig", **_LM),
-    transformers("MixtralConfig", num_key_value_heads=2, num_local_experts=4, **_LM),
+    transformers("MixtralConfig", num_key_value_heads=2, num_local_experts=4, experts_implementation="eager", **_LM),
     transformers("FalconConfig", **_LM),
     bare("T5Config", vocab_size=199, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4),
     bare("BartConfig", vocab_size=199, d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=4,
@@ -225,7 +230,7 @@ ZOO: tuple[Entry, ...] = (
     mmseg("cgnet"),
     mmseg("erfnet_fcn"),
     mmseg("fcn_unet_s5-d16"),
-    mmseg("icnet_r50-d8"),
+    mmseg("dnl_r50-d8"),
     mmseg("pspnet_r50-d8"),
     mmseg("danet_r50-d8"),
     mmseg("gcnet_r50-d8"),
@@ -234,10 +239,10 @@ ZOO: tuple[Entry, ...] = (
     mmseg("apcnet_r50-d8"),
     mmseg("upernet_r50"),
     mmseg("fpn_r50"),
-    mmseg("lraspp_m-v3-d8"),
+    mmseg("nonlocal_r50-d8"),
     mmseg("segformer_mit-b0"),
     mmseg("twins_pcpvt-s_fpn"),
-    mmseg("fastfcn_r50-d32_jpu_psp"),
+    mmseg("emanet_r50-d8"),
     mmseg("isanet_r50-d8"),
     plain("recurrent"),
     plain("gated"),
@@ -252,9 +257,13 @@ ZOO: tuple[Entry, ...] = (
 )  # fmt: skip
 
 
+LOOKED_AT = frozenset({"transformers:BartConfig", "plain:sampled"})
+"""Of the evaluation part by their names, but run while the error model was made: they count as calibration."""
+
+
 def part_of(entry: Entry) -> str:
     """``calibration`` for one architecture in three, by its name, else ``evaluation``."""
-    return "calibration" if _digest(str(entry)) % 3 == 0 else "evaluation"
+    return "calibration" if str(entry) in LOOKED_AT or _digest(str(entry)) % 3 == 0 else "evaluation"
 
 
 def main() -> None:
@@ -403,10 +412,6 @@ _KEPT: list[Any] = []
 
 def _digest(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest(), 16)
-
-
-def _all_names() -> Iterator[str]:
-    yield from map(str, ZOO)
 
 
 if __name__ == "__main__":

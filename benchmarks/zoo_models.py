@@ -34,8 +34,8 @@ def mmseg(config: str, batch: int = 2, size: int = 64, **options: Any) -> tuple[
     init_default_scope("mmseg")
     from mmseg.registry import MODELS
 
+    settings.merge_from_dict({f"model.{name}": value for name, value in options.items()})
     model = _thinner(settings.model)
-    model.merge_from_dict(options)
     _without_pretrained(model)
     model.pop("data_preprocessor", None)
     built = MODELS.build(model)
@@ -58,7 +58,9 @@ class _WithLoss(nn.Module):
 
         samples = []
         for label in labels:
-            sample = SegDataSample(metainfo={"img_shape": tuple(images.shape[2:]), "ori_shape": tuple(images.shape[2:])})
+            sample = SegDataSample(
+                metainfo={"img_shape": tuple(images.shape[2:]), "ori_shape": tuple(images.shape[2:])}
+            )
             sample.gt_sem_seg = PixelData(data=label)
             sample.gt_edge_map = PixelData(data=(label % 2).to(torch.uint8))
             samples.append(sample)
@@ -76,7 +78,7 @@ def _thinner(model: Any) -> Any:
                 value["type"] = "BN"
             if str(value.get("type", "")).startswith("ResNet") and value.get("depth") == 50:
                 value["base_channels"], value["stem_channels"] = 16, 16
-            for key, inner in value.items():
+            for inner in value.values():
                 walk(inner)
         elif isinstance(value, (list, tuple)):
             for inner in value:
@@ -316,8 +318,10 @@ def losses(batch: int = 2) -> tuple[nn.Module, Any, Any]:
         total = total + F.kl_div(scores.log_softmax(1), soft.softmax(1), reduction="batchmean")
         total = total + F.smooth_l1_loss(scores, soft) + F.l1_loss(scores, soft) + F.huber_loss(scores, soft)
         total = total + F.binary_cross_entropy(scores.sigmoid(), soft) + F.nll_loss(scores.log_softmax(1), valid)
-        total = total + (1 - F.cosine_similarity(scores, soft + 0.1)).mean() + F.gaussian_nll_loss(
-            scores, soft, F.softplus(scores.detach()) + 0.1
+        total = (
+            total
+            + (1 - F.cosine_similarity(scores, soft + 0.1)).mean()
+            + F.gaussian_nll_loss(scores, soft, F.softplus(scores.detach()) + 0.1)
         )
         return total + F.softmin(scores, 1).square().sum().sqrt() + scores.norm(dim=1).mean()
 

@@ -122,10 +122,15 @@ def _require(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name, None):
             option = f"--{name.replace('_', '-')}"
             instead = "--autocast fp16" if name == "amp" else "--model-options" if name == "cfg_options" else None
-            raise UsageError("this option is a case's", where=option, observed=f"--model {arguments.model}", hint=instead)
+            raise UsageError(
+                "this option is a case's", where=option, observed=f"--model {arguments.model}", hint=instead
+            )
     for name in ("batch", "size", "seed"):
         least = 1 if name == "batch" else 0
         if getattr(arguments, name) < least:
             raise UsageError(
-                "there is no such number", where=f"--{name}", observed=getattr(arguments, name), allowed=f"{least} or more"
+                "there is no such number",
+                where=f"--{name}",
+                observed=getattr(arguments, name),
+                allowed=f"{least} or more",
             )

@@ -47,12 +47,24 @@ FAMILIES: Mapping[str, str] = {
     "addmm": "matmul",
     "baddbmm": "matmul",
     "addmv": "matmul",
-    "_scaled_dot_product_flash_attention_for_cpu": "attention",
-    "_scaled_dot_product_flash_attention_for_cpu_backward": "attention",
-    "_scaled_dot_product_fused_attention_overrideable": "attention",
-    "_scaled_dot_product_fused_attention_overrideable_backward": "attention",
+    "addbmm": "matmul",
+    "_addmm_activation": "matmul",
+    "linear": "matmul",
+    "mkldnn_linear": "matmul",
+    "linear_backward": "matmul",
+    "_trilinear": "matmul",
+    "_cdist_forward": "matmul",
+    "affine_grid_generator": "matmul",
+    "mkldnn_rnn_layer": "matmul",
+    "mkldnn_rnn_layer_backward": "matmul",
+    "_cudnn_rnn": "matmul",
+    "_cudnn_rnn_backward": "matmul",
 }
 """Operation → family, for the families that a precision tier is about; any other is a family of its own."""
+
+_ATTENTION = "attention"
+_FUSED_ATTENTION = ("_scaled_dot_product_", "scaled_dot_product_", "_flash_attention_", "_efficient_attention_")
+"""How the names begin of each vendor's fused attention, forward and backward."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ class _Tier:
 
 _SMALLEST_HALF = 2.0**-14
 
-_ALL = frozenset(FAMILIES.values())
+_ALL = frozenset({*FAMILIES.values(), _ATTENTION})
 
 SHADOW_TIERS: Mapping[str, _Tier] = {
     "fp32": _Tier(23, 23, _ALL),
@@ -93,6 +105,8 @@ def unit_roundoff(bits: float) -> float:
 
 def family_of(op: str) -> str:
     """The family that an operation is judged and shown with."""
+    if op.startswith(_FUSED_ATTENTION):
+        return _ATTENTION
     return FAMILIES.get(op, op.rstrip("_").removeprefix("_foreach_").removesuffix("_forward"))
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "Allowance",
     "Margin",
     "allow",
+    "allow_rounding",
     "bits_of",
     "deviation_words",
     "foremost",
@@ -107,15 +108,50 @@ def allow(check: ShadowCheck, tier: str) -> Allowance:
         return Allowance(unit_roundoff(least), math.inf)
     if (check.part in _EXACT and check.op != "feed") or not check.dtype.startswith(("float", "bfloat", "complex")):
         return Allowance(0.0, math.inf)
-    base = rounding(check.op, check.dtype, check.operand, check.terms, tier)
-    averaged = base * max(check.scale / math.sqrt(spread), check.along)
+    numbers = (check.dtype, check.operand, check.terms, spread, check.scale, check.along)
+    return allow_rounding(check.op, *numbers, tier=tier)
+
+
+def allow_rounding(
+    op: str, dtype: str, operand: int, terms: float, spread: float, scale: float = 1.0, along: float = 0.0, *, tier: str
+) -> Allowance:
+    """What a healthy kernel may round.
+
+    Args:
+        op: the operation.
+        dtype: of its result, by name.
+        operand: mantissa bits of its operands' dtype.
+        terms: as a check has them, as the following are.
+        spread: how many roundings average out.
+        scale: by how much a healthy kernel's roundings move the result, over the modelled rounding.
+        along: by how much they move the projection.
+        tier: a key of ``SHADOW_TIERS``.
+    """
+    spread = max(1.0, spread)
+    base = rounding(op, dtype, operand, terms, tier)
+    averaged = base * max(scale / math.sqrt(spread), along)
     # Equal elements are rounded alike, as those of a mask are: then nothing averages out. Sums are hardly ever equal.
-    alike = unit_roundoff(mantissa_bits(check.dtype) if check.terms == 1 else mantissa_bits("float32"))
-    margin = margin_of(check.op, check.dtype, tier)
+    alike = unit_roundoff(mantissa_bits(dtype) if terms == 1 else mantissa_bits("float32"))
+    margin = margin_of(op, dtype, tier)
+    error = max(margin.error, _TYPICAL_OF_MODEL * _largest_norm(spread))
     return Allowance(
-        error=margin.error * base * check.scale,
-        projection=margin.projection * averaged + margin.error * min(alike, base),
+        error=error * base * scale,
+        projection=margin.projection * averaged + error * min(alike, base),
     )
+
+
+_TYPICAL_OF_MODEL = 0.45
+"""What roundings of operands are over the model, root mean square: √(1 / (8 ln 2)), ``_TYPICAL`` over √2."""
+
+
+def _largest_norm(roundings: float) -> float:
+    """The norm of so many independent errors of one size over its root mean square, as large as one in 10⁹ is.
+
+    The quantile of χ² by E. B. Wilson & M. M. Hilferty, "The distribution of chi-square", *PNAS* 17 (1931): few
+    roundings don't average out, and the margins of large results are none for them.
+    """
+    share = 2 / (9 * roundings)
+    return float((1 - share + 6.0 * math.sqrt(share)) ** 1.5)
 
 
 def weigh_check(check: ShadowCheck, tier: str) -> ShadowRow:

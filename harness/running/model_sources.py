@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,29 +127,29 @@ def _of_transformers(request: Request, name: str) -> LoneModel:
     configures = kind if issubclass(kind, transformers.PretrainedConfig) else kind.config_class
     config = configures(**request.options)
     module = transformers.AutoModel.from_config(config) if configures is kind else kind(config)
-    return LoneModel(request.spec, module.train(), (), _transformers_inputs(module, config, request), _Loss(request.seed))
+    return LoneModel(
+        request.spec, module.train(), (), _transformers_inputs(module, config, request), _Loss(request.seed)
+    )
 
 
 def _transformers_inputs(module: Any, config: Any, request: Request) -> dict[str, Any]:
     """By the name of the model's main input; an encoder's decoder gets tokens as well."""
     main, drawn = module.main_input_name, {}
-    if main == "pixel_values":
+    parameters = inspect.signature(module.forward).parameters
+    if main == "pixel_values" or (hasattr(config, "vision_config") and "pixel_values" in parameters):
         vision = getattr(config, "vision_config", config)
         side = getattr(vision, "image_size", 0) or request.size or 64
         height, width = side if isinstance(side, (list, tuple)) else (side, side)
-        drawn[main] = torch.randn(request.batch, getattr(vision, "num_channels", 3), height, width)
+        drawn["pixel_values"] = torch.randn(request.batch, getattr(vision, "num_channels", 3), height, width)
     elif main == "input_features":
         length = 2 * getattr(config, "max_source_positions", 32)
         drawn[main] = torch.randn(request.batch, getattr(config, "num_mel_bins", 80), length)
     elif main == "input_values":
         drawn[main] = torch.randn(request.batch, 4000)
-    parameters = inspect.signature(module.forward).parameters
     text = getattr(config, "text_config", config)
     for tokens in ("input_ids", "decoder_input_ids"):
         if tokens == main or (tokens in parameters and tokens == "decoder_input_ids" and config.is_encoder_decoder):
             drawn[tokens] = torch.randint(3, text.vocab_size, (request.batch, request.size or 16))
-    if main == "pixel_values" and "input_ids" in parameters and hasattr(config, "text_config"):
-        drawn["input_ids"] = torch.randint(3, text.vocab_size, (request.batch, 16))
     return drawn
 
 
@@ -197,8 +197,9 @@ class _Loss:
         self._seed = seed
 
     def __call__(self, returned: Any) -> _Tensor:
-        if isinstance(returned, Mapping) and isinstance(returned.get("loss"), _Tensor):
-            return returned["loss"]
+        own = returned.get("loss") if isinstance(returned, Mapping) else None
+        if isinstance(own, _Tensor):
+            return own
         generator = torch.Generator().manual_seed(self._seed)
         losses = [self._of(result, generator) for result in trained_results(returned)]
         if not losses:
@@ -228,4 +229,4 @@ def trained_results(returned: Any) -> list[_Tensor]:
     return [result for value in values for result in trained_results(value)] if isinstance(values, _Many) else []
 
 
-_Many = (list, tuple, type({}.values()))
+_Many = (list, tuple, ValuesView)

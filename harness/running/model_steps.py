@@ -1,4 +1,4 @@
-"""Shadowed training steps of a model that is no case: forward, backward and optimizer, each operation beside float64."""
+"""Shadowed training steps of a model that is no case: each operation of forward, backward and optimizer."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def shadow_steps(
     """
     device = torch.device(kind)
     module = model.module.to(device)
-    args, kwargs = (change_tensors(value, lambda t: t.to(device)) for value in (tuple(model.args), [*model.kwargs.values()]))
+    args, kwargs = (
+        change_tensors(value, lambda t: t.to(device)) for value in (tuple(model.args), [*model.kwargs.values()])
+    )
     named = dict(zip(model.kwargs, kwargs, strict=True))
     wrapper = _Wrapper(_optimizer(module, training), _scaler(kind, training))
     steps = _Steps(module, wrapper, training)

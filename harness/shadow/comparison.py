@@ -10,21 +10,20 @@ from typing import Any
 
 import torch
 
-from harness.rules.rounding import least_stored, rounding, smallest_normal, unit_roundoff
+from harness.rules.rounding import least_stored, rounding, smallest_normal
+from harness.rules.shadow import allow_rounding
 from harness.shadow.call import Arguments, Call, dtype_name
 from harness.shadow.conditioning import measure_scale
 from harness.shadow.counterparts import compute_on_host
+from harness.shadow.healthy_kernel import Compute, HealthyKernel
 from harness.shadow.host import as_is, in_double, map_tensors
-from harness.shadow.measure import Distance, measure, measure_bits, participation
+from harness.shadow.measure import Distance, measure, measure_bits, participation, smallest_normal_of
 from harness.shadow.results import Result, results_of
 from harness.shadow.sample import thinned
 from harness.shadow.stored import coarseness
 from harness.shadow.terms import count_terms, operands_of
 
 __all__ = ["Found", "change_arguments", "compare_bits", "compare_in_double", "host_inputs"]
-
-_SUSPICIOUS = 2.0
-"""How often the expected rounding an error is before the operation's conditioning is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,9 @@ def host_inputs(call: Call) -> Arguments:
     return change_arguments(lambda value: in_double(map_tensors(value, thin)), call.given)
 
 
-def compare_in_double(call: Call, returned: Any, tier: str, seed: int) -> tuple[str, list[Found]]:
+def compare_in_double(
+    call: Call, returned: Any, tier: str, seed: int, *, flushes: bool = True
+) -> tuple[str, list[Found]]:
     """Why a call can't be compared, or each of its results beside float64's.
 
     Args:
@@ -60,6 +61,7 @@ def compare_in_double(call: Call, returned: Any, tier: str, seed: int) -> tuple[
         returned: what the device made of it.
         tier: precision tier, a key of ``SHADOW_TIERS``: what is called suspicious depends on it.
         seed: of the draws that conditioning is measured by.
+        flushes: whether the device may take what is below the smallest normal number for zero.
     """
     before = call.before or ((), {})
     host = change_arguments(as_is, before) if call.operation.written else before
@@ -67,7 +69,7 @@ def compare_in_double(call: Call, returned: Any, tier: str, seed: int) -> tuple[
     if reason:
         return reason, []
     results = results_of(call.operation, (returned, expected), (call.args, host[0]), (call.given[1], host[1]))
-    found = [_found(call, result, tier) for result in results if not result.name.startswith("indices")]
+    found = [_found(call, result, tier, flushes) for result in results if not result.name.startswith("indices")]
     found = _shared_out(found, call.name, before[0])
     if any(_is_suspicious(call, entry, tier) for entry in found):
         found = _conditioned(call, before, found, tier, seed)
@@ -94,11 +96,17 @@ def _thinner(call: Call) -> Callable[[torch.Tensor], torch.Tensor]:
     return thinned if call.is_update else lambda tensor: tensor
 
 
-def _found(call: Call, result: Result, tier: str) -> Found:
+def _found(call: Call, result: Result, tier: str, flushes: bool) -> Found:
     made, due = _thinner(call)(result.candidate.detach()).cpu(), result.reference
-    if not due.is_floating_point():
+    if not _is_number(due):
         return Found(result, measure_bits(made, due))
-    return Found(result, measure(made, due), stored=_too_coarse(call, result, coarseness(made, due), tier))
+    flushed = smallest_normal_of(made.dtype) if flushes else 0.0
+    return Found(result, measure(made, due, flushed), stored=_too_coarse(call, result, coarseness(made, due), tier))
+
+
+def _is_number(tensor: torch.Tensor) -> bool:
+    """Whether it is rounded: floating or complex, where integers and truths are exact."""
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _too_coarse(call: Call, result: Result, stored: int | None, tier: str) -> int | None:
@@ -128,53 +136,73 @@ def _shared_out(found: list[Found], name: str, args: Sequence[Any]) -> list[Foun
 
 
 def _is_suspicious(call: Call, found: Found, tier: str) -> bool:
+    """Whether a result is past what the model alone allows, before the operation's conditioning is measured."""
     distance, made = found.distance, found.result.candidate
     if found.stored is not None:
         return True
-    if not distance.error or not found.result.reference.is_floating_point():
+    if not distance.error or not _is_number(found.result.reference):
         return False
     terms = count_terms(call.name, call.args, made, found.result.place)
-    base = rounding(call.name, dtype_name(made.dtype), call.operand_bits, terms, tier)
-    noise = base / math.sqrt(distance.spread) + unit_roundoff(23)
-    return distance.error > _SUSPICIOUS * base or abs(distance.projection) > _SUSPICIOUS * noise
+    allowed = allow_rounding(call.name, dtype_name(made.dtype), call.operand_bits, terms, distance.spread, tier=tier)
+    return not (distance.error <= allowed.error and abs(distance.projection) <= allowed.projection)
 
 
 def _conditioned(call: Call, before: Arguments, found: list[Found], tier: str, seed: int) -> list[Found]:
     """The same findings with their scales measured."""
-    floating = [entry.result for entry in found if entry.result.reference.is_floating_point()]
+    rounded = [entry for entry in found if _is_number(entry.result.reference)]
+    floating = [entry.result for entry in rounded]
     keys = [(result.name, result.place) for result in floating]
 
-    def run(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
-        expected, _ = compute_on_host(call.op, call.operation, args, kwargs)
+    def run(args: Sequence[Any], kwargs: Mapping[str, Any], compute: Compute | None = None) -> list[torch.Tensor]:
+        expected = compute(*args, **kwargs) if compute else compute_on_host(call.op, call.operation, args, kwargs)[0]
         again = results_of(call.operation, (expected, expected), (args, args), (kwargs, kwargs))
         known = {(result.name, result.place): result.reference for result in again}
         return [known[key] for key in keys]
 
     smallest = smallest_normal(call.name, dtype_name(floating[0].candidate.dtype), tier)
     references = [result.reference for result in floating]
+    seed += zlib.crc32(call.name.encode())
     try:
-        moved = measure_scale(run, *before, references, zlib.crc32(call.name.encode()) + seed, smallest)
+        moved = measure_scale(run, *before, references, seed, smallest)
+        dtypes = [result.candidate.dtype for result in floating]
+        healthy = HealthyKernel(call, tier, smallest).measure(run, before, references, dtypes, seed)
     except (RuntimeError, ValueError, KeyError):  # a result whose shape hangs on values
         return found
-    scales = dict(zip(keys, moved, strict=True))
+    scales = dict(zip(keys, zip(moved, healthy, strict=True), strict=True))
     return [
-        _rescaled(entry, *scales.get((entry.result.name, entry.result.place), (0.0, 0.0)), smallest) for entry in found
+        _rescaled(call, entry, *scales[entry.result.name, entry.result.place], smallest, tier)
+        if (entry.result.name, entry.result.place) in scales
+        else entry
+        for entry in found
     ]
 
 
-def _rescaled(found: Found, moved: float, along: float, smallest: float) -> Found:
-    """A finding with what a rounding of the inputs moves its result by; nothing changes where that is nothing.
+def _rescaled(
+    call: Call, found: Found, moved: tuple[float, float], healthy: tuple[float, float], smallest: float, tier: str
+) -> Found:
+    """A finding with what roundings move its result by; nothing changes where that is nothing.
 
     A result below the smallest normal number of its range is rounded as that is.
+
+    Args:
+        call: that the result is of.
+        found: the result.
+        moved: by how much a rounding of the inputs moves its norm, and its projection, over the rounding.
+        healthy: error and projection of a healthy kernel's; the error absolute where the result is zero.
+        smallest: the smallest normal number of the range.
+        tier: precision tier.
     """
-    if not moved:
+    made, distance = found.result.candidate, found.distance
+    terms = count_terms(call.name, call.args, made, found.result.place)
+    base = rounding(call.name, dtype_name(made.dtype), call.operand_bits, terms, tier)
+    norm, along = max(moved[0], healthy[0] * (distance.size or 1.0) / base), max(moved[1], healthy[1] / base)
+    if not norm:
         return found
-    distance = found.distance
     if smallest:
-        moved = math.hypot(moved, float(found.result.reference.abs().clamp_min(smallest).norm()))
+        norm = math.hypot(norm, float(found.result.reference.abs().clamp_min(smallest).norm()))
     if distance.size:
-        return replace(found, scale=max(1.0, moved / distance.size), along=along)
+        return replace(found, scale=max(1.0, norm / distance.size), along=along)
     if not math.isinf(distance.error):
         return found
-    size = float(found.result.candidate.detach().cpu().double().norm())  # exactly zero in float64
-    return replace(found, distance=replace(distance, error=size / moved))
+    size = float(made.detach().cpu().to(found.result.reference.dtype).norm())  # exactly zero in float64
+    return replace(found, distance=replace(distance, error=size / norm))

@@ -18,7 +18,7 @@ import torch
 
 from harness.shadow.host import map_tensors
 
-__all__ = ["measure_scale", "perturbed"]
+__all__ = ["change_of", "coins", "measure_scale", "perturbed"]
 
 _STEP = 2.0**-20
 """Small enough for the operation to be linear in it, 2³³ times float64's own rounding."""
@@ -59,26 +59,37 @@ def measure_scale(
         changed_args = [perturbed(value, generator, smallest) for value in args]
         changed_kwargs = {name: perturbed(value, generator, smallest) for name, value in kwargs.items()}
         for total, before, after in zip(moved, results, run(changed_args, changed_kwargs), strict=True):
-            change, r = (after - before).reshape(-1).nan_to_num(0, 0, 0), before.reshape(-1).nan_to_num(0, 0, 0)
-            energy = float(r.dot(r))
-            total[0] += float(change.dot(change))
-            total[1] += (float(change.dot(r)) / energy) ** 2 if energy else 0.0
+            change, along = change_of(before, after)
+            total[0] += change * change
+            total[1] += along * along
     return [(math.sqrt(norm / draws) / _STEP, math.sqrt(along / draws) / _STEP) for norm, along in moved]
+
+
+def change_of(before: torch.Tensor, after: torch.Tensor) -> tuple[float, float]:
+    """‖δr‖ and ⟨δr, r⟩ / ⟨r, r⟩ of a result's change δr, where it is finite; the second 0 where r is zero."""
+    if before.is_complex():
+        before, after = torch.view_as_real(before.resolve_conj()), torch.view_as_real(after.resolve_conj())
+    change, r = (after - before).reshape(-1).nan_to_num(0, 0, 0), before.reshape(-1).nan_to_num(0, 0, 0)
+    energy = float(r.dot(r))
+    return math.sqrt(float(change.dot(change))), float(change.dot(r)) / energy if energy else 0.0
 
 
 def perturbed(value: Any, generator: torch.Generator, smallest: float = 0.0) -> Any:
     """A float64 argument with each element x moved by ± u · max(|x|, smallest), anything else as a copy."""
 
     def change(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_complex():
+            parts = perturbed(torch.view_as_real(tensor.resolve_conj()), generator, smallest)
+            return torch.view_as_complex(parts.contiguous())
         if not tensor.is_floating_point():
             return tensor.clone()
-        steps = _coins(tensor.numel(), generator).view(tensor.shape).mul_(2 * _STEP).sub_(_STEP)
+        steps = coins(tensor.numel(), generator).view(tensor.shape).mul_(2 * _STEP).sub_(_STEP)
         return steps.mul_(tensor.abs().clamp_min_(smallest) if smallest else tensor).add_(tensor)
 
     return map_tensors(value, change)
 
 
-def _coins(count: int, generator: torch.Generator) -> torch.Tensor:
+def coins(count: int, generator: torch.Generator) -> torch.Tensor:
     """Zeros and ones with equal chances, (count,) float64: one bit of each byte of the 63 that a drawn word has."""
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(generator=generator)
     return words.view(torch.int8)[:count].bitwise_and_(1).double()

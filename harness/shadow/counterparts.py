@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from harness.shadow.fused_attention import FUSED, compute_attention
 from harness.shadow.kinds import Operation
 from harness.shadow.synchronized import SYNCHRONIZED
 
@@ -29,9 +30,12 @@ def compute_on_host(op: Any, operation: Operation, args: Sequence[Any], kwargs: 
     """
     counterpart: Callable[..., Any] = _COUNTERPARTS.get(operation.name, op)
     try:
+        if operation.name.startswith(FUSED):
+            return compute_attention(op, args, kwargs), ""
         return counterpart(*args, **kwargs), ""
-    except NotImplementedError:
-        return None, "the host has no such operation"
+    except NotImplementedError as failure:
+        said = str(failure).splitlines()[:1]
+        return None, said[0] if said and said[0].startswith("it ") else "the host has no such operation"
     except (RuntimeError, TypeError, ValueError, IndexError) as failure:
         return None, f"the host refuses it in float64: {str(failure).splitlines()[0][:120]}"
 

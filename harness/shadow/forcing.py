@@ -115,7 +115,7 @@ class ForcedCalls(TorchDispatchMode):
             return
         operation = read_operation(op)
         name = operation.name
-        mode = ShadowOps(_HardPlace(kind), iteration, self._tier)
+        mode = ShadowOps(_HardPlace(kind), iteration, self._tier, flushes=kind != "denormal")
         twin = _HostTwin(op, operation, args, kwargs)
         try:
             with mode:

@@ -64,6 +64,9 @@ _WRITES_UNSAID = {
 }
 """Arguments that an operation changes without its schema saying so."""
 
+_MAY_DRAW = ("_scaled_dot_product_", "rrelu_with_noise_backward")
+"""How the names begin of operations that draw only where they drop out, which their counterpart says."""
+
 _SAYS_WHERE = frozenset({"device", "layout", "pin_memory", "non_blocking"})
 
 
@@ -106,7 +109,7 @@ def read_operation(op: Any) -> Operation:
 def _kind(op: Any, name: str, written: frozenset[str]) -> Kind:
     if name in _NOTHING or op.namespace in _BESIDES:
         return Kind.NOTHING
-    if torch.Tag.nondeterministic_seeded in op.tags:
+    if torch.Tag.nondeterministic_seeded in op.tags and not name.startswith(_MAY_DRAW):
         return Kind.RANDOM
     if name in _MOVES or torch.Tag.view_copy in op.tags:  # a functionalized view is a copy
         return Kind.MOVE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["Distance", "measure", "measure_bits", "participation"]
+__all__ = ["Distance", "measure", "measure_bits", "participation", "smallest_normal_of"]
 
 _Tensor = torch.Tensor
 
@@ -35,23 +35,37 @@ class Distance:
 _NOT_COMPARABLE = Distance(math.inf, 0.0, math.nan, 1.0)
 
 
-def measure(candidate: _Tensor, reference: _Tensor) -> Distance:
+def measure(candidate: _Tensor, reference: _Tensor, flushed: float = 0.0) -> Distance:
     """The distance of a floating result on the host, of any shape, from its float64 twin of the same shape.
 
     Where both overflow alike, or both are NaN, the two agree: what float64 can hold and the result's dtype can't is
     an infinity there too.
+
+    Args:
+        candidate: the result, real or complex.
+        reference: float64's.
+        flushed: what a device may take for zero: elements that are off by no more are not off.
     """
     if candidate.shape != reference.shape:
         return _NOT_COMPARABLE
-    energy = fourth = distance = along = 0.0
+    dtype = candidate.dtype
+    if candidate.is_complex():
+        candidate, reference = (
+            torch.view_as_real(candidate.resolve_conj()),
+            torch.view_as_real(reference.resolve_conj()),
+        )
+    candidate, reference = candidate.double(), reference.double()
+    energy, fourth, distance, along = 0.0, 0.0, 0.0, 0.0
     for c, r in zip(candidate.reshape(-1).split(_CHUNK), reference.reshape(-1).split(_CHUNK), strict=True):
-        sums = _sums(c.double(), r)
+        sums = _sums(c, r)
         if not all(map(math.isfinite, sums)):  # the elements are looked at only where their sums ask for it
-            both = _both_finite(c.double(), r, candidate.dtype)
+            both = _both_finite(c, r, _PART.get(dtype, dtype))
             if both is None:
                 return _NOT_COMPARABLE
             sums = _sums(*both)
         energy, fourth, distance, along = energy + sums[0], fourth + sums[1], distance + sums[2], along + sums[3]
+    if distance and math.sqrt(distance) <= flushed * math.sqrt(candidate.numel()):
+        distance = along = 0.0
     if energy == 0.0:
         return Distance(math.inf if distance else 0.0, 0.0, 0.0, 1.0)
     return Distance(
@@ -71,6 +85,16 @@ def _sums(made: _Tensor, due: _Tensor) -> tuple[float, float, float, float]:
         float(difference.dot(difference)),
         float(difference.dot(due)),
     )
+
+
+_PART = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+"""Complex dtype → that of its parts."""
+
+
+def smallest_normal_of(dtype: torch.dtype) -> float:
+    """Below it a device may flush a number to zero; half precision's range, which gradients lie in, no device cuts."""
+    dtype = _PART.get(dtype, dtype)
+    return float(torch.finfo(dtype).tiny) if dtype in {torch.float32, torch.bfloat16} else 0.0
 
 
 def participation(tensor: _Tensor) -> float:

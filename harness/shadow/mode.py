@@ -44,6 +44,7 @@ class ShadowOps(TorchDispatchMode):
         budget: bytes of host memory that computing one operation again may take; one that needs more is checked on
             slices, or not. Of a step that takes a hundred times as much a sample of calls is checked.
         reproductions: is offered each call that was checked; none is kept without it.
+        flushes: whether the device may take what is below the smallest normal number for zero.
 
     Attributes:
         checks: what was found, in the order of the calls.
@@ -61,6 +62,8 @@ class ShadowOps(TorchDispatchMode):
         wanted: Callable[[str], bool] = lambda name: True,
         budget: int = 8 * 2**30,
         reproductions: Reproductions | None = None,
+        *,
+        flushes: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._whereabouts = whereabouts
@@ -69,6 +72,7 @@ class ShadowOps(TorchDispatchMode):
         self._wanted = wanted
         self._budget = budget
         self._reproductions = reproductions
+        self._flushes = flushes
         self._views: set[tuple[Any, ...]] = set()
         self.checks: list[ShadowCheck] = []
         self.calls: Counter[str] = Counter()
@@ -165,7 +169,7 @@ class ShadowOps(TorchDispatchMode):
 
     def _compare(self, call: Call, returned: Any) -> tuple[str, list[Found]]:
         if call.operation.kind is Kind.COMPUTE:
-            return compare_in_double(call, returned, self._tier, self._iteration)
+            return compare_in_double(call, returned, self._tier, self._iteration, flushes=self._flushes)
         return compare_bits(call, returned)
 
     def _write_down(

@@ -60,10 +60,11 @@ class Draw:
             _set_state(self._device, after)
             same = torch.equal(drawn.detach().cpu(), again.detach().cpu())
             found.append((_named("stream", drawn), Distance(0.0 if same else math.inf, 0.0, 0.0, 1.0)))
-        deviation = _deviation(self._operation.name, drawn.detach().cpu(), self._args, self._kwargs)
+        seen = _seen(self._operation.name, returned, self._copies)
+        deviation = _deviation(self._operation.name, seen, self._args, self._kwargs)
         if deviation is None:
             return ("", found) if found else ("its distribution isn't known here", [])
-        found.append((_named("distribution", drawn), Distance(deviation, 0.0, 1.0, float(max(1, drawn.numel())))))
+        found.append((_named("distribution", drawn), Distance(deviation, 0.0, 1.0, float(max(1, seen.numel())))))
         return "", found
 
 
@@ -83,6 +84,15 @@ def moments_of(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tup
     return None
 
 
+def _seen(name: str, returned: Any, args: Sequence[Any]) -> torch.Tensor:
+    """The draws that show, on the host: of dropout whether each element that came in, and isn't zero, was kept."""
+    drawn = (returned[0] if isinstance(returned, (list, tuple)) else returned).detach().cpu()
+    if name != "native_dropout":
+        return drawn  # type: ignore[no-any-return]
+    came_in = args[0].detach().cpu() != 0
+    return (drawn != 0)[came_in]  # type: ignore[no-any-return]
+
+
 def _deviation(name: str, drawn: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float | None:
     """|mean − expected mean| over the expected standard deviation of one element; None where that isn't known."""
     if not drawn.numel():
@@ -90,8 +100,6 @@ def _deviation(name: str, drawn: torch.Tensor, args: Sequence[Any], kwargs: Mapp
     moments = moments_of(name, args, kwargs)
     if moments is None:
         return None
-    if name == "native_dropout":
-        drawn = (drawn != 0) | (args[0].detach().cpu() == 0)
     return _standardized(drawn.double(), *moments)
 
 

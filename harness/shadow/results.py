@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from harness.shadow.fused_attention import FUSED
 from harness.shadow.host import tensors_of
 from harness.shadow.kinds import Operation
 
@@ -37,6 +38,7 @@ _RETURNED: Mapping[str, tuple[str, ...]] = {
 _LOSSES = frozenset({"nll_loss_forward", "nll_loss2d_forward"})
 _MEAN = 1
 """PyTorch's number of the reduction whose backward divides by the total weight: no other reads it."""
+_OF_ATTENTION = ("query gradient", "key gradient", "value gradient", "mask gradient")
 
 _BUFFERS = frozenset({"running mean", "running var"})
 
@@ -85,13 +87,17 @@ def results_of(
             label = "output" if name in {"self", "out"} else name.replace("_", " ")
             label = label if len(changed) == 1 else f"{label} {number}"
             yield Result(label, -1, candidate, reference, label in _BUFFERS, candidate)
-    names = _RETURNED.get(operation.name, ("output",))
+    names = _OF_ATTENTION if _is_attention_backward(operation.name) else _RETURNED.get(operation.name, ("output",))
     mine, theirs = _as_list(returned[0]), _as_list(returned[1])
     for place, (candidate, reference) in enumerate(zip(mine, theirs, strict=True)):
         if place == 1 and operation.name in _LOSSES and _argument(operation, "reduction", args[0], kwargs[0]) != _MEAN:
             continue
         if isinstance(candidate, torch.Tensor) and isinstance(reference, torch.Tensor) and id(candidate) not in seen:
             yield Result(names[place] if place < len(names) else f"output {place}", place, candidate, reference)
+
+
+def _is_attention_backward(name: str) -> bool:
+    return name.startswith(FUSED) and name.endswith("_backward")
 
 
 def _as_list(value: Any) -> list[Any]:

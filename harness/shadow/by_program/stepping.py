@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
+from harness.rules.rounding import rounding
+from harness.rules.shadow import allow_rounding
 from harness.shadow.by_program.update import UPDATES, Update
 from harness.shadow.call import dtype_name
-from harness.shadow.conditioning import measure_scale
-from harness.shadow.measure import Distance, measure
+from harness.shadow.measure import Distance, measure, smallest_normal_of
 from harness.shadow.reproducing.program import Keep, Write, keep_nothing, without_program
 from harness.shadow.reproducing.steps import write_step
 from harness.shadow.sample import sample
@@ -26,8 +27,8 @@ from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["StepProgram"]
 
-_Moved = dict[str, tuple[float, float]]
-"""``update`` or a state's name → by how much a rounding moves its norm, and its projection."""
+_DRAWS = 8
+"""How many healthy steps a suspicious one is held to."""
 
 
 @dataclass
@@ -51,14 +52,12 @@ class _Due:
         gradient: unscaled and clipped, (n,); None where the step is skipped.
         value: of the parameter, (n,).
         state: by name, (n,) each.
-        moved: by how much a rounding moves the update and the state; empty where that is next to nothing.
     """
 
     group: dict[str, Any]
     gradient: torch.Tensor | None
     value: torch.Tensor
     state: Mapping[str, torch.Tensor]
-    moved: _Moved = field(default_factory=dict)
 
 
 @dataclass
@@ -141,8 +140,9 @@ class StepProgram:
                     continue
                 held = sample(found[name]) if name in found else None
                 lost = Distance(math.inf, 0.0, float(expected.norm()), 1.0)
-                distance = measure(held, expected) if held is not None else lost
-                yield self._check(kept, due, name, held, distance, 0.0)
+                flushed = smallest_normal_of(kept.parameter.dtype)
+                distance = measure(held, expected, flushed) if held is not None else lost
+                yield self._check(kept, due, name, held, distance, 1.0)
 
     def _due(self, kept: _Before, gradient: torch.Tensor) -> _Due:
         optimizer = self.wrapper.optimizer
@@ -153,8 +153,7 @@ class StepProgram:
         gradient = _clipped(self.wrapper, gradient, self._factor if self._factor is not None else 1.0)
         update = UPDATES[type(optimizer).__name__]
         value, state = update(kept.value, gradient, kept.state, group)
-        moved = _how_far_it_moves(update, kept, gradient, group, state) if group.get("centered") else {}
-        return _Due(group, gradient, value, state, moved)
+        return _Due(group, gradient, value, state)
 
     def _written(self, kept: _Before, due: _Due, what: str, made: torch.Tensor | None) -> Write:
         """How to write the step of a parameter down, from the gradient that it was due with."""
@@ -170,7 +169,6 @@ class StepProgram:
         self, kept: _Before, due: _Due, what: str, made: torch.Tensor | None, distance: Distance, scale: float
     ) -> ShadowCheck:
         module, _, leaf = kept.name.rpartition(".")
-        carried, along = due.moved.get(what, (0.0, 0.0))
         check = ShadowCheck(
             iteration=self.iteration,
             part=Part.OPTIMIZER,
@@ -183,12 +181,39 @@ class StepProgram:
             contiguous=kept.parameter.is_contiguous(),
             error=distance.error,
             projection=distance.projection,
-            scale=max(1.0, math.hypot(scale, carried) if carried else scale),
-            along=along,
+            scale=scale,
             spread=distance.spread,
         )
+        if due.gradient is not None and made is not None and _is_suspicious(check):
+            check = self._beside_healthy(check, kept, due, what)
         self.keep(check, self._written(kept, due, what, made))
         return check
+
+    def _beside_healthy(self, check: ShadowCheck, kept: _Before, due: _Due, what: str) -> ShadowCheck:
+        """The check with what healthy steps of the same optimizer are off by, in the parameter's own arithmetic."""
+        update = UPDATES[type(self.wrapper.optimizer).__name__]
+        gradient = due.gradient if due.gradient is not None else torch.zeros_like(kept.value)
+        steps = _healthy_steps(update, kept, gradient, due.group)
+        flushed = smallest_normal_of(kept.parameter.dtype)
+        if what == "update":
+            found = [_of_update(kept.value, value, due.value)[0] for value, _ in steps]
+        else:
+            found = [measure(state[what], due.state[what], flushed) for _, state in steps]
+        base = rounding(check.op, check.dtype, check.operand, check.terms, _ANY_TIER)
+        error = math.sqrt(sum(distance.error**2 for distance in found) / len(found)) / base
+        along = max(abs(distance.projection) for distance in found) / base
+        return replace(check, scale=max(check.scale, error), along=along)
+
+
+_ANY_TIER = "fp32"
+"""Tiers speak of products; an update is elementwise."""
+
+
+def _is_suspicious(check: ShadowCheck) -> bool:
+    """Whether an update is past what is allowed where roundings are independent of each other."""
+    numbers = (check.dtype, check.operand, check.terms, check.spread, check.scale)
+    allowed = allow_rounding(check.op, *numbers, tier=_ANY_TIER)
+    return not (check.error <= allowed.error and abs(check.projection) <= allowed.projection)
 
 
 def _of_update(before: torch.Tensor, after: torch.Tensor, expected: torch.Tensor) -> tuple[Distance, float]:
@@ -203,27 +228,32 @@ def _of_update(before: torch.Tensor, after: torch.Tensor, expected: torch.Tensor
     return measure(after - before, due), math.sqrt(float(expected.norm()) ** 2 + size**2) / size
 
 
-def _how_far_it_moves(
-    update: Update, kept: _Before, gradient: torch.Tensor, group: Mapping[str, Any], due: Mapping[str, torch.Tensor]
-) -> _Moved:
-    """By how much a rounding of gradient and state moves the update and the new state, over it and over their size.
+def _healthy_steps(
+    update: Update, kept: _Before, gradient: torch.Tensor, group: Mapping[str, Any]
+) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+    """Values and states after some steps in the parameter's dtype, from gradients and states moved by a last bit.
 
-    RMSprop's centered spread is the difference of two means that may be nearly equal; nothing else here subtracts.
+    An update that isn't much larger than the weight's last place is rounded there, and alike in all weights of one
+    binade where the updates are alike, as Adam's first are; one that is smaller vanishes. So it is made in that dtype's
+    arithmetic. Where a difference of a last bit in the rate tips such a rounding over, either is right.
     """
-    names = sorted(name for name in due if name != "step")
-    step = {name: value for name, value in kept.state.items() if name == "step"}
-    state = {name: value for name, value in kept.state.items() if name != "step"}
+    dtype = kept.parameter.dtype if kept.parameter.dtype.is_floating_point else torch.float32
+    generator = torch.Generator().manual_seed(zlib.crc32(kept.name.encode()))
+    last_bit = torch.finfo(dtype).eps
+    steps = []
+    for draw in range(_DRAWS):
+        moved = {**group, "lr": float(group["lr"]) * (1 + (draw - _DRAWS // 2) * last_bit / 2)}
+        state = {
+            name: value if name == "step" else _nudged(value, last_bit, generator).to(dtype)
+            for name, value in kept.state.items()
+        }
+        value, after = update(kept.value.to(dtype), _nudged(gradient, last_bit, generator).to(dtype), state, moved)
+        steps.append((value.double(), {name: each.double() for name, each in after.items()}))
+    return steps
 
-    def run(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
-        value, after = update(kept.value, args[0], {**kwargs, **step}, group)
-        return [value - kept.value, *(after[name] for name in names)]
 
-    results = run([gradient], state)
-    moved = measure_scale(run, [gradient], state, results, zlib.crc32(kept.name.encode()))
-    return {
-        name: (norm / float(result.norm()) if float(result.norm()) else 0.0, along)
-        for name, result, (norm, along) in zip(("update", *names), results, moved, strict=True)
-    }
+def _nudged(tensor: torch.Tensor, last_bit: float, generator: torch.Generator) -> torch.Tensor:
+    return tensor * (1 + last_bit * (torch.rand(tensor.shape, generator=generator, dtype=torch.float64) - 0.5))
 
 
 def _scaler(wrapper: Any) -> Any:

@@ -191,3 +191,51 @@ class TestStep:
     def test_accumulated_gradients_say_so(self, net):
         wrapper = OptimWrapper(torch.optim.SGD(net.parameters(), lr=1.0), accumulative_counts=2)
         assert "accumulated" in StepProgram(wrapper, {}, 0, [], None).reason
+
+
+def stepped(optimizer, weights, gradients, before=lambda: None):
+    """The rows of a step that a healthy optimizer doesn't have; ``before`` may change what the step is made with."""
+    wrapper = OptimWrapper(optimizer)
+    groups = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    program = StepProgram(wrapper, {id(weights): "layer.weight"}, 0, groups, None)
+    program.before()
+    weights.grad = gradients
+    program.after_backward()
+    before()
+    optimizer.step()
+    return violated(list(program.after()))
+
+
+class TestSmallUpdates:
+    """An update next to the weight's last place is rounded there, alike in all weights where the updates are alike."""
+
+    @pytest.mark.parametrize("rate", [1e-2, 1e-5, 6e-8, 6e-10])
+    @pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+    @pytest.mark.parametrize("how", [{"foreach": True}, {"fused": True}])
+    @pytest.mark.parametrize("value", ["drawn", "ones"])
+    def test_are_no_finding(self, rate, make, how, value):
+        torch.manual_seed(7)
+        weights = nn.Parameter(torch.randn(4096) * 0.1 if value == "drawn" else torch.ones(4096))
+        assert stepped(make([weights], lr=rate, **how), weights, torch.randn(4096)) == ()
+
+    def test_gradients_whose_squares_vanish_are_none(self):
+        weights = nn.Parameter(torch.randn(64))
+        optimizer = torch.optim.AdamW([weights], lr=1e-4, fused=True)
+        assert stepped(optimizer, weights, torch.randn(64) * 1e-21) == ()
+
+    def test_a_decay_that_is_coupled_is_one(self):
+        torch.manual_seed(7)
+        weights = nn.Parameter(torch.randn(4096))
+        optimizer = torch.optim.Adam([weights], lr=1e-3, weight_decay=0.05, **DECOUPLED)
+        if not DECOUPLED:
+            pytest.skip("this PyTorch's Adam doesn't decouple")
+        coupled = lambda: optimizer.param_groups[0].update(decoupled_weight_decay=False)  # noqa: E731
+        assert stepped(optimizer, weights, torch.randn(4096), coupled)
+
+    def test_another_second_moment_is_one(self):
+        torch.manual_seed(7)
+        weights = nn.Parameter(torch.randn(4096) * 0.1)
+        optimizer = torch.optim.Adam([weights], lr=1e-2)
+        assert stepped(
+            optimizer, weights, torch.randn(4096), lambda: optimizer.param_groups[0].update(betas=(0.9, 0.99))
+        )
