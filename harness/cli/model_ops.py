@@ -73,6 +73,7 @@ def shadow_model(
 
     from harness.running.model_sources import Request, build_model
     from harness.running.model_steps import Training, shadow_steps
+    from harness.store.stream import StreamRow
 
     tier = arguments.tier or "tf32"
     options = read_options(arguments.model_options, "--model-options")
@@ -86,7 +87,7 @@ def shadow_model(
     )
     with run_progress(arguments.model, training.steps) as advance:
         record, trace = shadow_steps(
-            model, opened.kind, training, lambda step, loss: advance({"iteration": step, "signals": {"loss": loss}})
+            model, opened.kind, training, lambda step, loss: advance(StreamRow(step, {"loss": loss}, ""))
         )
     verdict = judge_alone(arguments.model, trace, weigh_shadow(record, tier))
     seconds = time.monotonic() - started
