@@ -54,9 +54,9 @@ class Gate:
             raise BaselineError(
                 "the baseline holds no runs of the demanded precision tier",
                 where=baseline.where,
-                observed=", ".join(tiers),
-                allowed=self.demanded,
-                hint=f"align record {baseline.case} --tiers {self.demanded}",
+                observed=self.demanded,
+                allowed=", ".join(tiers),
+                hint=_recorded_with(baseline, self.demanded),
             )
         if not 1 <= planned <= baseline.iterations:
             raise UsageError(
@@ -64,7 +64,7 @@ class Gate:
                 where=baseline.where,
                 observed=planned,
                 allowed=f"1 … {baseline.iterations}",
-                hint=f"align record {baseline.case} --iterations {planned}",
+                hint=baseline.record_again("a longer one", iterations=max(planned, 1)),
             )
         self.baseline = baseline
         self.planned = planned
@@ -232,6 +232,11 @@ def _decide(
         reason = f"{undecided.rule}: {undecided.message}; the reference is {reference}"
         return Status.FAIL if failed else Status.INCONCLUSIVE, reason
     return Status.PASS, describe_alignment(aligned, judged, reference)
+
+
+def _recorded_with(baseline: Baseline, tier: str) -> str:
+    """What makes a baseline hold a further tier; there is nothing to run for one that doesn't exist."""
+    return baseline.record_again(f"tier {tier}", tier=tier) if tier in TIERS else f"one of {', '.join(TIERS)}"
 
 
 def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:

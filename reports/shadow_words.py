@@ -35,9 +35,10 @@ def row_name(row: ShadowRow) -> str:
 
 
 def precision_words(precision: EffectivePrecision) -> str:
-    """``convolution forward 10 bits (expected 10)``."""
+    """``convolution forward 10 bits (at least 10 demanded)``; fewer are no violation, whose bounds have a margin."""
     bits = f"{precision.bits:.0f}" if math.isfinite(precision.bits) else "no"
-    return f"{precision.family} {bits} bits (expected {precision.expected})"
+    least = "at least " if not precision.bits < precision.expected - 0.5 else ""
+    return f"{precision.family} {bits} bits ({least}{precision.expected} demanded)"
 
 
 def precisions_line(precisions: Iterable[EffectivePrecision]) -> str:
@@ -66,7 +67,7 @@ def _deviation(row: ShadowRow) -> str:
             return f"the generator's stream {'can not be' if row.violated else 'is'} repeated {at}"
         return f"its mean is {row.error:.2g} standard deviations off {at} (allowed {row.allowed:.2g})"
     if row.part is Part.PRECISION:
-        return f"stored with {bits_of(row.error)} mantissa bits {at} (at least {bits_of(row.allowed)} expected)"
+        return f"stored with {bits_of(row.error)} mantissa bits {at} (at least {bits_of(row.allowed)} demanded)"
     if not math.isfinite(row.error):
         return f"not comparable with the host's result {at}, by its shape or by values that aren't finite"
     if row.allowed == 0.0:

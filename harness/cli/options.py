@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import math
 import os
 import re
 import shlex
@@ -239,9 +240,12 @@ def _count(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is no time to wait")
+        raise argparse.ArgumentTypeError(f"{text!r} is no time to wait: seconds, more than 0")
     return value
 
 
@@ -251,4 +255,7 @@ def _size(text: str) -> int:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text.strip())
     if found is None or found[2] not in units:
         raise argparse.ArgumentTypeError(f"{text!r} is no size, for example 8GiB")
-    return int(float(found[1]) * units[found[2]])
+    size = float(found[1]) * units[found[2]]
+    if size >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is more memory than can be addressed")
+    return int(size)

@@ -98,7 +98,7 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
     root = baseline_folder(arguments.baseline_dir, write=True)
     reference = arguments.reference or choice.name
     if not arguments.dry_run:
-        require_reason(root, case, reference, arguments.reason)
+        require_reason(root, case, reference, arguments.reason, reproduction())
     order = Order(
         config=str(case.config),
         device=str(choice),

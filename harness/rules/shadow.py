@@ -265,7 +265,7 @@ def deviation_words(row: ShadowRow) -> str:
     if row.part is Part.RANDOM:
         return _draw_words(row)
     if row.part is Part.PRECISION:
-        return f"stored with {bits_of(row.error)} mantissa bits (at least {bits_of(row.allowed)} expected)"
+        return f"stored with {bits_of(row.error)} mantissa bits (at least {bits_of(row.allowed)} demanded)"
     if _by_projection(row) and math.isfinite(row.projection):
         side = "large" if row.projection > 0 else "small"
         return f"{percent(abs(row.projection))} too {side} (allowed {percent(row.allowed_projection)})"

@@ -60,7 +60,7 @@ def plan_runs(case: Case, order: Order, repeats: int, tiers: tuple[str, ...]) ->
         yield "fp64", 0, dataclasses.replace(order, double=True, iterations=short)
 
 
-def require_reason(baselines: Path, case: Case, reference: str, reason: str) -> None:
+def require_reason(baselines: Path, case: Case, reference: str, reason: str, command: str = "") -> None:
     """A baseline that others judge by is not replaced without a word.
 
     Raises:
@@ -70,7 +70,7 @@ def require_reason(baselines: Path, case: Case, reference: str, reason: str) -> 
         raise UsageError(
             f"there is a baseline {reference!r} of {case.name} already: say why it is recorded anew",
             where=baselines / case.name / reference,
-            hint=f'align record {case.name} --reason "…"',
+            hint=f'{command or f"align record {case.name}"} --reason "why"',
         )
 
 

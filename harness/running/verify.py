@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
+from harness.running.cases import CONFIGS
 from harness.running.decision import Decision
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
@@ -68,8 +70,8 @@ def verify(
         baseline = load_baseline(baselines, case.name, reference or case.reference)
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
-        _require_iterations(planned, baseline)
-        _require_tier(tier or case.tier, baseline)
+        _require_iterations(planned, baseline, case)
+        _require_tier(tier or case.tier, baseline, case)
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
@@ -206,23 +208,28 @@ def _error(case: Case, error: AlignmentError | None) -> Verdict:
     return Verdict(case.name, Status.ERROR, "; ".join(parts))
 
 
-def _require_tier(tier: str, baseline: Baseline) -> None:
+def _word(case: Case) -> str:
+    """How the command line names a case: one of our own by its name, a user's by the path of its config."""
+    return case.name if case.config.is_relative_to(CONFIGS) else shlex.quote(str(case.config))
+
+
+def _require_tier(tier: str, baseline: Baseline, case: Case) -> None:
     if tier not in baseline.tiers:
         raise UsageError(
             "the baseline holds no runs of the demanded precision tier",
             where=baseline.where,
             observed=tier,
             allowed=", ".join(baseline.tiers),
-            hint=f"align record {baseline.case} --tiers {tier}",
+            hint=baseline.record_again(f"tier {tier}", case=_word(case), tier=tier),
         )
 
 
-def _require_iterations(planned: int, baseline: Baseline) -> None:
+def _require_iterations(planned: int, baseline: Baseline, case: Case) -> None:
     if not 1 <= planned <= baseline.iterations:
         raise UsageError(
             "the baseline doesn't hold as many iterations",
             where="--iterations",
             observed=planned,
             allowed=f"1 … {baseline.iterations}",
-            hint=f"record a longer one: align record {baseline.case} --iterations {planned}",
+            hint=baseline.record_again("a longer one", case=_word(case), iterations=planned),
         )

@@ -158,7 +158,7 @@ def load_baseline(root: Path, case: str, reference: str = "") -> Baseline:
     """
     reference = choose_reference(root, case, reference)
     folder = _folder(root, case, reference)
-    hint = f"git restore {folder}, or record it anew: align record {case} --reason …"
+    hint = f"git restore {folder}, or record it anew: align record {case} --reason 'it was damaged'"
     for attempt in range(_ATTEMPTS):
         before = _version(folder)
         try:

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.values.errors import BaselineError
+from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
@@ -61,7 +62,7 @@ class Baseline:
                     where=f"{self.where}, tier {tier}",
                     observed=len(runs),
                     allowed=f"at least {MINIMUM_REPEATS}",
-                    hint=f"align record {self.case} --repeats 8",
+                    hint=self.record_again("too few runs", repeats=8),
                 )
             for number, run in enumerate(runs):
                 if not run.complete:
@@ -69,7 +70,7 @@ class Baseline:
                         "a reference run is cut short",
                         where=f"{self.where}, tier {tier}, run {number}",
                         observed=f"{len(run)} of {run.planned} iterations",
-                        hint=f"align record {self.case}",
+                        hint=self.record_again("a run was cut short"),
                     )
                 self._require_same_form(run, f"{self.where}, tier {tier}, run {number}")
             self._require_no_copies(tier, runs)
@@ -91,7 +92,7 @@ class Baseline:
                     observed=f"runs {number} and {other} are equal in every signal at {equal} of {len(runs[0])} "
                     "iterations",
                     allowed="runs whose rounding differs",
-                    hint=f'align record {self.case} --reason "the runs were copies", which varies the rounding',
+                    hint=self.record_again("the runs were copies"),
                 )
 
     def _require_same_form(self, run: Trace, where: str) -> None:
@@ -121,6 +122,29 @@ class Baseline:
         ]
         if broken := [name for name, values in parts if not np.isfinite(values).all()]:
             raise BaselineError("a reference run is not finite", where=where, observed=", ".join(broken))
+
+    def record_again(
+        self, reason: str, *, case: str = "", tier: str = "", iterations: int = 0, repeats: int = 0
+    ) -> str:
+        """The command that records it anew, with more of something: what it holds now stays in it.
+
+        Args:
+            reason: why.
+            case: how the command line names the case; its name where empty.
+            tier: a further precision tier; none where empty.
+            iterations: how many; those of the case where 0.
+            repeats: how many; those of the case where 0.
+        """
+        device = self.provenance.device.kind
+        words = ["align record", case or self.case, f"--device {device}"]
+        words += [f"--reference {self.reference}"] if self.reference != device else []
+        words += [f"--tiers {','.join(sorted({*self.tiers, tier}, key=TIERS.index))}"] if tier else []
+        words += [f"--iterations {iterations}"] if iterations else []
+        words += [f"--repeats {repeats}"] if repeats else []
+        words += ["--amp"] if self.provenance.precision.startswith("amp") else []
+        processes = self.provenance.world_size
+        words += [f"--launcher pytorch --nproc-per-node {processes}"] if processes > 1 else []
+        return " ".join([*words, f'--reason "{reason}"'])
 
     @property
     def where(self) -> str:

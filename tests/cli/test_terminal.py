@@ -27,7 +27,7 @@ def test_shadow_ops_are_told_in_three_lines() -> None:
 
     assert told == [
         "shadow ops: 2 steps (iterations 0 and 1) at tf32; 1 of 2 tensors violated; 75 % of the calls checked",
-        "effective precision: convolution backward 10 bits (expected 10)",
+        "effective precision: convolution backward 10 bits (at least 10 demanded)",
         "worst: stem.0, convolution_backward, weight gradient: 1.0 % too large at iteration 0 (allowed 0.010 %); "
         "its inputs agree",
     ]

@@ -57,7 +57,7 @@ def flat(text: str) -> str:
         (replace(ROW, part=Part.RANDOM, tensor="distribution", error=0.5, allowed=0.1), "0.5 standard deviations off"),
         (
             replace(ROW, part=Part.PRECISION, error=2**-8, allowed=2**-11, projection=0.0, allowed_projection=math.inf),
-            "stored with 7 mantissa bits at iteration 0 (at least 10 expected)",
+            "stored with 7 mantissa bits at iteration 0 (at least 10 demanded)",
         ),
     ],
 )
@@ -86,7 +86,9 @@ def test_the_effective_precision_fits_in_a_line() -> None:
         EffectivePrecision("matmul", 22.6, 23, 4),
         EffectivePrecision("convolution forward", 9.7, 10, 4),
     ]
-    assert precisions_line(precisions) == "convolution forward 10 bits (expected 10), matmul 23 bits (expected 23)"
+    assert precisions_line(precisions) == (
+        "convolution forward 10 bits (at least 10 demanded), matmul 23 bits (at least 23 demanded)"
+    )
     assert precisions_line([]) == ""
 
 
@@ -103,7 +105,7 @@ def test_the_page_says_what_is_wrong_and_where(samples: Samples, parse: Callable
         "backbone.layer3.0.conv1, convolution_backward, weight gradient: 1.0 % too large at iteration 0 "
         "(allowed 0.010 %); its inputs agree"
     ) in flat(page.texts["th"])
-    assert "convolution forward 10 bits (expected 10)" in page.texts["p"]
+    assert "convolution forward 10 bits (at least 10 demanded)" in page.texts["p"]
     assert "48 of 50 calls were checked (96 %)" in flat(page.texts["p"])
     assert "the host has no such operation" in page.texts["td"]
     assert "Left by the device to its host: roi_align" in page.texts["p"]

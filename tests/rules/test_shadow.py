@@ -121,7 +121,7 @@ class TestRule:
 
     def test_a_format_that_is_too_narrow_is_told_in_bits(self):
         (finding,) = judge_shadow(evidence(stored(7), tier="tf32"))
-        assert "weight gradient: stored with 7 mantissa bits (at least 10 expected) at iteration 0" in finding.message
+        assert "weight gradient: stored with 7 mantissa bits (at least 10 demanded) at iteration 0" in finding.message
 
     def test_last_bits_that_a_sum_never_reaches_need_not_be_stored(self):
         """Of 2²⁰ terms, or of some that cancel to a millionth, float32 has few bits left."""

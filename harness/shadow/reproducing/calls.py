@@ -77,7 +77,7 @@ def bits(tensor):
     return next((most - lost for lost in range(most) if ((fields >> lost) & 1).any()), 0)
 
 
-print(f"stored with {{bits(c)}} mantissa bits (at least {least} expected), the host's {{bits(r.to(c.dtype))}}")"""
+print(f"stored with {{bits(c)}} mantissa bits (at least {least} demanded), the host's {{bits(r.to(c.dtype))}}")"""
 
 _MOVED = 'print(f"{{float((c != r).double().mean()):.3%}} of the elements differ (none may)")'
 

@@ -221,7 +221,7 @@ def _words(check: ShadowCheck, allowed: Allowance) -> str:
     where = ", ".join(filter(None, (check.module, check.op, check.tensor)))
     if check.part is Part.PRECISION:
         made, due = bits_of(check.error), bits_of(allowed.error)
-        return f"{where}: {made} mantissa bits (at least {due} expected) at iteration {check.iteration}."
+        return f"{where}: {made} mantissa bits (at least {due} demanded) at iteration {check.iteration}."
     return (
         f"{where}: error {check.error:.3g} (allowed {allowed.error:.3g}), projection {check.projection:+.3g} "
         f"(allowed {allowed.projection:.3g}) at iteration {check.iteration}."

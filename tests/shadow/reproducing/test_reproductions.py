@@ -60,9 +60,9 @@ def test_a_format_that_is_too_narrow_runs_alone_and_counts_bits(shadowed, wrong,
     shadowed(wrong("convolution_backward", change, call=1), tier="tf32", reproductions=kept)
     (found,) = read_reproductions(folder)
     assert (found.part, found.op, found.tensor) == ("precision", "convolution_backward", "format of weight gradient")
-    assert "7 mantissa bits (at least 10 expected) at iteration 0" in (folder / "1.py").read_text()
+    assert "7 mantissa bits (at least 10 demanded) at iteration 0" in (folder / "1.py").read_text()
     values, out = again()
-    assert "stored with 23 mantissa bits (at least 10 expected), the host's 23" in out  # this host's kernel is right
+    assert "stored with 23 mantissa bits (at least 10 demanded), the host's 23" in out  # this host's kernel is right
     assert values["bits"](values["c"].bfloat16().float()) == 7
     assert values["bits"](torch.zeros(3)) == 0
     for dtype in (torch.float32, torch.float16):
