@@ -1,11 +1,13 @@
 """Child processes and doors that find this project's own packages, whatever lies in the working directory.
 
 ``models`` and ``reports`` are names that a user's own folders may have too. Python puts the working directory, or a
-script's folder, before what is installed; here the folder that ``harness`` itself lies in comes first.
+script's folder, before what is installed; here the folder that ``harness`` itself lies in comes before both. The
+standard library stays before it: that folder may be site-packages, and a backport in it has a standard module's name.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,10 +15,14 @@ __all__ = ["isolated_python", "prefer_own_packages"]
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 
+_STANDARD = Path(os.__file__).parent
+
 _BOOTSTRAP = """
 import sys
 root, entry, *words = sys.argv[1:]
-sys.path[:] = [root, *(folder for folder in sys.path if folder not in ("", root))]
+sys.path[:] = [folder for folder in sys.path if folder]
+import runpy
+runpy.run_path(root + "/harness/isolation.py")["prefer_own_packages"]()
 module, function = entry.split(":")
 sys.argv[:] = ["align", *words]
 import importlib
@@ -36,4 +42,13 @@ def isolated_python(entry: str, *arguments: str) -> list[str]:
 
 def prefer_own_packages() -> None:
     """Make this process find ``models`` and ``reports`` beside ``harness``: for a program's entry, not a library's."""
-    sys.path[:] = [_ROOT, *(entry for entry in sys.path if entry != _ROOT)]
+    standard = [folder for folder in sys.path if _is_standard(folder)]
+    others = [folder for folder in sys.path if folder not in standard and folder != _ROOT]
+    sys.path[:] = [*standard, _ROOT, *others]
+
+
+def _is_standard(folder: str) -> bool:
+    """Whether it is the standard library's: the folder itself, its compiled modules, or its archive."""
+    path = Path(folder)
+    archive = path.suffix == ".zip" and path.parent == _STANDARD.parent
+    return bool(folder) and (path in {_STANDARD, _STANDARD / "lib-dynload"} or archive)
