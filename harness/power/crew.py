@@ -19,7 +19,7 @@ from harness.isolation import isolated_python
 from harness.power.experiment import Experiment
 from harness.power.folder import OUTCOME
 from harness.power.record import Ending, write_outcome
-from harness.running.worker import watched
+from harness.running.lifeline import watched
 from harness.values.errors import RunError
 
 __all__ = ["Crew", "Task"]

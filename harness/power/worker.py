@@ -23,8 +23,8 @@ from harness.power.experiment import Experiment, Kind
 from harness.power.folder import ERRORS, SAMPLES
 from harness.power.record import Ending, write_outcome
 from harness.running.folder import PROVENANCE, STREAM
+from harness.running.lifeline import die_with_parent
 from harness.running.order import Order
-from harness.running.worker import die_with_parent
 from harness.store.baselines import load_baseline
 from harness.store.provenance import read_provenance
 from harness.values.trace import Trace

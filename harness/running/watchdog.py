@@ -13,10 +13,10 @@ from pathlib import Path
 
 from harness.isolation import isolated_python
 from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
+from harness.running.lifeline import watched
 from harness.running.order import Order
 from harness.running.partial import PartialRun
 from harness.running.told import Told
-from harness.running.worker import watched
 from harness.store.decoding import read_value
 from harness.store.provenance import read_provenance
 from harness.store.stream import StreamLine, StreamRow, follow_stream, read_stream
@@ -28,6 +28,10 @@ __all__ = ["Patience", "Run", "execute"]
 
 _SHARED_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait sleep: spinning, two runs on the same cores take ten times as long as one after the other."""
+
+
+_ENDING = 15.0
+"""Seconds that the supervisor has to kill what the run started; then it is killed itself."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +140,10 @@ def execute(
 
 def _command(order: Order, folder: Path) -> list[str]:
     worker = isolated_python("harness.running.worker:main", str(folder))
-    if order.launcher == "none":
-        return worker
-    words = ["--standalone", f"--nproc-per-node={order.processes}", "--no-python", *worker]
-    return isolated_python("harness.running.worker:launch", *words)
+    if order.launcher != "none":
+        words = ["--standalone", f"--nproc-per-node={order.processes}", "--no-python", *worker]
+        worker = isolated_python("harness.running.worker:launch", *words)
+    return isolated_python("harness.running.supervisor:main", str(folder / OUTPUT), *worker)
 
 
 def _watch(
@@ -193,7 +197,11 @@ def _hung(patience: Patience, seconds: float, idle: float, iterations: int) -> s
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child with everything that it started; nothing of it may outlive us."""
+    """End the supervisor, which kills all that the run started; nothing of it may outlive us."""
+    if child.poll() is None:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_ENDING)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

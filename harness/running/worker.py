@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +10,14 @@ from pathlib import Path
 from harness.devices.choice import choose_device
 from harness.running.folder import ERROR, ORDER
 from harness.running.libraries import missing_library
+from harness.running.lifeline import die_with_parent, watched
 from harness.running.order import Order
 from harness.running.told import Told
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value
 from harness.values.errors import AlignmentError
 
-__all__ = ["die_with_parent", "launch", "main", "watched"]
-
-WATCHER = "ALIGN_WATCHER"
-"""The variable in which a process tells those that it starts its own number."""
+__all__ = ["launch", "main"]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,20 +52,6 @@ def launch(arguments: Sequence[str]) -> int:
 
     torchrun(list(arguments))
     return 0
-
-
-def watched() -> dict[str, str]:
-    """What the environment of a process has to hold that calls ``die_with_parent``."""
-    return {WATCHER: str(os.getpid())}
-
-
-def die_with_parent() -> None:
-    """Linux ends this process when the one that watches it is killed; elsewhere it would run on."""
-    watcher = os.environ.pop(WATCHER, "")  # not for those that this process starts
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if watcher and watcher != str(os.getppid()):  # it was killed before we asked; in a container it may well be 1
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _explained(order: Order, folder: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_resumed_training_is_the_whole_one_to_the_bit(training, tmp_path, devi
     seen = []
     resumed = execute(training(**device, resume="auto"), tmp_path / "cut", on_iteration=seen.append)
     assert resumed.error is None, resumed.output
-    assert [line["iteration"] for line in seen if "iteration" in line] == list(range(7))
+    assert [row.iteration for row in seen] == list(range(7))
     assert_equal(resumed.trace, whole.trace)
 
 

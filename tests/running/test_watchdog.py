@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from harness.running.folder import STREAM
+from harness.running.folder import OUTPUT, STREAM
+from harness.running.supervisor import HEAD, TAIL
 from harness.running.watchdog import Patience, execute
 from harness.store.stream import read_stream
 from harness.values.errors import RunError
@@ -22,7 +23,7 @@ def test_a_run_that_ends_well_is_whole(changed, tmp_path):
     assert run.error is None
     assert run.trace.complete
     assert len(run.trace) == 12
-    assert [line["iteration"] for line in seen if "iteration" in line] == list(range(12))
+    assert [row.iteration for row in seen] == list(range(12))
     assert run.provenance.case == "tiny"
     assert set(run.trace.batches) != {""}
 
@@ -78,6 +79,25 @@ def test_trouble_at_the_fourth_iteration_leaves_three(changed, tmp_path, trouble
     assert not run.trace.complete
     if trouble == "crash":
         assert "the kernel fell over" in run.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands a process the orphans of its descendants")
+@pytest.mark.parametrize("trouble", ["daemon", "daemon-then-hang"])
+def test_a_daemon_that_a_training_starts_ends_with_it(changed, tmp_path, monkeypatch, trouble):
+    monkeypatch.setenv("TINY_DAEMON", str(tmp_path / "daemon"))
+    run = execute(changed(options=(f"model.trouble={trouble}",)), tmp_path / "run", patience=Patience(stall=5.0))
+    assert (run.error is None) == (trouble == "daemon")
+    daemon = int((tmp_path / "daemon").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(daemon, 0)
+
+
+def test_output_is_kept_from_its_beginning_and_its_end(changed, tmp_path):
+    run = execute(changed(options=("model.trouble=print",)), tmp_path)
+    assert run.error is None
+    output = (tmp_path / OUTPUT).read_bytes()
+    assert HEAD + TAIL < len(output) < HEAD + TAIL + 1000 < 300 * 100_000
+    assert b"bytes were left out here" in output
 
 
 def test_a_run_past_its_limit_is_killed(changed, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import torch
 from mmengine.model import BaseModel
@@ -50,6 +51,25 @@ def make_trouble(kind):
         os.kill(os.getpid(), 9)
     if kind == "exit":
         os._exit(0)
+    if kind == "print":
+        for _ in range(300):
+            print("x" * 99_999)
+    if kind.startswith("daemon"):
+        start_daemon()
+    if kind == "daemon-then-hang":
+        time.sleep(600)
+
+
+def start_daemon():
+    """A process that is nobody's child and of no one's session, as a service of a library may be."""
+    if os.fork():
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    Path(os.environ["TINY_DAEMON"]).write_text(str(os.getpid()))
+    time.sleep(600)
+    os._exit(0)
 
 
 @DATASETS.register_module()

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from harness.running import worker
-from harness.running.worker import WATCHER, die_with_parent, watched
+from harness.running import lifeline
+from harness.running.lifeline import WATCHER, die_with_parent, watched
 
-CHILD = "import time; from harness.running.worker import die_with_parent; die_with_parent(); print(1); time.sleep(60)"
+CHILD = "import time; from harness.running.lifeline import die_with_parent; die_with_parent(); print(1); time.sleep(60)"
 PARENT = f"""
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-u", "-c", {CHILD!r}])
@@ -22,9 +22,9 @@ time.sleep(60)
 def killed(monkeypatch):
     """The signals that this process would have sent itself, in a container where its parent is the first process."""
     sent = []
-    monkeypatch.setattr(worker.os, "getppid", lambda: 1)
-    monkeypatch.setattr(worker.os, "kill", lambda _, number: sent.append(number))
-    monkeypatch.setattr(worker.ctypes, "CDLL", lambda _: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(lifeline.os, "getppid", lambda: 1)
+    monkeypatch.setattr(lifeline.os, "kill", lambda _, number: sent.append(number))
+    monkeypatch.setattr(lifeline.ctypes, "CDLL", lambda _: (_ for _ in ()).throw(OSError))
     return sent
 
 

@@ -1,0 +1,84 @@
+"""The process between the watchdog and a run: what it keeps of the output, and what it leaves running: nothing."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.isolation import isolated_python
+from harness.running.supervisor import BoundedLog
+
+
+@given(st.lists(st.binary(max_size=40), max_size=30))
+def test_the_beginning_and_the_end_of_an_output_are_kept(pieces):
+    file, whole = io.BytesIO(), b"".join(pieces)
+    log = BoundedLog(file, head=30, tail=20)
+    for piece in pieces:
+        log.write(piece)
+    log.close()
+    if len(whole) <= 50:
+        assert file.getvalue() == whole
+    else:
+        between = f"\n[… {len(whole) - 50} bytes were left out here …]\n".encode()
+        assert file.getvalue() == whole[:30] + between + whole[-20:]
+
+
+def supervised(log, program):
+    words = isolated_python("harness.running.supervisor:main", str(log), sys.executable, "-c", program)
+    return subprocess.Popen(words, start_new_session=True)
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("print('x')", 0),
+        ("import sys; print('x'); sys.exit(3)", 3),
+        ("import os; print('x', flush=True); os.kill(os.getpid(), 9)", -9),
+        ("import os; print('x', flush=True); os.kill(os.getpid(), 15)", -15),
+    ],
+)
+def test_it_ends_as_the_run_does(tmp_path, program, code):
+    assert supervised(tmp_path / "log", program).wait(timeout=30) == code
+    assert (tmp_path / "log").read_text() == "x\n"
+
+
+DAEMONS = """
+import os, sys, time
+for _ in range(3):
+    if not os.fork():
+        os.setsid()
+        if not os.fork():
+            print(os.getpid(), flush=True)
+            time.sleep(600)
+        os._exit(0)
+time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else LAST)
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands a process the orphans of its descendants")
+@pytest.mark.parametrize("end", ["by itself", "SIGTERM"])
+def test_daemons_end_with_it(tmp_path, end):
+    child = supervised(tmp_path / "log", DAEMONS.replace("LAST", "0.5" if end == "by itself" else "600"))
+    deadline = time.monotonic() + 30
+    while len((tmp_path / "log").read_text().split() if (tmp_path / "log").exists() else ()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if end != "by itself":
+        child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=30) == (0 if end == "by itself" else -9)
+    daemons = [int(word) for word in (tmp_path / "log").read_text().split()]
+    assert not any(map(alive, daemons))
