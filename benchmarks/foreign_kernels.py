@@ -145,7 +145,7 @@ def run(kernels: Kernels, case: str, folder: Path, site: Path, *, alone: bool) -
         "verdict": said.get("verdict", "ERROR"),
         "aligned_tier": said.get("aligned_tier", ""),
         "reason": said.get("reason") or (done.stderr or done.stdout)[-300:],
-        "coverage": (said.get("shadow_ops") or {}).get("coverage"),
+        "coverage": ((said.get("shadow_ops") or {}).get("coverage") or {}).get("rate"),
         "torch": metadata.version("torch"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "commit": git_commit(ROOT, but_for="baselines"),

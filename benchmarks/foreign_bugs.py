@@ -1,0 +1,119 @@
+"""Real faults of a real backend as candidates: is each found, where, and by what; beside it the same on the CPU.
+
+    python benchmarks/foreign_bugs.py [BUG …] [--work-dir bugs]
+
+Needs torch_xla, whose 2.9.0 has them all. Each fault stands in a training of its own, with one operation between two
+convolutions, that is verified without a baseline, on XLA and on the CPU. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness.isolation import isolated_python
+
+HERE = Path(__file__).parent / "foreign_bugs"
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A fault of theirs.
+
+    Args:
+        what: it does.
+        source: where it was told publicly; empty where it was found here.
+        operation: of ``one_operation.OPERATIONS``.
+        names: the operation that has to be named.
+        options: of the config.
+    """
+
+    what: str
+    source: str
+    operation: str
+    names: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+BUGS = {
+    "batch-norm-variance": Bug(
+        "batch norm keeps the biased variance",
+        "same fault: ml-explore/mlx#3817, tenstorrent/tt-metal#55438",
+        "relu",
+        ("native_batch_norm",),
+        ("model.norm=True",),
+    ),
+    "bilinear-1.5": Bug(
+        "bilinear upsampling by 1.5 places its samples otherwise",
+        "pytorch/xla#8897",
+        "bilinear-1.5",
+        ("upsample_bilinear2d",),
+    ),
+    "bilinear-5-to-9": Bug(
+        "bilinear upsampling from n to 2n − 1 takes the corners for aligned",
+        "",
+        "bilinear-5-to-9",
+        ("upsample_bilinear2d",),
+    ),
+    "elu": Bug("the gradient of ELU takes its input for its result", "", "elu", ("elu_backward",)),
+    "celu": Bug("the same of CELU", "", "celu", ("elu_backward", "celu")),
+    "selu": Bug("the gradient of SELU likewise", "", "selu", ("elu_backward", "selu")),
+    "largest-norm": Bug(
+        "the norm of order ∞ is 1", "same fault: pytorch/pytorch#6817", "largest-norm", ("norm", "linalg_vector_norm")
+    ),
+    "smallest-norm": Bug(
+        "the norm of order −∞ is 1 or 0", "same fault: pytorch/pytorch#12722", "smallest-norm", ("linalg_vector_norm",)
+    ),
+}
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bugs", nargs="*", help=", ".join(BUGS))
+    parser.add_argument("--work-dir", type=Path, default=Path("foreign-bugs"))
+    arguments = parser.parse_args()
+    print(f"torch {metadata.version('torch')}, torch_xla {metadata.version('torch_xla')}\n")
+    print("| fault | told | on XLA | first finding | named rightly | on the CPU |\n|---|---|---|---|---|---|")
+    for name in arguments.bugs or BUGS:
+        bug = BUGS[name]
+        faulty, healthy = (run(bug, name, device, arguments.work_dir) for device in ("xla-eager", "cpu"))
+        found = {row["op"] for row in faulty.get("shadow", ()) if is_violated(row)}
+        rightly = "yes" if found & set(bug.names) else f"no: {', '.join(sorted(found)) or 'nothing'}"
+        first = faulty["reason"].split(";")[0]
+        told = bug.source or "found here"
+        print(f"| {bug.what} | {told} | {faulty['verdict']} | {first} | {rightly} | {healthy['verdict']} |", flush=True)
+
+
+def is_violated(row: dict[str, Any]) -> bool:
+    """Whether a row of ``result.json`` is beyond what a healthy kernel may have."""
+    error, allowed = float(row["error"]), float(row["allowed"])
+    return error > allowed or abs(float(row["projection"])) > float(row["allowed_projection"])
+
+
+def run(bug: Bug, name: str, device: str, folder: Path) -> dict[str, Any]:
+    """The result of a run, as its file has it."""
+    out = folder.resolve() / name / device
+    out.mkdir(parents=True, exist_ok=True)
+    path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH", ""))))
+    environment = {"OMP_NUM_THREADS": "1", "PJRT_DEVICE": "CPU", **os.environ, "PYTHONPATH": path}
+    options = [f"model.operation={bug.operation}", *bug.options]
+    words = ["verify", HERE / "one_operation_case.py", "--device", device, "--no-baseline", "--iterations", 2]
+    words += ["--shadow", "0,1", "--out", out, "--stall-timeout", 3600, "--cfg-options", *options]
+    command = isolated_python("harness.cli:main", *map(str, words))
+    done = subprocess.run(command, env=environment, cwd=out, capture_output=True, text=True, check=False)  # noqa: S603
+    file = out / "one_operation_case" / "result.json"
+    if not file.exists():
+        return {"verdict": "ERROR", "reason": (done.stderr or done.stdout)[-200:].replace("\n", " ")}
+    result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return result
+
+
+if __name__ == "__main__":
+    main()
