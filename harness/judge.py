@@ -18,7 +18,7 @@ from harness.rules.legacy import judge_legacy
 from harness.rules.presence import judge_presence
 from harness.rules.ranking import violations_first
 from harness.rules.schedule import judge_schedule
-from harness.rules.tier import TierJudgement, TierRules, describe_alignment, find_tier
+from harness.rules.tier import TierJudgement, TierRules, describe_alignment, find_tier, unreached_tiers
 from harness.values.baseline import Baseline
 from harness.values.errors import BaselineError, UsageError
 from harness.values.precision import TIERS
@@ -97,7 +97,7 @@ class Gate:
         exact_holds = all(finding.status is Outcome.PASS for finding in exact)
         aligned = next((one for one in judged if one.holds), None) if exact_holds else None
         shown = aligned or judged[-1]
-        findings = violations_first([*exact, *shown.findings, find_tier(judged)])
+        findings = violations_first([*exact, *shown.findings, find_tier(judged), *unreached_tiers(judged)])
         status, reason = _decide(aligned, judged, findings, self.baseline.reference)
         return self._verdict(candidate, status, reason, findings, agreements, shown, aligned)
 

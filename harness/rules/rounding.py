@@ -62,6 +62,10 @@ FAMILIES: Mapping[str, str] = {
 }
 """Operation → family, for the families that a precision tier is about; any other is a family of its own."""
 
+_SUMMED_AS_GIVEN = frozenset({"native_batch_norm_backward", "cudnn_batch_norm_backward"})
+"""Where what comes in is half precision and the parameters are not, the sums behind their gradients are as good as the
+former: PyTorch's own kernel of the CPU rounds them to bfloat16 where the gradient's layout isn't the input's."""
+
 _ATTENTION = "attention"
 _FUSED_ATTENTION = ("_scaled_dot_product_", "scaled_dot_product_", "_flash_attention_", "_efficient_attention_")
 """How the names begin of each vendor's fused attention, forward and backward."""
@@ -153,10 +157,13 @@ def rounding(op: str, dtype: str, operand: int, terms: float, tier: str) -> floa
         tier: one of ``SHADOW_TIERS``.
     """
     kept = SHADOW_TIERS[tier]
+    result = result_bits(op, dtype, tier)
+    if family_of(op) in _SUMMED_AS_GIVEN:
+        result = min(result, operand)
     squares = terms * unit_roundoff(max(FLOAT32_BITS, mantissa_bits(dtype))) ** 2
     if family_of(op) in kept.families and kept.operands < operand:
         squares += 2 * unit_roundoff(kept.operands) ** 2
-    return math.sqrt(squares + unit_roundoff(result_bits(op, dtype, tier)) ** 2)
+    return math.sqrt(squares + unit_roundoff(result) ** 2)
 
 
 def least_stored(op: str, dtype: str, operand: int, terms: float, tier: str, scale: float = 1.0) -> float:

@@ -7,7 +7,7 @@ baseline holds an ensemble a tier, and a candidate is aligned at the tightest wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.rules.bounded import Bounds, percent
 from harness.rules.envelope import EnvelopeRule
@@ -21,7 +21,15 @@ from harness.rules.state import StateRule
 from harness.values.trace import Trace
 from harness.values.verdict import Envelope, Finding, Outcome
 
-__all__ = ["RULE", "STATISTICAL_RULES", "TierJudgement", "TierRules", "describe_alignment", "find_tier"]
+__all__ = [
+    "RULE",
+    "STATISTICAL_RULES",
+    "TierJudgement",
+    "TierRules",
+    "describe_alignment",
+    "find_tier",
+    "unreached_tiers",
+]
 
 RULE = "precision tier"
 
@@ -131,6 +139,24 @@ def find_tier(judged: Sequence[TierJudgement]) -> Finding:
     return Finding(RULE, status, "*", said + why, smallest_detectable=_smallest(shown), tier=shown.tier)
 
 
+def unreached_tiers(judged: Sequence[TierJudgement]) -> list[Finding]:
+    """What keeps a candidate from each tier that it doesn't reach, but for the demanded one, whose findings decide.
+
+    Args:
+        judged: of each tier, tightest first; the last is the one that is demanded.
+
+    Returns:
+        The first violation of each such tier, as information: it doesn't decide.
+    """
+    findings = []
+    for one in judged[:-1]:
+        if not one.holds:
+            keeps = _keeping(one)
+            message = f"not aligned at {one.tier}: {keeps.message}"
+            findings.append(replace(keeps, rule=RULE, status=Outcome.INFO, message=message))
+    return findings
+
+
 def describe_alignment(aligned: TierJudgement, judged: Sequence[TierJudgement], reference: str) -> str:
     """The sentence on a candidate that is aligned: at which tier, over how many iterations, seen how well.
 
@@ -171,9 +197,13 @@ def _name(aligned: TierJudgement, judged: Sequence[TierJudgement]) -> str:
 
 
 def _reason(judgement: TierJudgement) -> str:
+    return _keeping(judgement).message
+
+
+def _keeping(judgement: TierJudgement) -> Finding:
     """The first violation; else what could not be shown."""
     ranked = violations_first(judgement.findings)
-    return next(finding for finding in ranked if finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE}).message
+    return next(finding for finding in ranked if finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE})
 
 
 def _smallest(judgement: TierJudgement) -> float:

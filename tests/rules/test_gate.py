@@ -165,9 +165,14 @@ class TestPrecisionTier:
         assert 0 < finding.smallest_detectable < 1e-3
 
     def test_a_looser_one_says_why_it_is_no_tighter(self, make, gates):
-        finding = self.tier(gates["tf32"].judge(make.trace(77, noise=1e-3), make.provenance()))
+        verdict = gates["tf32"].judge(make.trace(77, noise=1e-3), make.provenance())
+        finding = self.tier(verdict)
         assert finding.status is Outcome.PASS
         assert finding.message.startswith("aligned at tf32, not at fp32; fp32: ")
+        (unreached,) = [one for one in verdict.findings if one.message.startswith("not aligned at fp32: ")]
+        assert (unreached.status, unreached.tier) == (Outcome.INFO, "fp32")
+        assert unreached.allowed is not None
+        assert abs(unreached.observed) > unreached.allowed
         assert "the reference at iteration" in finding.message
 
     def test_none_fails(self, make, gates):
