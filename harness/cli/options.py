@@ -10,13 +10,13 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.budget import FALSE_ALARM_RATE
+from harness.store.temporary import owned_folder
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -188,8 +188,8 @@ def patience_of(arguments: argparse.Namespace) -> Patience:
 def run_folder(work_dir: Path | None, name: str) -> Iterator[Path]:
     """Where a run leaves its files: a new folder under ``--work-dir``, or one that is deleted afterwards."""
     if work_dir is None:
-        with tempfile.TemporaryDirectory(prefix="align-") as temporary:
-            yield Path(temporary) / name
+        with owned_folder("align-run-") as temporary:
+            yield temporary / name
         return
     work_dir.mkdir(parents=True, exist_ok=True)
     numbered = (work_dir / (f"{name}-{number}" if number else name) for number in itertools.count())

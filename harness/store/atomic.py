@@ -9,11 +9,11 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.store.temporary import make_file, make_folder, remove_abandoned
 from harness.values.errors import AlignmentError, UsageError
 
 __all__ = [
@@ -56,17 +56,24 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new one, whenever the writer is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    remove_abandoned(_unfinished(path))
+    temporary, handle = make_file(f".{path.name}.", path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would keep a colleague from reading it
-        Path(temporary).replace(path)
+            temporary.chmod(0o644)  # mkstemp's 0600 would keep a colleague from reading it
+            temporary.replace(path)  # while it is open: until then it is known to be in use
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _unfinished(path: Path) -> list[Path]:
+    """What writers of a file or folder have under way, or left when they were killed; not what was moved aside."""
+    beside = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # as tempfile names it
+    return [each for each in path.parent.iterdir() if beside.fullmatch(each.name)]
 
 
 @contextlib.contextmanager
@@ -78,7 +85,8 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     name that ends in ``.old``, and the next writer puts it back.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    remove_abandoned(_unfinished(folder))
+    fresh, held = make_folder(f".{folder.name}.", folder.parent)
     try:
         _put_back(folder)
         yield fresh
@@ -87,6 +95,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
             continue
     finally:
         shutil.rmtree(fresh, ignore_errors=True)  # the old content, where the two were exchanged
+        os.close(held)
 
 
 def is_being_replaced(folder: Path) -> bool:

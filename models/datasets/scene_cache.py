@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from dataclasses import astuple
 from pathlib import Path
 
+from harness.store.temporary import owned_folder
 from harness.values.errors import DataError
 from models.datasets.scenes import REVISION, SceneSet, write_scenes
 
@@ -48,12 +47,9 @@ def cached_scenes(scenes: SceneSet, split: str) -> Path:
         return _complete(whole, scenes.count)
     try:
         whole.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f"{whole.name}.partial-", dir=whole.parent))
-        try:
+        with owned_folder(f"{whole.name}.partial-", whole.parent) as partial:
             write_scenes(partial, scenes, split)
             _settle(partial, whole)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise DataError(
             "Generated scenes can't be kept",

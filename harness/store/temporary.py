@@ -1,0 +1,95 @@
+"""Temporary files and folders that have an owner, so that what a killed process left is told from what is in use.
+
+An owner holds a lock (``flock``) on what it made; the system drops it when the owner ends, however it ends. So whoever
+gets the lock of another's temporary file knows that its owner is gone, and removes it. That holds across containers on
+one machine, where process numbers mean nothing. Where a file system has no locks, nothing is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+__all__ = ["make_file", "make_folder", "owned_folder", "remove_abandoned"]
+
+
+@contextlib.contextmanager
+def owned_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """A new temporary folder, removed at the end; those of the same prefix whose owners are gone are removed at once.
+
+    Args:
+        prefix: of its name, which nothing else in the parent has.
+        parent: where it is made; the system's folder for temporary files without it.
+    """
+    place = Path(tempfile.gettempdir()) if parent is None else parent
+    remove_abandoned(place.glob(f"{_escaped(prefix)}*"))
+    folder, held = make_folder(prefix, place)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def make_folder(prefix: str, parent: Path) -> tuple[Path, int]:
+    """A new folder, and the descriptor that holds it until it is closed or this process ends."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.suppress(FileNotFoundError):  # another's clean-up took it for abandoned before it was held
+            held = os.open(folder, os.O_RDONLY)
+            _hold(held)
+            if _is_still(held, folder):
+                return folder, held
+            os.close(held)
+
+
+def make_file(prefix: str, parent: Path) -> tuple[Path, int]:
+    """A new file, and the descriptor to write it by, which holds it until it is closed."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=prefix, dir=parent)
+        _hold(handle)
+        if _is_still(handle, Path(name)):
+            return Path(name), handle
+        os.close(handle)
+
+
+def _hold(handle: int) -> None:
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def remove_abandoned(paths: Iterable[Path]) -> None:
+    """Remove the files and folders whose owners are gone; what is in use, or another user's, is left."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if path.is_symlink():
+                continue
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _is_still(handle, path) or os.fstat(handle).st_uid != os.geteuid():
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+            finally:
+                os.close(handle)
+
+
+def _is_still(handle: int, path: Path) -> bool:
+    """Whether a name still means what was opened under it."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
+
+
+def _escaped(prefix: str) -> str:
+    """A prefix as a pattern of ``glob`` that means itself."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
