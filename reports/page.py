@@ -67,6 +67,7 @@ def render_case(result: Result) -> str:
         settings=agreeing_settings(reference, result.candidate),
         command=result.command,
         output=result.output,
+        log="output.log" if result.log else "",
         has_trace=result.trace is not None,
     )
 

@@ -26,15 +26,15 @@ from reports.record import Record, record_of
 __all__ = ["Merged", "Report", "merge", "write"]
 
 RESULT, PAGE, TRACE, INDEX, JUNIT = "result.json", "report.html", "trace.csv", "index.html", "junit.xml"
-REPRODUCE = "reproduce"
+REPRODUCE, OUTPUT = "reproduce", "output.log"
 
 
 class Report:
     """The report of some cases, written as their results come: what is judged is kept, whatever becomes of the rest.
 
     ``out/<case>/`` gets ``report.html``, ``result.json`` and, where the run left a trace, ``trace.csv``; where shadow
-    ops found something, ``reproduce/<n>.py`` with its inputs. ``out/`` gets ``junit.xml`` and ``index.html``, last, so
-    that neither speaks of what isn't there; those of an earlier report go first. Nothing is written outside of ``out``,
+    ops found something, ``reproduce/<n>.py`` with its inputs; where the run ended in an error, ``output.log``.
+    ``out/`` gets ``junit.xml`` and ``index.html``, last, so that neither speaks of what isn't there; those of an earlier report go first. Nothing is written outside of ``out``,
     whatever a case is called.
 
     Of an invocation each case has a result from the start on, an ERROR that says that it was not run. So whatever ends
@@ -172,6 +172,10 @@ def _write_case(folder: Path, result: Result) -> None:
         write_text(folder / TRACE, render_trace(result.trace))
     else:
         (folder / TRACE).unlink(missing_ok=True)  # an earlier run's would pass for this one's
+    if result.log:
+        write_bytes(folder / OUTPUT, result.log)
+    else:
+        (folder / OUTPUT).unlink(missing_ok=True)
     _write_reproductions(folder / REPRODUCE, result)
     write_text(folder / PAGE, render_case(result))
     write_text(folder / RESULT, encode(record_of(result)))

@@ -13,18 +13,19 @@ from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
 from harness.running.cases import CONFIGS
 from harness.running.decision import Decision
-from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file, shadow_files
+from harness.running.folder import FORCED, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
 from harness.running.terms import better_references, terms_alone, terms_of
 from harness.running.watchdog import Patience, Run, execute
 from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
+from harness.store.atomic import read_bytes
 from harness.store.baselines import load_baseline
 from harness.store.reproductions import read_reproductions
 from harness.store.shadow import read_shadow
 from harness.store.stream import StreamRow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
-from harness.values.errors import AlignmentError, UsageError
+from harness.values.errors import AlignmentError, RunError, UsageError
 from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.terms import Terms
@@ -112,7 +113,7 @@ def verify_alone(
     try:
         run = execute(order, folder, patience=patience, on_iteration=on_iteration)
         if run.error is not None or run.trace is None:
-            verdict = _error(case, run.error)
+            verdict = _ended(case, run.error)
         else:
             evidence = weigh_shadow(read_shadow(shadow_files(folder)), order.shadow_tier)
             verdict = judge_alone(case.name, run.trace, evidence)
@@ -171,9 +172,18 @@ def _result(
         command=order.command,
         seconds=time.monotonic() - started,
         output=run.output if run and verdict.status is Status.ERROR else "",
+        log=_log(folder) if run and verdict.status is Status.ERROR else b"",
         asked_device=order.device,
         reproductions=_reproductions(folder),
     )
+
+
+def _log(folder: Path) -> bytes:
+    """What the run printed; the report keeps it, since the run's own folder may be gone when it is read."""
+    try:
+        return read_bytes(folder / OUTPUT, RunError)
+    except RunError as error:
+        return f"{error}\n".encode()
 
 
 def _reproductions(folder: Path) -> tuple[Reproduction, ...]:
@@ -186,7 +196,7 @@ def _reproductions(folder: Path) -> tuple[Reproduction, ...]:
 
 def _judge(case: Case, gate: Gate, run: Run) -> Verdict:
     if run.error is not None or run.trace is None or run.provenance is None:
-        return _error(case, run.error)
+        return _ended(case, run.error)
     if not run.stopped:
         return gate.judge(run.trace, run.provenance)
     verdict = gate.so_far(run.trace, run.provenance)
@@ -195,6 +205,13 @@ def _judge(case: Case, gate: Gate, run: Run) -> Verdict:
         return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")
     stopped = f"stopped after {len(run.trace)} of {run.trace.planned} iterations: the others can't change the verdict"
     return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")
+
+
+def _ended(case: Case, error: AlignmentError | None) -> Verdict:
+    """A run that ended by an error; its output is named where the report has it."""
+    if error is not None and error.hint and error.hint.endswith(f"/{OUTPUT}"):
+        error.hint = f"read {OUTPUT}, beside the report"
+    return _error(case, error)
 
 
 def _error(case: Case, error: AlignmentError | None) -> Verdict:

@@ -27,6 +27,7 @@ class Result:
         command: what reproduces it.
         seconds: wall-clock time of the run and the judging.
         output: the tail of the run's output; shown where the run ended in an error.
+        log: what the run printed, its beginning and its end, where it ended in an error.
         asked_device: the device that the run was asked for, as the command line spells it.
         reproductions: the calls behind findings of shadow ops, each to be run again alone.
         terms: what the verdict was asked on.
@@ -40,6 +41,7 @@ class Result:
     command: str = ""
     seconds: float = 0.0
     output: str = ""
+    log: bytes = field(default=b"", repr=False)
     asked_device: str = ""
     reproductions: tuple[Reproduction, ...] = ()
     terms: Terms = field(default_factory=Terms)

@@ -35,6 +35,18 @@ def test_one_case_opens_its_own_page(tmp_path: Path, any_result: Result) -> None
     assert files(tmp_path / "out") == expected
 
 
+def test_what_a_run_printed_lies_beside_its_error_and_goes_with_the_next_result(
+    tmp_path: Path, samples: dict[str, Callable[[], Result]]
+) -> None:
+    page = reports.write([replace(samples["crashed"](), log=b"\xff begins\nends\n")], tmp_path)
+    assert (page.parent / "output.log").read_bytes() == b"\xff begins\nends\n"
+    assert 'href="output.log"' in page.read_text()
+
+    page = reports.write([samples["crashed"]()], tmp_path)
+    assert not (page.parent / "output.log").exists()
+    assert "output.log" not in page.read_text()
+
+
 def test_many_cases_open_the_index(tmp_path: Path, samples: dict[str, Callable[[], Result]]) -> None:
     page = reports.write([named(make(), name) for name, make in samples.items()], tmp_path)
 

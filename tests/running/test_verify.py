@@ -7,7 +7,7 @@ import pytest
 
 from harness.running.cases import find_case
 from harness.running.verify import verify
-from harness.running.watchdog import execute
+from harness.running.watchdog import Patience, execute
 from harness.values.verdict import Status
 
 pytestmark = pytest.mark.slow
@@ -117,3 +117,13 @@ def test_a_broken_baseline_is_an_error_before_anything_is_run(tiny, order, basel
     assert result.verdict.status is Status.ERROR
     assert "run-3.csv" in result.verdict.reason
     assert result.trace is None
+
+
+def test_a_run_that_hangs_is_an_error_that_holds_what_it_printed(order, baselines, tmp_path):
+    order = dataclasses.replace(order, options=("model.trouble=hang",))
+    case = find_case(order.config, order.options)
+    loose = dataclasses.replace(order, iterations=12)
+    result = verify(case, loose, baselines=baselines, folder=tmp_path, early_stop=False, patience=Patience(stall=3.0))
+    assert result.verdict.status is Status.ERROR
+    assert "read output.log, beside the report" in result.verdict.reason
+    assert result.log == (tmp_path / "output.log").read_bytes()
