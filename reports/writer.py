@@ -34,8 +34,8 @@ class Report:
 
     ``out/<case>/`` gets ``report.html``, ``result.json`` and, where the run left a trace, ``trace.csv``; where shadow
     ops found something, ``reproduce/<n>.py`` with its inputs; where the run ended in an error, ``output.log``.
-    ``out/`` gets ``junit.xml`` and ``index.html``, last, so that neither speaks of what isn't there; those of an earlier report go first. Nothing is written outside of ``out``,
-    whatever a case is called.
+    ``out/`` gets ``junit.xml`` and ``index.html``, last, so that neither speaks of what isn't there; those of an
+    earlier report go first. Nothing is written outside of ``out``, whatever a case is called.
 
     Of an invocation each case has a result from the start on, an ERROR that says that it was not run. So whatever ends
     a command before its end, no result of an earlier one stands in for what is missing.
