@@ -122,8 +122,10 @@ def _settings(reference: Mapping[str, str], candidate: Mapping[str, str]) -> lis
 
 def _iterations(reference: Trace, candidate: Trace, planned: int | None) -> Agreement:
     """A candidate may be watched for fewer iterations than the baseline holds, never for more."""
-    observed = f"{len(candidate)} of {candidate.planned}" if not candidate.complete else str(len(candidate))
+    whole = candidate.complete and len(candidate) == candidate.planned
+    observed = str(len(candidate)) if whole else f"{len(candidate)} of {candidate.planned}"
     as_planned = candidate.complete if planned is None else candidate.planned == planned <= len(reference)
+    as_planned = as_planned and (not candidate.complete or len(candidate) == candidate.planned)
     agrees = as_planned and 0 < len(candidate) <= len(reference)
     agrees = agrees and bool((candidate.iterations == reference.iterations[: len(candidate)]).all())
     return Agreement("iterations", str(len(reference)), observed, True, agrees)
