@@ -11,13 +11,14 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from harness.values.terms import Against
 from harness.values.verdict import Status
 from reports import wording
 from reports.environment import render
 from reports.invocations import describe_parts, parts_of, warnings_of
 from reports.record import Record
 from reports.sparkline import sparkline
-from reports.terms_words import terms_lines
+from reports.terms_words import QUESTIONS, asked_lines, weaknesses
 
 __all__ = ["Entry", "render_index"]
 
@@ -68,7 +69,8 @@ class Row:
     legacy: str
     iterations: str
     thumbnail: Markup
-    terms: tuple[str, ...]
+    weaknesses: tuple[str, ...]
+    asked: tuple[str, ...]
 
 
 def render_index(entries: Sequence[Entry]) -> str:
@@ -90,9 +92,16 @@ def render_index(entries: Sequence[Entry]) -> str:
         rows=rows,
         emulated=sum(row.emulated for row in rows),
         searchable=len(rows) >= _FILTER_FROM,
+        question=_question(entries),
         invocations=describe_parts(parts),
         warnings=warnings_of(parts),
     )
+
+
+def _question(entries: Sequence[Entry]) -> str:
+    """What the verdicts answer; of some without a reference each row says so."""
+    alone = all(entry.record.terms.against is Against.HOST for entry in entries)
+    return QUESTIONS[Against.HOST] if alone else "Do they train like the reference?"
 
 
 def _title(rows: Sequence[Row]) -> str:
@@ -117,7 +126,8 @@ def _row(entry: Entry) -> Row:
         legacy=verdict.legacy.verdict if verdict.legacy is not None else wording.NOTHING,
         iterations=f"{record.done} of {record.planned}" if record.planned is not None else str(record.done),
         thumbnail=sparkline(verdict),
-        terms=tuple(terms_lines(record.terms)),
+        weaknesses=tuple(weaknesses(record.terms)),
+        asked=tuple(asked_lines(record.terms)),
     )
 
 

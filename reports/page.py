@@ -13,7 +13,7 @@ from reports.heatmap import CLASSES
 from reports.invocations import describe
 from reports.origins import agreeing_settings, origins
 from reports.shadow_section import shadow_section
-from reports.terms_words import QUESTIONS, terms_lines
+from reports.terms_words import QUESTIONS, asked_lines, weaknesses
 from reports.tiles import tiles_of
 from reports.wording import unbroken
 
@@ -43,7 +43,8 @@ def render_case(result: Result) -> str:
         tone=verdict.status.value.lower(),
         reason=unbroken(verdict.reason),
         question=QUESTIONS[result.terms.against],
-        terms=[unbroken(line) for line in terms_lines(result.terms)],
+        weaknesses=[unbroken(line) for line in weaknesses(result.terms)],
+        asked=[unbroken(line) for line in asked_lines(result.terms)],
         invocation=describe(result.invocation) if result.invocation is not None else "",
         sides=_sides(result),
         emulated=result.emulated,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.values.terms import Against, Terms
 
-__all__ = ["QUESTIONS", "terms_lines"]
+__all__ = ["QUESTIONS", "asked_lines", "terms_lines", "weaknesses"]
 
 QUESTIONS = {
     Against.BASELINE: "Does it train like the reference?",
@@ -15,13 +15,16 @@ QUESTIONS = {
 
 
 def terms_lines(terms: Terms) -> list[str]:
-    """What was asked, what of the case's own gate was left out, and what else weakens the answer; a line each."""
-    lines = []
-    if terms.against is Against.HOST:
-        lines.append("no reference was asked")
-    if terms.left_out:
-        lines.append(f"left out of the case's own gate: {', '.join(terms.left_out)}")
-    lines += terms.remarks
-    if terms.asked:
-        lines.append(f"asked: {', '.join(terms.asked)}")
-    return lines
+    """What weakens the answer, then what was asked; a line each."""
+    return [*weaknesses(terms), *asked_lines(terms)]
+
+
+def weaknesses(terms: Terms) -> list[str]:
+    """What of the case's own gate was left out, and what else weakens the answer; none for a whole gate."""
+    left_out = [f"left out of the case's own gate: {', '.join(terms.left_out)}"] if terms.left_out else []
+    return [*left_out, *terms.remarks]
+
+
+def asked_lines(terms: Terms) -> list[str]:
+    """What was asked, in one line; none where nobody said."""
+    return [f"asked: {', '.join(terms.asked)}"] if terms.asked else []

@@ -25,7 +25,7 @@ class Tile:
 _WHERE = {
     first_step.RULE: "at iteration 0",
     equivalence.RULE: "on average over the run",
-    shadow.RULE: "by an operation",
+    shadow.RULE: "in one operation",
 }
 """Where a rule sees the smallest deviation that it says it sees."""
 
@@ -58,8 +58,9 @@ def _sight(verdict: Verdict) -> Tile:
     if not about:
         return Tile(name, NOTHING, "no rule said")
     seen, finding = min(about, key=lambda pair: pair[0])
+    of = f"of {finding.signal} " if finding.signal != "*" else ""
     where = _WHERE.get(finding.rule, "at its best iteration")
-    return Tile(name, relative(seen), f"of {finding.signal} {where}, by {finding.rule}")
+    return Tile(name, relative(seen), f"{of}{where}, by {finding.rule}")
 
 
 def _iterations(result: Result) -> Tile:
