@@ -272,6 +272,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="architectures whose name holds one of these; none: all")
     parser.add_argument("--part", choices=("calibration", "evaluation"), default="")
     parser.add_argument("--settings", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
+    parser.add_argument(
+        "--each", default="", metavar="FROM-TO", help="of each architecture only these settings, in an order of its own"
+    )
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="one line a run")
@@ -290,7 +293,7 @@ def main() -> None:
     print(f"torch {versions()['torch']}, {torch.get_num_threads()} threads, commit {git_commit(Path(__file__).parent)}")
     rows = []
     for entry in chosen:
-        for setting in arguments.settings:
+        for setting in settings_of(entry, arguments.settings, arguments.each):
             row = run(entry, setting, arguments.steps, arguments.seed)
             rows.append(row)
             print(describe(row), flush=True)
@@ -298,6 +301,15 @@ def main() -> None:
                 with arguments.json.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
     tell(rows, arguments.settings)
+
+
+def settings_of(entry: Entry, settings: list[str], each: str) -> list[str]:
+    """The settings that an architecture is run at, from-to of them, both included, in an order drawn by its name."""
+    if not each:
+        return settings
+    first, _, last = each.partition("-")
+    drawn = sorted(settings, key=lambda setting: _digest(f"{entry} at {setting}"))
+    return drawn[int(first) - 1 : int(last or first)]
 
 
 def run(entry: Entry, setting: str, steps: int, seed: int) -> dict[str, Any]:
