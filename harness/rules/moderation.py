@@ -6,6 +6,11 @@ the group's own estimates, and each variance becomes the mean of its own estimat
 degrees of freedom, which add up. Heterogeneous groups earn few extra degrees of freedom, homogeneous ones as many
 again.
 
+And no tensor is known better than the median one of its group. Where rounding is as fine as float32's, healthy runs
+part by events: an activation next to zero is on its other side in one run of eight, and moves a bias a thousand times
+as far as the seven others part. A tensor that met no such event in k runs has a small σ by that luck alone, and what its
+neighbours met says how far one moves it.
+
 Source: G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
 experiments", *Statistical Applications in Genetics and Molecular Biology* 3 (2004), article 3, sections 3 and 6.2.
 """
@@ -45,7 +50,7 @@ def moderate(spread: Spread, groups: Sequence[str]) -> Spread:
             prior_freedom, prior_variance = estimate_prior(variances, own)
             freedom[row, columns] = own + prior_freedom
             pooled = (prior_freedom * prior_variance + own * variances) / (prior_freedom + own)
-            sigma[row, columns] = np.sqrt(pooled)
+            sigma[row, columns] = np.sqrt(np.maximum(pooled, np.median(variances)))
     return replace(spread, sigma=sigma, freedom=freedom)
 
 

@@ -64,3 +64,15 @@ def test_groups_do_not_touch_each_other_and_small_ones_stay():
     assert moderated.sigma[:, :5].max() < 1e-5
     assert moderated.sigma[:, 8:].tolist() == plain.sigma[:, 8:].tolist()
     assert dataclasses.replace(moderated, sigma=plain.sigma).center.tolist() == plain.center.tolist()
+
+
+def test_an_event_that_a_tensor_has_not_met_is_allowed_as_its_neighbours_met_it():
+    """One run in eight moves each tensor far; the tensors that none of the repeats moved aren't held to their luck."""
+    rng = np.random.default_rng(5)
+    healthy = 1e-7 * rng.standard_normal((8, 1, 30))
+    healthy[rng.integers(8, size=20), 0, np.arange(20)] += 3e-4
+    moderated = moderate(measure_spread(np.exp(healthy)), ["role"] * 30)
+    event = np.exp(np.full((1, 30), 3e-4))
+    assert (np.abs(moderated.deviation(event)) <= moderated.allowed(3000, 2e-4)).all()
+    far = np.exp(np.full((1, 30), 3e-2))
+    assert (np.abs(moderated.deviation(far)) > moderated.allowed(3000, 2e-4)).all()
