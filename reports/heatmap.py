@@ -172,7 +172,7 @@ def _lines(
 
 def _shade(row: ShadowRow) -> str:
     """By the excess; a violation is never shaded as less than one, whatever its ratio rounds to."""
-    excess = max(row.excess, 1.0) if row.violated else min(max(row.excess, 0.0), 1.0 - 1e-12)
+    excess = max(1.0, row.excess) if row.violated else min(max(0.0, row.excess), 1.0 - 1e-12)  # NaN is the smallest
     return next(each.name for each in reversed(CLASSES) if excess >= each.least)
 
 
