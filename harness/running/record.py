@@ -17,7 +17,7 @@ from harness.running.order import Order
 from harness.running.watchdog import Patience, execute
 from harness.store.baselines import list_references, load_baseline
 from harness.store.stream import StreamRow
-from harness.values.baseline import MINIMUM_REPEATS, Baseline
+from harness.values.baseline import MINIMUM_REPEATS, Baseline, find_copies
 from harness.values.case import Case
 from harness.values.errors import BaselineError, UsageError
 from harness.values.provenance import Provenance
@@ -124,6 +124,14 @@ def record(
         first = first or (run.trace, run.provenance)
         _require_healthy(run.trace, run.provenance, first, f"{case.name}, {tier}, run {number}")
         kept.setdefault(tier, []).append(run.trace)
+        if copies := find_copies(kept[tier]):
+            raise BaselineError(
+                "two reference runs are copies of each other: they say nothing of how far healthy runs part",
+                where=f"{case.name}, {tier}",
+                observed=copies,
+                allowed="runs whose rounding differs",
+                hint="look for what makes runs come out equal: a cache of results, a rounding that isn't varied",
+            )
     if first is None:
         raise UsageError("no precision tier to record", where="--tiers")
     fp64 = kept.pop("fp64", [None])[0]

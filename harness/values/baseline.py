@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -13,7 +13,7 @@ from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
-__all__ = ["MINIMUM_REPEATS", "REQUIRED_SIGNALS", "Baseline"]
+__all__ = ["MINIMUM_REPEATS", "REQUIRED_SIGNALS", "Baseline", "find_copies"]
 
 MINIMUM_REPEATS = 5
 
@@ -76,24 +76,14 @@ class Baseline:
             self._require_no_copies(tier, runs)
 
     def _require_no_copies(self, tier: str, runs: tuple[Trace, ...]) -> None:
-        """Copies make the spread too small, and healthy ports fail by it: one pair among eight runs as well as eight.
-
-        Runs whose rounding differs part at the first iterations and never meet again. So two that are equal at most
-        iterations are one run, or one and its continuation.
-        """
-        judged = [name for name in runs[0].signals if name not in _NOT_OF_THE_TRAINING]
-        values = [np.stack([run.signals[name] for name in judged]) for run in runs]
-        for (number, one), (other, two) in combinations(enumerate(values), 2):
-            equal = int((one == two).all(axis=0).sum())
-            if 2 * equal > len(runs[0]):
-                raise BaselineError(
-                    "two reference runs are copies of each other: they say nothing of how far healthy runs part",
-                    where=f"{self.where}, tier {tier}",
-                    observed=f"runs {number} and {other} are equal in every signal at {equal} of {len(runs[0])} "
-                    "iterations",
-                    allowed="runs whose rounding differs",
-                    hint=self.record_again("the runs were copies"),
-                )
+        if copies := find_copies(runs):
+            raise BaselineError(
+                "two reference runs are copies of each other: they say nothing of how far healthy runs part",
+                where=f"{self.where}, tier {tier}",
+                observed=copies,
+                allowed="runs whose rounding differs",
+                hint=self.record_again("the runs were copies"),
+            )
 
     def _require_same_form(self, run: Trace, where: str) -> None:
         """What is compared column by column must have the same columns, all of them numbers."""
@@ -162,3 +152,22 @@ def _gaps(run: Trace) -> dict[str, list[bool]]:
     tables = {"state": run.state.missing, "evaluation": run.evaluation.missing}
     gaps = {**run.missing, **{name: missing for name, missing in tables.items() if missing is not None}}
     return {name: missing.reshape(-1).tolist() for name, missing in sorted(gaps.items())}
+
+
+def find_copies(runs: Sequence[Trace]) -> str:
+    """The first two runs that are copies of each other, in words; empty where there are none.
+
+    Copies make the spread too small, and healthy ports fail by it: one pair among eight runs as well as eight. Runs
+    whose rounding differs part at the first iterations and never meet again. So two that are equal at most iterations
+    are one run, or one and its continuation.
+
+    Args:
+        runs: of one tier, with the same signals.
+    """
+    judged = [name for name in runs[0].signals if name not in _NOT_OF_THE_TRAINING] if runs else []
+    values = [np.stack([run.signals[name] for name in judged]) for run in runs]
+    for (number, one), (other, two) in combinations(enumerate(values), 2):
+        equal = int((one == two).all(axis=0).sum())
+        if 2 * equal > len(runs[0]):
+            return f"runs {number} and {other} are equal in every signal at {equal} of {len(runs[0])} iterations"
+    return ""
