@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -41,8 +42,11 @@ def draw_start_weights(
     classifier: float = 0.02,
     gamma: float = 0.5,
     last_norm: float = 1.0,
+    keep: Collection[str] = (),
 ) -> None:
-    """Fill every parameter and buffer of a model, in place; drawn on the host.
+    """Fill a model's parameters and its normalizations' statistics, in place; drawn on the host.
+
+    Other buffers stay as they are: they are tables that the model computed, as the positions in a window's attention.
 
     | tensor | value |
     |---|---|
@@ -62,6 +66,7 @@ def draw_start_weights(
         last_norm: 0 starts every residual block as its shortcut, as the field's large-batch recipes do (Goyal et al.,
             1706.02677, section 5.1); between 0 and 1 damps the growth of rounding through a deep backbone.
             HRNet's exchange between branches counts as a residual branch too.
+        keep: modules whose tensors stay as they are, as dotted names; ``""`` is the whole model.
 
     Raises:
         ModelError: a setting isn't finite.
@@ -72,7 +77,10 @@ def draw_start_weights(
             raise ModelError("a setting isn't finite", where=f"alignment.start.{name}", observed=value)
     tensors: dict[str, Tensor] = model.state_dict()
     last_norms = _last_norms(tensors)
+    tables = {name for name, _ in model.named_buffers(remove_duplicate=False) if not _is_statistic(name)}
     for name in sorted(tensors, reverse=True):  # of a tensor with two names, the first one counts
+        if name in tables or any(not module or name.startswith(f"{module}.") for module in keep):
+            continue
         tensor = tensors[name]
         shape = tuple(tensor.shape)
         if name.endswith("conv_seg.weight"):
@@ -97,6 +105,11 @@ def weights_digest(model: nn.Module) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(_little_endian(tensor.detach().cpu()))
     return digest.hexdigest()
+
+
+def _is_statistic(name: str) -> bool:
+    """Whether a buffer is what training moves: a norm's statistics and counter, the bases of an attention."""
+    return name.endswith(("running_mean", "running_var", "num_batches_tracked", "bases"))
 
 
 def _last_norms(tensors: dict[str, Tensor]) -> frozenset[str]:

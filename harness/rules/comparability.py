@@ -81,6 +81,7 @@ def _shown(reference: Provenance, candidate: Provenance) -> list[Agreement]:
         *_mapping("", reference.versions, candidate.versions),
         *_mapping("", reference.host, candidate.host),
         *_mapping("$", reference.environment, candidate.environment),
+        _row("start weights", reference.start or _ABSENT, candidate.start or _ABSENT, required=False),
         _row("commit", reference.commit or _ABSENT, candidate.commit or _ABSENT, required=False),
     ]
 

@@ -20,7 +20,7 @@ from harness.devices.surroundings import git_commit, host, numerics_environment,
 from harness.emulation import set_iteration
 from harness.recording.evaluation import EvaluationProbe
 from harness.recording.hook import RecordingHook
-from harness.recording.start import StartHook
+from harness.recording.start import PATHS_OF_WEIGHTS, StartHook, pretrained_parts
 from harness.running.around import noise_of, shadowed, together
 from harness.running.cases import RUNNER_FIELDS, flatten
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
@@ -71,6 +71,7 @@ def run_experiment(
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
     settings = dict(_settings(config))
+    given = pretrained_parts(config.model)
     iterations = _iterations(order, case, config)
     _adapt(config, order, case, device, iterations, folder)
     runner, device = _open_runner(order, config, device, iterations)
@@ -79,14 +80,14 @@ def run_experiment(
         writing = TraceStream(folder / STREAM, iterations, resumed=resumed) if runner.rank == 0 else None
         stream = stack.enter_context(writing) if writing is not None else None
 
-        def begin(runner: Runner, model: torch.nn.Module) -> None:
+        def begin(runner: Runner, model: torch.nn.Module, start: str) -> None:
             if stream is not None:
                 if resumed:
                     stream.keep_before(runner.iter)
-                provenance = _provenance(runner, model, order, case, device, settings, iterations)
+                provenance = replace(_provenance(runner, model, order, case, device, settings, iterations), start=start)
                 write_provenance(folder / PROVENANCE, provenance)
 
-        runner.register_hook(StartHook(case.seed, case.start, begin), priority="VERY_HIGH")
+        runner.register_hook(StartHook(case.seed, case.start, given, begin), priority="VERY_HIGH")
         around = noise_of(order)
         probe = None if order.training else EvaluationProbe(iterations, together(noise_of(order)))
         if order.shadow:
@@ -160,7 +161,13 @@ def _settings(config: Config) -> dict[str, str]:
     chosen = {name: value for name, value in (config.get("randomness") or {}).items() if name != "seed" and value}
     if chosen:  # what is off says no more than what isn't there
         fields["randomness"] = chosen
-    return {name: text for name, text in flatten(fields) if name.rpartition(".")[2] not in {"data_root", "load_from"}}
+    settings = {}
+    for name, text in flatten(fields):
+        field = name.rpartition(".")[2]
+        if field not in {"data_root", "load_from"}:
+            # Where a file with weights lies differs from host to host; whether its weights do, their digest says.
+            settings[name] = "a checkpoint" if field in PATHS_OF_WEIGHTS and text.startswith(("'", '"')) else text
+    return settings
 
 
 def _data_roots(value: Any) -> Iterator[str]:

@@ -50,6 +50,7 @@ class Provenance:
             change the training (paths, logging, launcher).
         weights: digest of the initial weights.
         seed: of data order, augmentation and dropout.
+        start: where the initial weights come from, in words; empty where that wasn't recorded.
         precision: what the run computes in by its own setting: ``fp32``, ``fp64``, ``amp-fp16``, ``amp-bf16``.
         world_size: processes.
         global_batch: images an iteration, over all processes.
@@ -75,6 +76,7 @@ class Provenance:
     iterations: Count
     device: Device
     data_root: str = ""
+    start: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, str] = field(default_factory=dict)
