@@ -59,6 +59,25 @@ def warnings_of(parts: Sequence[Part]) -> list[str]:
         if count > 1:
             on = f" on {machine}" if machine else ""
             warnings.append(f"{case} was judged {count} times{on}: each of its results counts")
+    return [*warnings, *_of_the_gate([record for part in parts for record in part.records])]
+
+
+def _of_the_gate(records: Sequence[Record]) -> list[str]:
+    """Where the results are not one whole gate, by how many cases share its false-alarm rate."""
+    rated = [(record.terms.false_alarm_rate, record.terms.gate_size) for record in records]
+    known = [(rate, size) for rate, size in rated if rate is not None]
+    if not known:
+        return []
+    warnings = []
+    cases, size = len({record.verdict.case for record in records}), max(size for _, size in known)
+    if cases < size:
+        warnings.append(f"{cases} of the {size} cases of a gate {'lies' if cases == 1 else 'lie'} here")
+    together, meant = sum(rate for rate, _ in known), max(rate * size for rate, size in known)
+    if together > meant * (1 + 1e-9):
+        warnings.append(
+            f"a healthy port fails one of these results with a chance of up to {together:.3g}, not {meant:.3g}: each "
+            f"was judged as one of {size}; --gate-size {len(known)} divides it"
+        )
     return warnings
 
 

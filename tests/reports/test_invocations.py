@@ -10,6 +10,7 @@ import pytest
 import reports
 from harness.values.invocation import Invocation
 from harness.values.result import Result
+from harness.values.terms import Terms
 from harness.values.verdict import Status
 from reports.invocations import describe_parts, parts_of, warnings_of
 
@@ -122,3 +123,31 @@ def test_a_case_that_was_judged_twice_on_a_machine_is_named(tmp_path: Path, judg
 def test_one_invocation_warns_of_nothing(tmp_path: Path, judged: Judged) -> None:
     write(tmp_path, called(1), judged, done=3)
     assert warnings_of(parts_of(reports.merge([tmp_path], tmp_path).records)) == []
+
+
+@pytest.mark.parametrize(
+    ("cases", "rate", "size", "said"),
+    [
+        (4, 0.001 / 4, 4, []),
+        (1, 0.001, 1, []),
+        (3, 0.001 / 4, 4, ["3 of the 4 cases of a gate lie here"]),
+        (1, 0.001 / 4, 4, ["1 of the 4 cases of a gate lies here"]),
+        (
+            4,
+            0.001,
+            1,
+            [
+                "a healthy port fails one of these results with a chance of up to 0.004, not 0.001: each was judged as "
+                "one of 1; --gate-size 4 divides it"
+            ],
+        ),
+        (2, None, 1, []),
+    ],
+)
+def test_results_that_are_no_whole_gate_are_named(
+    judged: Judged, cases: int, rate: float | None, size: int, said: list[str]
+) -> None:
+    """Of a CI that judges one case a job: each on a machine of its own."""
+    results = [judged(f"case_{at}", called(at, machine=f"host-{at}", cases=(f"case_{at}",))) for at in range(cases)]
+    terms = Terms(false_alarm_rate=rate, gate_size=size)
+    assert warnings_of(parts_of(reports.record_of(replace(result, terms=terms)) for result in results)) == said
