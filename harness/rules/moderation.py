@@ -8,8 +8,8 @@ again.
 
 And no tensor is known better than the median one of its group. Where rounding is as fine as float32's, healthy runs
 part by events: an activation next to zero is on its other side in one run of eight, and moves a bias a thousand times
-as far as the seven others part. A tensor that met no such event in k runs has a small σ by that luck alone, and what its
-neighbours met says how far one moves it.
+as far as the seven others part. A tensor that met no such event in k runs has a small σ by that luck alone, and what
+its neighbours met says how far one moves it.
 
 Source: G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
 experiments", *Statistical Applications in Genetics and Molecular Biology* 3 (2004), article 3, sections 3 and 6.2.
