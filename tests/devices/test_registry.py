@@ -7,7 +7,9 @@ import torch
 
 from harness.devices import registry
 from harness.devices.choice import choose_device
+from harness.devices.cpu import Cpu
 from harness.devices.device_type import DeviceType
+from harness.devices.opening import open_device
 from harness.devices.registry import device_names, find_device_type, known_device_types, type_of_kind
 from harness.devices.surroundings import numerics_environment
 from harness.values.errors import DeviceError
@@ -183,3 +185,15 @@ def test_what_torch_brings_is_asked_for_what_it_needs(monkeypatch):
     assert odd.generator_state().tolist() == [0, 1, 2]
     with pytest.raises(DeviceError, match="no odd:2 here"):
         odd.select(2)
+
+
+def test_of_two_that_share_a_kind_the_opened_one_is_asked(brought, monkeypatch):
+    """A package's device may be a built-in one with other habits: recording and shadow ops ask what was opened."""
+    monkeypatch.setattr(registry, "_opened", {})
+    other = type("OtherCpu", (Cpu,), {"name": "other-cpu", "kind": "cpu", "load": lambda self: {"kernels": "others"}})
+    brought(Point("other-cpu", "odd:OtherCpu", other))
+    assert type_of_kind("cpu").name == "cpu"
+    opened = open_device(choose_device("other-cpu"))
+    assert opened.kind == "cpu"
+    assert opened.build["kernels"] == "others"
+    assert type_of_kind("cpu").name == "other-cpu"
