@@ -41,6 +41,8 @@ class DeviceType:
         amp_dtypes: names of the dtypes that autocast has there, its own choice first.
         draws_move_state: whether the state of its generator moves when something is drawn, and only then.
         has_pointers: whether ``data_ptr`` tells two tensors of the device apart.
+        keeps_total_weight: whether ``nll_loss_forward`` answers with the total weight, by which the mean was divided; a
+            device that answers otherwise must have a backward that doesn't read it.
         ranks_are_indices: whether mmengine may name a process's device by its local rank.
         synchronizes_norms: whether ``torch.nn.SyncBatchNorm`` runs there.
     """
@@ -59,6 +61,7 @@ class DeviceType:
     amp_dtypes: ClassVar[tuple[str, ...]] = ("float16", "bfloat16")
     draws_move_state: ClassVar[bool] = True
     has_pointers: ClassVar[bool] = True
+    keeps_total_weight: ClassVar[bool] = True
     ranks_are_indices: ClassVar[bool] = False
     synchronizes_norms: ClassVar[bool] = True
 

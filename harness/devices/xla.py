@@ -42,6 +42,7 @@ class Xla(DeviceType):
     amp_dtypes = ("bfloat16", "float16")
     draws_move_state = False
     has_pointers = False
+    keeps_total_weight = False  # it answers with 1, and its own backward counts again
 
     def is_available(self) -> bool:
         """Asking for the device starts the client; there is none where that fails."""

@@ -9,6 +9,7 @@ import torch
 
 from harness.shadow.fused_attention import FUSED, compute_attention
 from harness.shadow.kinds import Operation
+from harness.shadow.results import MEAN
 from harness.shadow.synchronized import SYNCHRONIZED
 
 __all__ = ["compute_on_host"]
@@ -108,6 +109,19 @@ def _max_pool_backward(
     return back
 
 
+def _loss_backward(op: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of a loss by the total weight that is due: a device may keep another for its own backward alone."""
+
+    def backward(gradient: Any, x: Any, target: Any, weight: Any, reduction: int, ignored: int, total: Any) -> Any:
+        if reduction == MEAN:
+            kept = target[target != ignored]
+            due = kept.numel() if weight is None else weight[kept].sum()
+            total = torch.as_tensor(due, dtype=total.dtype).reshape(total.shape)
+        return op(gradient, x, target, weight, reduction, ignored, total)
+
+    return backward
+
+
 def _view_as_copy(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return x.reshape(tuple(size))
 
@@ -120,6 +134,8 @@ _COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "_amp_foreach_non_finite_check_and_unscale_": _unscale,
     "_amp_update_scale_": _update_scale,
     "max_pool2d_forward": _max_pool,
+    "nll_loss_backward": _loss_backward(_aten.nll_loss_backward),
+    "nll_loss2d_backward": _loss_backward(_aten.nll_loss2d_backward),
     "max_pool2d_backward": _max_pool_backward,
     **SYNCHRONIZED,
     "view": _view_as_copy,

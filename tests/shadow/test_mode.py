@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from harness.devices.registry import type_of_kind
 from harness.shadow.counterparts import _COUNTERPARTS
 from harness.shadow.kinds import Kind, read_operation
 from harness.values.shadow import Part
@@ -190,6 +191,31 @@ class TestFunctionalized:
 
         mode = shadowed(forward=forward)
         assert ("total weight" in {check.tensor for check in mode.checks if check.op == "nll_loss2d_forward"}) is named
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_a_loss_s_gradient_is_due_by_the_weight_that_is_due(self, weighted):
+        torch.manual_seed(3)
+        logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+        labels = torch.randint(0, 3, (2, 4, 4))
+        labels[0, 0] = 255
+        weight = torch.tensor([0.2, 1.0, 3.0], dtype=torch.float64) if weighted else None
+        likely = torch.log_softmax(logits, 1)
+        loss, total = torch.ops.aten.nll_loss2d_forward(likely, labels, weight, 1, 255)
+        arguments = (torch.ones_like(loss), likely.detach(), labels, weight, 1, 255)
+        due = torch.ops.aten.nll_loss2d_backward(*arguments, total)
+        for kept in (total, torch.ones_like(total)):
+            made = _COUNTERPARTS["nll_loss2d_backward"](*arguments, kept)
+            assert torch.equal(made, due)
+
+    def test_a_device_that_keeps_another_total_weight_says_so(self, shadowed, monkeypatch):
+        def forward(x, *_):
+            logits = torch.nn.functional.conv2d(x, torch.ones(2, x.shape[1], 1, 1, requires_grad=True))
+            return torch.nn.functional.cross_entropy(logits, torch.zeros(len(x), *x.shape[2:], dtype=torch.long))
+
+        for keeps in (True, False):
+            monkeypatch.setattr(type(type_of_kind("cpu")), "keeps_total_weight", keeps)
+            checked = {check.tensor for check in shadowed(forward=forward).checks if check.op == "nll_loss2d_forward"}
+            assert ("total weight" in checked) is keeps
 
     def test_pooling_without_indices_has_a_counterpart(self):
         x = torch.randn(1, 2, 6, 6, dtype=torch.float64, requires_grad=True)
