@@ -1,10 +1,11 @@
-"""How fast a large log is read, against `re.findall` over its whole text, and in how much memory.
+"""How fast a large log of each known format is read, against `re.findall` of its loss over the whole text.
 
-    python benchmarks/log_parsing.py [--records 1000000] [--rounds 5]
+    python benchmarks/log_parsing.py [--megabytes 20] [--rounds 3] [--formats NAME …]
 
-Each round reads the log both ways, in processes of their own, one right after the other; what is compared is the ratio
-of a round, because machines are shared. The patterns are those of the field's own scripts: the loss alone, or the loss
-with its iteration and rank, as `read_log` returns it.
+A log is the format's own example, written again and again with its iteration and its loss changed. Each round reads it
+both ways in processes of their own, one right after the other; what is compared is the ratio of a round, because
+machines are shared. `findall` looks for the loss alone, as the field's scripts do; `read_log` returns each loss with
+its iteration, epoch and rank, and decides the format.
 """
 
 from __future__ import annotations
@@ -12,87 +13,115 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from harness.logs.choosing import choose_reader
+from harness.logs.formats import FORMATS
+from harness.logs.records import LineReader
+from harness.logs.rows import JSON_FORMATS, TABLE_FORMATS
+
 _READ = """
 import json, resource, sys, time
 from harness.logs import read_log
-start = time.perf_counter()
+start = time.process_time()
 log = read_log(sys.argv[1])
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(json.dumps([seconds, len(log), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
 _FIND = """
 import json, re, resource, sys, time
-start = time.perf_counter()
+start = time.process_time()
 found = re.findall(sys.argv[2], open(sys.argv[1]).read())
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(json.dumps([seconds, len(found), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
-
-_LOGS = {
-    "TCAPPDLL": (
-        r"train\.loss : ([\d\.e-]+)",
-        r"Iteration: (\d+)\s+rank\s*:\s*(\d+)\s+train\.loss\s*:\s*(\S+)",
-        r"TCAPPDLL.*?Iteration: (\d+).*?rank\s*:\s*(\d+).*?train\.loss\s*:\s*(\S+)",
-    ),
-    "mmengine": (
-        r" loss: ([\d\.e-]+)",
-        r"Iter\(train\) \[\s*(\d+)/\d+\].*?\sloss: (\S+)",
-    ),
-}
+_NUMBER = r"([-+\d.eE]+)"
 
 
 def main() -> None:
-    """Measure, and print a line a pattern."""
+    """Measure, and print a line a format."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--megabytes", type=float, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--formats", nargs="+", default=[])
     arguments = parser.parse_args()
+    print(f"{'format':<62} {'records':>9} {'read_log':>9} {'findall':>9} {'ratio':>6} {'MB/s':>6} {'memory':>7}")
     with tempfile.TemporaryDirectory() as folder:
-        for name, patterns in _LOGS.items():
-            path = Path(folder) / f"{name}.log"
-            write_log(path, name, arguments.records)
-            print(f"{name}: {arguments.records:,} records, {path.stat().st_size / 1e6:.0f} MB")
-            for pattern in patterns:
-                rounds = [(measure(_READ, path), measure(_FIND, path, pattern)) for _ in range(arguments.rounds)]
-                ratio = statistics.median(read[0] / find[0] for read, find in rounds)
-                read, find = rounds[-1]
-                print(
-                    f"  read_log {read[0]:.2f} s, {read[2]:.0f} MB; findall {find[0]:.2f} s, {find[2]:.0f} MB; "
-                    f"ratio {ratio:.2f} (median of {len(rounds)}): {pattern}"
-                )
-                if read[1] != arguments.records or find[1] != arguments.records:
-                    sys.exit(f"read {read[1]:,} and found {find[1]:,} of {arguments.records:,} records")
+        for known in [*FORMATS, *JSON_FORMATS, *TABLE_FORMATS]:
+            if arguments.formats and not any(name in known.name for name in arguments.formats):
+                continue
+            path = Path(folder) / "run.log"
+            reader = choose_reader(f"{known.example}\n".encode(), "loss", path)
+            if reader is None:
+                raise SystemExit(f"no reader takes the example of {known.name}")
+            pattern = write_log(path, reader, known.example, int(arguments.megabytes * 1e6))
+            rounds = [(measure(_READ, path), measure(_FIND, path, pattern)) for _ in range(arguments.rounds)]
+            read, find = rounds[-1]
+            ratio = statistics.median(one[0] / other[0] for one, other in rounds)
+            rate = path.stat().st_size / 1e6 / read[0]
+            told = "" if read[1] == find[1] else f"  findall found {find[1]:,}"
+            print(
+                f"{known.name[:62]:<62} {read[1]:>9,} {read[0]:>7.2f} s {find[0]:>7.2f} s {ratio:>6.2f} {rate:>6.0f} "
+                f"{read[2]:>4.0f} MB{told}",
+                flush=True,
+            )
 
 
-def write_log(path: Path, kind: str, records: int) -> None:
-    """A log of about 200 bytes a record."""
+def write_log(path: Path, reader: LineReader, example: str, size: int) -> str:
+    """A log of about a size, from an example whose iteration and loss are changed; returns the pattern of its loss.
+
+    Where the two stand in the example its own reader says.
+    """
     rng = random.Random(0)  # noqa: S311  # made-up numbers
+    records = [(line, next(reader.read_line(line.encode()), None)) for line in example.split("\n")]
+    known = [(line, record) for line, record in records if record is not None]
+    numbered, values = known[-2:] if len(known) > 1 else (known[-1], known[-1])
+    line, record = values
+    loss = next(name for name in (*reader.losses, *record.values) if name in record.values)
+    places = [("loss", end_of(line, record.places[loss]))]
+    step = next((name for name in ("iteration", "epoch") if name in numbered[1].places), None)
+    above = "" if numbered is values else numbered[0]
+    if step is not None:
+        places.append(("step", end_of(numbered[0], numbered[1].places[step])))
     with path.open("w") as file:
-        for i in range(records):
-            clock = f"12:{i // 60 % 60:02d}:{i % 60:02d}"
-            loss, ips, time = 5 * rng.random(), 100 * rng.random(), rng.random()
-            if kind == "TCAPPDLL":
-                file.write(
-                    f"INFO - 2025-07-01 {clock},123 - base_task - TCAPPDLL 2025-07-01 {clock}.{i % 10**6:06d} - "
-                    f"Epoch: 0 Iteration: {i}  rank : 0  train.loss : {loss:.6f}  train.ips : {ips:.4f} imgs/s "
-                    f"train.total_time : {time:.6f}\n"
-                )
+        file.writelines(f"{text}\n" for text, one in records if one is None)
+        written = number = 0
+        while written < size:
+            number += 1
+            new = {"loss": f"{1 + 8 * rng.random():.4f}", "step": str(number)}
+            texts = {"loss": line, "step": above or line}
+            if above:
+                out = [put(texts[name], at, new[name]) for name, at in reversed(places)]
             else:
-                file.write(
-                    f"2025/07/01 {clock} - mmengine - INFO - Iter(train) [{i + 1:>7}/{records}]  lr: {9e-3:.4e}  "
-                    f"eta: 1:23:45  time: {time:.4f}  data_time: 0.0053  memory: {9000 + i % 3000}  loss: {loss:.4f}  "
-                    f"decode.loss_ce: {loss * 0.7:.4f}  decode.acc_seg: {ips:.4f}  aux.loss_ce: {loss * 0.3:.4f}\n"
-                )
+                text = line
+                for name, at in sorted(places, key=lambda one: -one[1][0]):
+                    text = put(text, at, new[name])
+                out = [text]
+            written += file.write("\n".join(out) + "\n")
+    before = re.split(r"\d", line[: places[0][1][0]])[-1][-24:]
+    if before in ("", ",", '","', " ", "\t"):  # a table: the loss has no name in its row
+        return rf"(?m)^(?:[^,\n]*,){{{line[: places[0][1][0]].count(',')}}}\"?{_NUMBER}"
+    return re.escape(before) + _NUMBER
+
+
+def end_of(line: str, start: int) -> tuple[int, int]:
+    """Where a number of an example begins and ends."""
+    found = re.compile(r"\s*([-+\d.,eE]*\d)").match(line, start)
+    return found.span(1) if found else (start, start)
+
+
+def put(text: str, at: tuple[int, int], new: str) -> str:
+    """A text with a part of it replaced."""
+    return text[: at[0]] + new + text[at[1] :]
 
 
 def measure(program: str, *arguments: object) -> tuple[float, int, float]:
-    """Seconds, records and peak memory in MB of a program in a process of its own."""
+    """Processor seconds, records and peak memory in MB of a program in a process of its own."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])  # noqa: S603
     seconds, records, memory = json.loads(done.stdout)

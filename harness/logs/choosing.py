@@ -73,7 +73,7 @@ def _sample(window: bytes) -> list[bytes]:
     for chosen in ([line for line in lines if _LOSS.search(line, 0, _LONGEST)], lines):
         for begin in sorted({0, len(chosen) // 2, max(len(chosen) - _LINES, 0)}):
             sample += [line[:_LONGEST] for line in chosen[begin : begin + _LINES]]
-    return sample
+    return list(dict.fromkeys(sample))
 
 
 def _count(lines: list[bytes], reader: LineReader, metric: str | None) -> int:

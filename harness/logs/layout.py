@@ -93,8 +93,11 @@ def learn_layout(
         decimals: metric → where in the line the number begins.
         texts: where in the line literal text ends that tells such lines from others.
     """
-    places = {name: _place(line, start, anchor) for name, start in {**integers, **decimals}.items()}
-    guards = [_place(line, end, anchor) for end in texts]
+    places = {
+        name: _place(line, start, anchor, whole=name in decimals)
+        for name, start in (*integers.items(), *decimals.items())
+    }
+    guards = [_place(line, end, anchor) for end in dict.fromkeys(texts) if end not in decimals.values()]
     if not places or any(place is None for place in [*places.values(), *guards]):
         return None
     found = {name: place for name, place in places.items() if place is not None}
@@ -199,14 +202,17 @@ def _count_spaces(text: WordArray) -> IntArray:
     return (((below & ones) * ones) >> np.uint64(56)).astype(np.int64)
 
 
-def _place(line: bytes, start: int, anchor: bytes) -> _Place | None:
-    """Where a number lies that begins at ``start``, or literal text that ends there."""
+def _place(line: bytes, start: int, anchor: bytes, *, whole: bool = True) -> _Place | None:
+    """Where a number lies that begins at ``start``, or literal text that ends there.
+
+    Of an integer the last word of the text before it is enough: what kind of line it is the other places say.
+    """
     begin = len(line[:start].rstrip(b" "))
     behind = line.rfind(anchor, 0, begin)
-    whole = b"\n" + line[:begin]
-    literal = re.split(rb"\d", whole[-_LONGEST_GUARD - 1 :])[-1]
-    cut = len(literal) <= _LONGEST_GUARD and len(literal) < len(whole)
-    literal = literal[-_LONGEST_GUARD:]
+    before = b"\n" + line[:begin]
+    literal = re.split(rb"\d", before[-_LONGEST_GUARD - 1 :])[-1]
+    cut = whole and len(literal) <= _LONGEST_GUARD and len(literal) < len(before)
+    literal = literal[-(_LONGEST_GUARD if whole else _WORD) :]
     if not literal:
         return None
     guards = []

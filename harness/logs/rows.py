@@ -449,8 +449,11 @@ class ColumnReader:
 
 def column_reader(head: bytes, path: Path) -> ColumnReader | None:
     """The reader of a text that holds nothing but one, two or three numbers a line; None where it is none."""
-    rows = [_columns(line) for line in head.split(b"\n")[:-1] if line.strip() and not line.lstrip().startswith(b"#")]
-    width = len(rows[0]) if rows else 0
+    lines = [line for line in head.split(b"\n")[:-1] if line.strip() and not line.lstrip().startswith(b"#")]
+    width = len(_columns(lines[0])) if lines else 0
+    if width not in (1, 2, 3):
+        return None
+    rows = [_columns(line) for line in lines]
     if not all(len(row) == width for row in rows):
         return None
     if width == 3 and all(row[0] > 1e11 and _integer(row[2]) >= 0 for row in rows):
