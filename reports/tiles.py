@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.rules import equivalence, first_step, shadow
 from harness.values.result import Result
+from harness.values.terms import Against
 from harness.values.verdict import Verdict
 from reports.record import planned_iterations
 from reports.wording import NOTHING, duration, relative
@@ -31,8 +32,10 @@ _WHERE = {
 
 
 def tiles_of(result: Result) -> tuple[Tile, ...]:
-    """Six tiles: tier, violations, sight, iterations, legacy, time."""
+    """Six tiles: tier, violations, sight, iterations, legacy, time; of two logs, what logs have."""
     verdict = result.verdict
+    if result.terms.against is Against.LOGS:
+        return _of_logs(result)
     demanded = f"the gate demands {verdict.demanded_tier}" if verdict.demanded_tier else "demanded tier not stated"
     legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
     checks = len(verdict.findings)
@@ -44,6 +47,29 @@ def tiles_of(result: Result) -> tuple[Tile, ...]:
         Tile("Legacy rule", legacy, "never sufficient"),
         Tile("Time", duration(result.seconds), "run and judging"),
     )
+
+
+def _of_logs(result: Result) -> tuple[Tile, ...]:
+    """Four or five tiles: a log has no tier to demand, and no run to time."""
+    verdict = result.verdict
+    legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
+    tiles = [
+        Tile("Legacy rule", legacy, "never sufficient"),
+        Tile("Time", duration(result.seconds), "reading and judging"),
+    ]
+    envelope = verdict.envelopes.get("loss")
+    if envelope is not None and len(envelope.deviation):
+        largest = int(abs(envelope.deviation).argmax())
+        common = Tile("Common iterations", str(len(envelope.iterations)), f"from {envelope.iterations[0]} on")
+        apart = Tile(
+            "Largest deviation",
+            relative(float(envelope.deviation[largest])),
+            f"at iteration {envelope.iterations[largest]}",
+        )
+        tiles = [common, apart, *tiles]
+    if verdict.aligned_tier:
+        tiles = [Tile("Aligned at", verdict.aligned_tier, "by how closely the two losses agree"), *tiles]
+    return tuple(tiles)
 
 
 def _sight(verdict: Verdict) -> Tile:

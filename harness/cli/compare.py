@@ -21,10 +21,28 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
+_DESCRIPTION = """\
+Judges the training log CAND against the training log REF. Nothing is run.
+
+  align compare cuda.log sdaa.log                       two logs, of any formats
+  align compare loss.txt                                a block file: === CUDA ===, numbers, === SDAA ===, numbers
+  align compare export.csv --metric "a - loss" "b - loss"                two columns of one table
+  align compare ref.log cand.log --repeat r1.log r2.log r3.log r4.log    healthy runs of the reference
+  align compare cuda.log sdaa.log --out report          a page, result.json and JUnit XML
+  align compare --pairs ports/ --out report             every pair of a folder, and an index
+"""
+
 _EPILOG = """\
-Reads TCAPPDLL lines, mmengine text and scalars.json, epoch logs, block files, CSV with a header, JSON lines,
-TensorBoard event files and runs of this project, packed or not, without being told which. Two bare logs seldom allow a
-PASS: give more logs of the reference with --repeat."""
+The first line names what a person would see in the two curves; what was read of each file, the evidence and what to do
+next follow, and the field's own rule.
+
+what --legacy looks at: all common iterations, the last 50 (last50), the first 100 (first100), all but the first (skip1)
+how --pairs finds sides: a name's part cuda, gpu, ref, reference or benchmark, and sdaa, npu, mlu, musa, rocm, hpu, xpu,
+  tpu, xla, …, cand or candidate: ann.cuda.log beside ann.npu.log, cuda.log beside sdaa.log, annCuda.log beside
+  annSdaa.log; block files; or a CSV list with the columns reference, candidate, and if wanted name, legacy, metric,
+  rank
+exit codes: 0 PASS · 1 FAIL · 2 ERROR or wrong usage · 3 INCONCLUSIVE
+formats: docs/compare.md has them all; what isn't known is read by its names and numbers, and said to be guessed"""
 
 
 def add_parser(commands: Any) -> None:
@@ -32,8 +50,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
         help="judge two logs that exist already",
-        description="Judges the training log CAND against the training log REF.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("reference", nargs="?", metavar="REF", help="the trusted side's log")
     parser.add_argument("candidate", nargs="?", metavar="CAND", help="the ported side's log; a block file holds both")
@@ -97,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         _show(results, arguments, page)
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head`: what isn't read changes no verdict
+    except (BrokenPipeError, SystemExit):  # `| head`, in Python's way or rich's: what isn't read changes no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return worst([result.verdict.status for result in results]).exit_code
 

@@ -16,7 +16,10 @@ _HEADING = re.compile(rb"^[ \t]{0,12}={2,}[ \t]{0,12}(\w[\w .()-]{0,60}?)[ \t]{0
 _ONLY_NUMBERS = re.compile(rb"^[-+\d.,eE\[\]() \tnaifNAIF]{1,400}$")
 
 REFERENCE = ("cuda", "gpu", "nvidia", "reference", "benchmark", "a100", "cpu")
-CANDIDATE = ("sdaa", "candidate", "npu", "device")
+CANDIDATE = (
+    "sdaa", "candidate", "npu", "ascend", "mlu", "musa", "rocm", "hpu", "gaudi", "xpu", "tpu", "xla", "mps", "dcu",
+    "device",
+)  # fmt: skip
 
 _NUMBER = re.compile(rb"(?<![\w.])" + NUMBER + rb"(?![\w.])")
 

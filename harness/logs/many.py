@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.logs.blocks import looks_like_blocks
 from harness.logs.compare import compare
+from harness.logs.opening import open_log
 from harness.pairs.joining import SLICES
 from harness.values.errors import AlignmentError, LogError, UsageError
 from harness.values.result import Result
@@ -20,7 +22,12 @@ __all__ = ["compare_many"]
 
 _BEGIN, _END = r"(?:^|[._-]|(?<=[a-z0-9])(?=[A-Z]))", r"(?=$|[._-]|\d)"
 _REFERENCE = re.compile(f"{_BEGIN}(?i:cuda|gpu|reference|ref|benchmark){_END}")
-_CANDIDATE = re.compile(f"{_BEGIN}(?i:sdaa|candidate|cand){_END}")
+_DEVICES = (
+    "sdaa", "npu", "ascend", "mlu", "musa", "rocm", "amd", "hip", "hpu", "gaudi", "xpu", "tpu", "xla", "mps", "dcu",
+    "gcu", "neuron", "ipu", "maca",
+)  # fmt: skip
+_CANDIDATE = re.compile(f"{_BEGIN}(?i:{'|'.join(_DEVICES)}|candidate|cand){_END}")
+_SIDES = {"reference": _REFERENCE, "candidate": _CANDIDATE}
 _LOGS = re.compile(r"\.(?:log|txt|csv|json|jsonl|out)(?:\.gz|\.zst)?$|tfevents", re.IGNORECASE)
 _COLUMNS = ("reference", "candidate")
 
@@ -38,9 +45,10 @@ def compare_many(source: Path, **settings: Any) -> list[Result]:
 
     Args:
         source: a folder in which, at any depth, ``<name>.cuda.log`` lies beside ``<name>.sdaa.log``, or ``cuda.log``
-            beside ``sdaa.log``, or ``<name>Cuda.log`` beside ``<name>Sdaa.log``; or a CSV file with the columns
-            ``reference`` and ``candidate``, and if wanted ``name``, ``legacy``, ``metric`` and ``rank``; its paths
-            start from its own folder.
+            beside ``sdaa.log``, or ``<name>Cuda.log`` beside ``<name>Sdaa.log``, or a block file holds both; ``sdaa``
+            stands for npu, mlu, musa, rocm, hpu, xpu, tpu, xla, … and ``candidate``, too. Or a CSV file with the
+            columns ``reference`` and ``candidate``, and if wanted ``name``, ``legacy``, ``metric`` and ``rank``; its
+            paths start from its own folder.
         settings: as of ``compare``.
 
     Returns:
@@ -70,10 +78,15 @@ def _judge(pair: _Pair, settings: Mapping[str, Any]) -> Result:
 def _in_folder(folder: Path) -> Iterator[_Pair]:
     sides: dict[Path, dict[str, list[Path]]] = {}
     for path in sorted(folder.rglob("*")):
-        for side, pattern in (("reference", _REFERENCE), ("candidate", _CANDIDATE)):
-            if path.is_file() and _LOGS.search(path.name) and pattern.search(path.name):
-                key = path.parent.relative_to(folder) / re.sub(_LOGS, "", pattern.sub(".", path.name)).strip("._-")
-                sides.setdefault(key, {}).setdefault(side, []).append(path)
+        if not path.is_file() or not _LOGS.search(path.name):
+            continue
+        named = [(side, pattern) for side, pattern in _SIDES.items() if pattern.search(path.name)]
+        for side, pattern in named:
+            key = path.parent.relative_to(folder) / re.sub(_LOGS, "", pattern.sub(".", path.name)).strip("._-")
+            sides.setdefault(key, {}).setdefault(side, []).append(path)
+        if not named and _is_block_file(path):
+            key = path.parent.relative_to(folder) / re.sub(_LOGS, "", path.name)
+            yield _Pair(key.as_posix(), path, path, {})
     for key, found in sides.items():
         if {side: len(paths) for side, paths in found.items()} != {"reference": 1, "candidate": 1}:
             raise LogError(
@@ -85,6 +98,15 @@ def _in_folder(folder: Path) -> Iterator[_Pair]:
             )
         name = key.as_posix() if key.name else folder.resolve().name
         yield _Pair(name, found["reference"][0], found["candidate"][0], {})
+
+
+def _is_block_file(path: Path) -> bool:
+    """Whether a file holds both sides, each under a heading."""
+    try:
+        with open_log(path) as file:
+            return looks_like_blocks(file.read(1 << 16))
+    except LogError:
+        return False
 
 
 def _in_list(path: Path) -> Iterator[_Pair]:

@@ -1,5 +1,6 @@
 """`align compare` end to end, and the Python interface."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -156,3 +157,50 @@ def test_very_long_logs_are_compared_in_bounded_memory(tmp_path):
     )
     command = [sys.executable, "-c", program, str(tmp_path / "cuda.csv"), str(tmp_path / "sdaa.csv")]
     assert subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode == 0
+
+
+def test_a_reader_that_leaves_early_changes_no_exit_code(logs):
+    command = f"{sys.executable} -m harness.cli compare {logs('cuda.log')} {logs('sdaa.log', own=1)} | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, check=False, capture_output=True)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr == b""
+
+
+def test_an_empty_name_is_no_folder(logs, capsys):
+    assert main(["compare", logs("cuda.log"), ""]) == 2
+    assert "name is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("device", ["npu", "mlu", "musa", "rocm", "hpu", "xpu", "tpu", "xla"])
+def test_pairs_know_other_devices_and_block_files(logs, tmp_path, capsys, device):
+    logs("ports/ann.cuda.log")
+    logs(f"ports/ann.{device}.log", own=1)
+    sides = ["\n".join(f"{v:.6f}" for v in losses(data, data)) for data in (0, 1)]
+    (tmp_path / "ports" / "loss.txt").write_text(f"=== CUDA ===\n{sides[0]}\n=== {device.upper()} ===\n{sides[1]}\n")
+    assert main(["compare", "--pairs", str(tmp_path / "ports"), "--out", str(tmp_path / "out")]) == 3
+    printed = capsys.readouterr().out
+    assert "INCONCLUSIVE ann: aligned as far as this can show: " in printed
+    assert "INCONCLUSIVE loss: numbered by position: " in printed
+
+
+def test_one_metric_for_each_side(tmp_path, capsys):
+    rows = "".join(f"{i},{a:.6f},{b:.6f}\n" for i, (a, b) in enumerate(zip(losses(0, 0), losses(0, 1), strict=True)))
+    path = tmp_path / "export.csv"
+    path.write_text("Step,a - train/loss,b - train/loss\n" + rows)
+    assert main(["compare", str(path), "--metric", "a - train/loss", "b - train/loss"]) == 3
+    assert "aligned as far as this can show: within 1." in capsys.readouterr().out
+    assert main(["compare", str(path), "--metric", "a", "b", "c"]) == 2
+
+
+def test_what_is_read_is_bounded_and_the_option_is_named(logs, capsys):
+    reference, candidate = logs("cuda.log"), logs("sdaa.log", own=1)
+    for option, value in (("--max-records", "50"), ("--max-log-size", "1KiB")):
+        assert main(["compare", reference, candidate, option, value]) == 2
+        assert f"hint:     {option} " in capsys.readouterr().err
+
+
+def test_a_packed_copy_is_a_copy(logs):
+    path = Path(logs("cuda.log"))
+    packed = path.with_name("sdaa.log.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert compare(path, packed).verdict.reason == "same run: the two logs are copies of one file"
