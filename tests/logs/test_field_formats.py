@@ -1,6 +1,7 @@
 """Every known format, on lines as its program prints them: iteration, loss, metric, and what is no training."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from written_logs import same, write
 
 from harness.logs import read_log
 from harness.logs.formats import FORMATS
+from harness.logs.listing import formats_table
 from harness.logs.rows import JSON_FORMATS, TABLE_FORMATS
 from harness.values.errors import LogError
 
@@ -232,3 +234,8 @@ def test_a_run_that_is_logged_less_often_keeps_its_numbers(tmp_path, every):
     )
     log = read_log(write(tmp_path / "run.log", text.encode()))
     same(log, range(every, 601, every), [round(10 - i / 100, 3) for i in range(every, 601, every)])
+
+
+def test_the_documented_table_is_the_readers_own():
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    assert formats_table() in page
