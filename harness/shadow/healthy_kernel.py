@@ -145,6 +145,16 @@ def rounded_to(tensor: torch.Tensor, bits: int, factor: float = 1.0, smallest: f
     return (scaled / step).round_().mul_(step).div_(factor)
 
 
+_EXACT = frozenset(
+    {
+        *("floor", "ceil", "round", "trunc", "frac", "sign", "sgn", "abs", "neg", "relu", "clamp", "clamp_min"),
+        *("clamp_max", "maximum", "minimum", "amax", "amin", "max", "min", "sort", "topk", "pad", "unbind", "split"),
+        *("remainder", "fmod", "copysign", "index_put", "scatter", "masked_scatter", "linspace"),
+    }
+)
+"""Elementary steps that aren't rounded. The cell of a grid that a whole number stands for is that number."""
+
+
 class _Moving(TorchDispatchMode):
     """While it is entered, each floating result of an operation that computes is moved by ± u of itself at random."""
 
@@ -157,7 +167,7 @@ class _Moving(TorchDispatchMode):
     ) -> Any:
         made = op(*args, **(kwargs or {}))
         operation = read_operation(op)
-        if operation.kind is not Kind.COMPUTE or operation.written:
+        if operation.kind is not Kind.COMPUTE or operation.written or operation.name in _EXACT:
             return made
         return map_tensors(made, self._move)
 

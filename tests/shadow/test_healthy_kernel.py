@@ -195,3 +195,22 @@ def test_rounding_keeps_so_many_bits(bits):
         rounded_to(torch.tensor([1e-6], dtype=torch.float64), 10, smallest=2.0**-14),
         torch.tensor([2.0**-20 * 1.0625], dtype=torch.float64),
     )
+
+
+def test_a_gradient_whose_weights_are_of_other_corners_is_one(violated, wrong):
+    def aligned(out, gradient, size, before, corners, *scales):
+        return aten.upsample_bilinear2d_backward(gradient, size, before, not corners, *scales)
+
+    def resize():
+        F.interpolate(
+            torch.randn(1, 2, 8, 16, requires_grad=True), size=(64, 128), mode="bilinear"
+        ).square().sum().backward()
+
+    device = wrong("upsample_bilinear2d_backward", aligned)
+    assert violated(resize) == set()
+    assert violated(resize, wrong=device) == {("upsample_bilinear2d_backward", "output")}
+    mode = ShadowOps(Whereabouts(nn.Module()), 0, "fp32")
+    with device, mode:
+        resize()
+    (check,) = [check for check in mode.checks if check.op == "upsample_bilinear2d_backward"]
+    assert check.along < 10  # a whole number is the same cell of the grid, however its last bit is rounded
