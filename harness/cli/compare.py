@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.console import shown
 from harness.cli.options import _count, _size
 from harness.cli.verify import worst
 from harness.logs.limits import LIMITS, Limits
@@ -167,7 +168,7 @@ def _show(results: Sequence[Result], arguments: argparse.Namespace, page: Path |
     elif arguments.markdown:
         from harness.cli.markdown import render_markdown
 
-        print("\n".join(render_markdown(result) for result in results))
+        print(shown("\n".join(render_markdown(result) for result in results)))
     elif arguments.pairs:
         from harness.cli.terminal import print_results
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.console import SafeConsole
 from harness.cli.terminal import STATUS_STYLES
 from harness.values.result import Result
 from harness.values.verdict import Agreement, Finding, Outcome
@@ -27,7 +27,7 @@ def print_comparison(result: Result, page: Path | None) -> None:
         result: of two logs.
         page: the report's page; None where none was written.
     """
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     verdict = result.verdict
     status = (verdict.status.value, STATUS_STYLES[verdict.status])
     _print_rows(console, [[Text.assemble(status, f" {verdict.case}: {verdict.reason}")]])
@@ -60,7 +60,7 @@ def _is_said(row: Agreement) -> bool:
     return not row.agrees or row.required
 
 
-def _print_rows(console: Console, rows: Sequence[Sequence[Text]]) -> None:
+def _print_rows(console: SafeConsole, rows: Sequence[Sequence[Text]]) -> None:
     if not console.is_terminal:
         for row in rows:
             console.print(Text(" ").join(row), soft_wrap=True)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from harness.cli import compare, efficiency, listing, ops, power, record, report, train, verify
+from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.terminal import print_error
 from harness.isolation import prefer_own_packages
 from harness.running.libraries import missing_library
@@ -34,7 +35,7 @@ A config is a Python program: `align` runs it as you. Give it only configs that 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="align",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -57,6 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     prefer_own_packages()
+    prepare_streams()
+    try:
+        return _run(arguments)
+    finally:
+        close_streams()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     parsed = build_parser().parse_args(arguments)
     try:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from harness.cli.console import SafeConsole, shown
 from harness.cli.options import baseline_folder, reproduction
 from harness.cli.terminal import banner, open_console
 from harness.rules.budget import FALSE_ALARM_RATE
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     page = write_power(result, arguments.out)
     _print(open_console(), result)
-    print(f"report: {page}")
+    print(shown(f"report: {page}"))
     return 0
 
 
@@ -121,7 +121,7 @@ def _make(study: Study, workers: int) -> Making:
 @contextlib.contextmanager
 def _progress() -> Iterator[Any]:
     """A bar over the runs of a stage; a line now and then where standard error is not a terminal."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -144,7 +144,7 @@ def _progress() -> Iterator[Any]:
         yield advance
 
 
-def _print(console: Console, result: PowerResult) -> None:
+def _print(console: SafeConsole, result: PowerResult) -> None:
     from reports.power_rates import alarm_rows, making_words, rate_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")

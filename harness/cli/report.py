@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from harness.cli.console import shown
 from harness.cli.terminal import STATUS_STYLES, open_console
 from harness.cli.verify import worst
 from harness.values.errors import UsageError
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = [path for given in arguments.results for path in _results(given)]
     merged = reports.merge(found, arguments.out)
     _show(merged.records)
-    print(f"report: {merged.index}")
+    print(shown(f"report: {merged.index}"))
     return worst([record.verdict.status for record in merged.records]).exit_code
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.console import SafeConsole
 from harness.devices.choice import DeviceChoice
 from harness.rules.bounded import percent
 from harness.store.stream import StreamRow
@@ -42,10 +41,10 @@ _EMULATED = "EMULATED device: no evidence about real hardware."
 _FALLEN_BACK = "no accelerator asked for or found: using the EMULATED device, no evidence about real hardware"
 
 
-def open_console(*, stderr: bool = False) -> Console:
+def open_console(*, stderr: bool = False) -> SafeConsole:
     """A console as wide as the terminal; wide enough for any table where there is none."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, soft_wrap=True, width=200)
+    console = SafeConsole(stderr=stderr, highlight=False, soft_wrap=True)
+    return console if console.is_terminal else SafeConsole(stderr=stderr, highlight=False, soft_wrap=True, width=200)
 
 
 def print_error(error: AlignmentError) -> None:
@@ -76,7 +75,7 @@ def run_progress(title: str, iterations: int) -> Iterator[Callable[[StreamRow], 
     Yields:
         What to call with each iteration that the run streams.
     """
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -129,7 +128,7 @@ def print_results(results: Sequence[Result], page: str) -> None:
         for line in (*terms_lines(result.terms), *shadow_lines(result)):
             console.print(Text(f"  {line}"))
         if result.output and result.verdict.status is Status.ERROR:
-            print(result.output, file=sys.stderr)
+            open_console(stderr=True).print(Text(result.output))
     if results and (made := results[-1].invocation) is not None:
         commit = f", commit {made.commit}" if made.commit else ""
         console.print(Text(f"invocation: {made.label}, align {made.version}{commit}"))

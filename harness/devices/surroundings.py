@@ -6,13 +6,17 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, run
+from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
 from harness.devices.registry import known_device_types
 
 __all__ = ["git_commit", "host", "numerics_environment", "versions"]
 
 _PACKAGES = ("alignment-harness", "torch", "mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
+
+
+GIT_TIMEOUT = 10.0
+"""Seconds that a run waits for each answer of git."""
 
 
 def versions() -> dict[str, str]:
@@ -41,19 +45,27 @@ def host(threads: int) -> dict[str, str]:
 def git_commit(folder: Path, *, but_for: str = "") -> str:
     """The checkout's commit, with ``-dirty`` where tracked files were changed; empty outside a checkout.
 
+    Where git takes longer than a run should wait for it, as on a file system across a network, it ends in ``-unknown``:
+    nobody knows whether files were changed. A run doesn't end over it.
+
     Args:
         folder: anywhere in the checkout.
         but_for: a folder at its top whose changes don't count.
     """
 
-    def git(*arguments: str) -> str:
+    def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(folder), *arguments]
         try:
-            return run(command, stdout=PIPE, stderr=DEVNULL, text=True, timeout=10, check=False).stdout.strip()  # noqa: S603  # our own words
+            told = run(command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, timeout=GIT_TIMEOUT, check=False).stdout  # noqa: S603  # our own words
+        except TimeoutExpired:
+            return None
         except OSError:
             return ""
+        return told.decode("utf-8", "replace").strip()
 
     commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return ""
     looked_at = ["--", ":(top)", *([f":(top,exclude){but_for}"] if but_for else [])]
-    changed = bool(commit) and bool(git("status", "--porcelain", "--untracked-files=no", *looked_at))
-    return f"{commit}-dirty" if changed else commit
+    changed = git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", *looked_at)
+    return f"{commit}-unknown" if changed is None else f"{commit}-dirty" if changed else commit
