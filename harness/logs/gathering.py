@@ -56,6 +56,7 @@ class Gathering:
         columns: metric → its values.
         names: of all metrics, in the order of their first appearance.
         epoch_length: iterations of an epoch, where the log says so.
+        total: what stands behind a slash after iterations: an epoch's length where the iterations start over with it.
         per_epoch: whether the log's format numbers iterations from the start of their epoch.
         head: the first bytes of the text, where settings are printed.
         records: how many were read.
@@ -67,6 +68,7 @@ class Gathering:
     columns: dict[str, Column] = field(default_factory=dict)
     names: dict[str, None] = field(default_factory=dict)
     epoch_length: int = 0
+    total: int = 0
     per_epoch: bool = False
     head: bytes = b""
     records: int = 0

@@ -80,6 +80,7 @@ def _record(line: bytes, group: Sequence[Token], begin: int) -> Record:
         elif record.iteration == UNKNOWN and (_is_step(token) or _is_in_brackets(group, number)):
             record.iteration, record.places["iteration"] = int(token.value), token.at
             record.length = token.total if _is_in_brackets(group, number) else 0
+            record.total = token.total
     _take_values(line, group, record, begin)
     if rank := find_rank(line, max(group[0].at - 20, 0), group[-1].at + 20):
         record.rank, record.places["rank"] = rank

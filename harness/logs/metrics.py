@@ -26,6 +26,8 @@ _LOSS_WORD = re.compile(r"(?:^|[^a-z])loss(?:es)?(?:[^a-z]|$)|loss$")
 
 def is_loss(name: str) -> bool:
     """Whether a metric is a loss of any kind, by its name."""
+    if words(name).endswith("scale"):
+        return False
     return _LOSS_WORD.search(name.lower()) is not None or words(name) in _LOSSES
 
 

@@ -50,6 +50,8 @@ def open_log(path: Path) -> Iterator[BinaryIO]:
             start = unpacked.peek(3)
             if start.startswith(_UTF16):
                 yield cast(BinaryIO, codecs.EncodedFile(unpacked, "utf-8", "utf-16", "replace"))
+            elif (order := _without_mark(unpacked.peek(64)[:64])) is not None:
+                yield cast(BinaryIO, codecs.EncodedFile(unpacked, "utf-8", order, "replace"))
             else:
                 unpacked.read(len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0)
                 yield cast(BinaryIO, unpacked)
@@ -100,10 +102,29 @@ def clean(piece: bytes, found: Gathering) -> bytes:
         try:
             piece.decode("utf-8")
         except UnicodeDecodeError:
-            found.note("{count} MiB of the log hold bytes that are no UTF-8: these were passed over, the rest was read")
+            piece = _from_gb18030(piece, found)
         for pattern, plain in _CHINESE:
             piece = pattern.sub(plain, piece)
     return piece
+
+
+def _from_gb18030(piece: bytes, found: Gathering) -> bytes:
+    """Text in the Chinese encoding of a console as UTF-8; what is neither is left as it is, and said."""
+    try:
+        text = piece.decode("gb18030")
+    except UnicodeDecodeError:
+        found.note("{count} MiB of the log hold bytes that are no UTF-8: these were passed over, the rest was read")
+        return piece
+    found.note("{count} MiB of the log are no UTF-8: they were read as GB18030")
+    return text.encode("utf-8")
+
+
+def _without_mark(start: bytes) -> str | None:
+    """The byte order of UTF-16 text without a mark, by the zero bytes of its ASCII; None where it is none."""
+    zeros = [start[first::2].count(0) for first in (0, 1)]
+    if len(start) < 8 or min(zeros) or max(zeros) < 0.4 * len(start) / 2:
+        return None
+    return "utf-16-le" if zeros[1] else "utf-16-be"
 
 
 def _unpacked(file: BinaryIO, path: Path) -> io.BufferedReader:

@@ -25,6 +25,7 @@ class Record:
         iteration: number, or UNKNOWN.
         rank: number, or UNKNOWN.
         length: iterations of an epoch, where the iteration is printed as one of an epoch's; else 0.
+        total: what stands behind a slash after the iteration: of the whole training, or of an epoch; else 0.
         values: metric → value, by the first mention.
         places: name → where its number begins in the line: of the metrics that are printed once, and of ``epoch``,
             ``iteration`` and ``rank``.
@@ -38,6 +39,7 @@ class Record:
     iteration: int = UNKNOWN
     rank: int = UNKNOWN
     length: int = 0
+    total: int = 0
     values: dict[str, float] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     guards: tuple[int, ...] = ()

@@ -117,7 +117,7 @@ def _by_position(records: int, found: Gathering, numbering: Numbering) -> IntArr
 def _numbered_through(epochs: IntArray, iterations: IntArray, found: Gathering, numbering: Numbering) -> IntArray:
     """Iterations that are counted from the start of their epoch, counted through."""
     largest = int(iterations.max() - min(int(iterations.min()), 1) + 1)
-    length = found.epoch_length or numbering.epoch_length
+    length = found.epoch_length or numbering.epoch_length or found.total
     numbering.epoch_length_printed = bool(length) or _is_whole(epochs, iterations)
     length = max(length, largest) if length else largest
     first = min(int(epochs.min()), 1) if numbering.first_epoch is None else numbering.first_epoch

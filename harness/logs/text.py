@@ -178,6 +178,7 @@ def _gaps(readings: Sequence[Reading], length: int) -> list[tuple[int, int]]:
 
 
 def _note(record: Record, found: Gathering) -> None:
+    found.total = max(found.total, record.total)
     if record.length:
         found.per_epoch = True
         found.epoch_length = max(found.epoch_length, record.length)

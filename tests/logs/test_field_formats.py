@@ -181,6 +181,21 @@ def test_shapes(tmp_path, shape):
     assert log.numbered
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "gb18030", "utf-8-sig"])
+def test_encodings(tmp_path, encoding):
+    text = (
+        "第1步 损失：2.5 学习率：0.1\n第2步 损失：2.25 学习率：0.1\n"
+        if encoding == "gb18030"
+        else "step 1 loss: 2.5\nstep 2 loss: 2.25\n"
+    )
+    same(read_log(write(tmp_path / "run.log", text.encode(encoding))), [1, 2], [2.5, 2.25])
+
+
+def test_what_stands_behind_a_slash_is_an_epochs_length_where_batches_start_over(tmp_path):
+    text = "".join(f"Epoch {e} | Batch {i}/100 | Loss {e}.{i}\n" for e in (1, 2) for i in (10, 20))
+    assert read_log(write(tmp_path / "run.log", text.encode())).iterations.tolist() == [10, 20, 110, 120]
+
+
 def test_a_nan_that_is_not_printed_is_told(tmp_path):
     line = " iteration {0:8d}/  500 | learning rate: 1.5E-04 |{1} loss scale: 1.0 | grad norm: {2} | number of nan iterations:   0 |"
     text = "".join(
