@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from harness.rules.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
 from harness.values.trace import FloatArray
 
-__all__ = ["Deviation", "measure_deviation", "relative_deviation"]
+__all__ = ["Deviation", "as_relative", "is_logarithmic", "measure_deviation", "relative_deviation"]
 
 _POWER = 0.9
 
@@ -44,12 +44,24 @@ class Deviation:
     largest_at: int
 
 
+def is_logarithmic(reference: FloatArray, candidate: FloatArray) -> bool:
+    """Whether both sides are positive throughout, so that deviations are those of logarithms."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(reference > 0) and np.all(candidate > 0))
+
+
+def as_relative(deviation: float, *, logarithmic: bool) -> float:
+    """A deviation as people read it: 0.01 is 1 % above the reference."""
+    with np.errstate(over="ignore"):
+        return float(np.expm1(deviation)) if logarithmic else float(deviation)
+
+
 def relative_deviation(reference: FloatArray, candidate: FloatArray) -> FloatArray:
     """(T,) log(candidate / reference); where a side is somewhere not positive, (candidate − reference) over the
     reference's mean size.
     """  # noqa: D205  # one sentence
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        if np.all(reference > 0) and np.all(candidate > 0):
+        if is_logarithmic(reference, candidate):
             return np.log(candidate) - np.log(reference)
         scale = max(float(np.abs(reference).mean()), float(np.finfo(float).tiny))
         return (candidate - reference) / scale
@@ -71,14 +83,19 @@ def measure_deviation(reference: FloatArray, candidate: FloatArray) -> Deviation
     quantiles = stdtrit(free, [(1 + CONFIDENCE) / 2, _POWER])
     largest_at = int(np.argmax(np.abs(deviation)))
     bias = float(deviation.mean())
+    logarithmic = is_logarithmic(reference, candidate)
+
+    def read(value: float) -> float:
+        return as_relative(value, logarithmic=logarithmic)
+
     return Deviation(
-        float(np.expm1(bias)),
-        float(np.expm1(bias - quantiles[0] * error)),
-        float(np.expm1(bias + quantiles[0] * error)),
+        read(bias),
+        read(bias - quantiles[0] * error),
+        read(bias + quantiles[0] * error),
         float(deviation.std()),
         *interval(spreads),
         noise=float(np.diff(deviation).std() / np.sqrt(2)),
-        detectable=float(np.expm1(quantiles.sum() * error)),
-        largest=float(np.expm1(deviation[largest_at])),
+        detectable=read(quantiles.sum() * error),
+        largest=read(deviation[largest_at]),
         largest_at=largest_at,
     )

@@ -58,11 +58,6 @@ class Persistence:
         """Whether no healthy pair does this."""
         return self.ratio > LARGEST_HEALTHY
 
-    @property
-    def smallest(self) -> float:
-        """The smallest lasting deviation that would have been called, relative."""
-        return float(np.expm1(max(LARGEST_HEALTHY * self.scatter, 0.0)))
-
 
 def measure_persistence(deviation: FloatArray, resolution: float = 0.0) -> Persistence:
     """Whether deviations stay on one side.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.pairs.deviation import measure_deviation, relative_deviation
+from harness.pairs.deviation import is_logarithmic, measure_deviation, relative_deviation
 from harness.pairs.findings import (
     find_bias,
     find_data,
@@ -24,7 +24,7 @@ from harness.pairs.findings import (
     find_spread,
     find_start,
 )
-from harness.pairs.growth import TF32_ROUNDING
+from harness.pairs.growth import LARGEST_HEALTHY, TF32_ROUNDING
 from harness.pairs.joining import Pair, cut_slice, join
 from harness.pairs.log import Log
 from harness.pairs.printing import agree_as_printed, identical
@@ -177,7 +177,7 @@ def _at_rounding(view: View, *, whole: bool) -> Finding | None:
     if max(view.reference.window, view.candidate.window) > 1 or view.unit != "iteration" or view.resolution > 1e-3:
         return None
     persistence = persistence_of(view)
-    largest = float(np.expm1(np.abs(view.deviation).max()))
+    largest = view.relative(float(np.abs(view.deviation).max()))
     allowed = TF32_ROUNDING + view.resolution
     if persistence is None or persistence.called or largest > allowed:
         return None
@@ -185,7 +185,7 @@ def _at_rounding(view: View, *, whole: bool) -> Finding | None:
     message = (
         f"no iteration is further apart than {percent(largest)} (at {at}): one beyond "
         f"{percent(allowed)}, tf32's rounding "
-        f"and a printed unit, or a lasting one beyond {percent(persistence.smallest)} "
+        f"and a printed unit, or a lasting one beyond {percent(view.relative(LARGEST_HEALTHY * persistence.scatter))} "
         f"would not have passed; what changes "
         "the loss by less can't be seen in it"
     )
@@ -209,7 +209,7 @@ def _undecided(view: View) -> _Answer:
     if len(pair) < MINIMUM_ITERATIONS:
         headline = f"too few: {len(pair)} common {view.unit}s, and {MINIMUM_ITERATIONS} are the least"
         return _Answer(Status.INCONCLUSIVE, headline, "log every iteration, and at least 100 of them")
-    largest, mean = (float(np.expm1(one)) for one in (np.abs(view.deviation).max(), view.deviation.mean()))
+    largest, mean = (view.relative(float(one)) for one in (np.abs(view.deviation).max(), view.deviation.mean()))
     if view.dependence.data is not Data.SAME:
         return _Answer(
             Status.INCONCLUSIVE,
@@ -327,7 +327,9 @@ def _same_data(one: Log, other: Log) -> bool:
 def _overlay(pair: Pair) -> Envelope:
     """The candidate on the reference, without a bound: one run doesn't say what healthy runs do."""
     with np.errstate(all="ignore"):
-        deviation = np.expm1(relative_deviation(pair.reference, pair.candidate))
+        deviation = relative_deviation(pair.reference, pair.candidate)
+        if is_logarithmic(pair.reference, pair.candidate):
+            deviation = np.expm1(deviation)
     unknown = np.full(len(pair), np.nan)
     return Envelope("loss", "", pair.iterations, pair.reference, unknown, pair.candidate, deviation)
 

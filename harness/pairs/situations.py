@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from harness.pairs.deviation import relative_deviation
+from harness.pairs.deviation import as_relative, is_logarithmic, relative_deviation
 from harness.pairs.growth import COARSEST_ROUNDING, LARGEST_HEALTHY, Persistence, measure_persistence
 from harness.pairs.joining import Pair, join
 from harness.pairs.log import Log, Series
@@ -126,10 +126,14 @@ class View:
         """(T,) of the candidate from the reference, in logarithms where both are positive."""
         return relative_deviation(self.pair.reference, self.pair.candidate)
 
+    def relative(self, deviation: float) -> float:
+        """A deviation as people read it: 0.01 is 1 % above the reference."""
+        return as_relative(deviation, logarithmic=is_logarithmic(self.pair.reference, self.pair.candidate))
+
     @property
     def first_apart(self) -> float:
         """How far the first common losses are apart, relative."""
-        return float(np.expm1(abs(self.deviation[0])))
+        return self.relative(abs(float(self.deviation[0])))
 
     @property
     def allowed_start(self) -> float:
@@ -300,6 +304,8 @@ def _frozen(view: View) -> Situation | None:
 def _learns_nothing(view: View) -> Situation | None:
     """A loss that doesn't fall, where the reference's does by far more than its scatter."""
     pair = view.pair
+    if not is_logarithmic(pair.reference, pair.candidate):
+        return None
     part = max(len(pair) // 5, 2)
     falls, errors = [], []
     for side in (pair.reference, pair.candidate):
@@ -325,7 +331,7 @@ def _learns_nothing(view: View) -> Situation | None:
         f"{percent(-math.expm1(-falls[1]))}",
         "check that the optimizer steps, the learning rate and its schedule, and that gradients are not zero",
         int(pair.iterations[-1]),
-        observed=float(np.expm1(view.deviation[-part:].mean())),
+        observed=view.relative(float(view.deviation[-part:].mean())),
     )
 
 
@@ -533,7 +539,7 @@ def _drifts(view: View) -> Situation | None:
         int(pair.iterations[persistence.onset]),
         int(pair.iterations[min(persistence.onset_latest, len(pair) - 1)]),
     )
-    last = float(np.expm1(view.deviation[-min(5, len(pair)) :].mean()))
+    last = view.relative(float(view.deviation[-min(5, len(pair)) :].mean()))
     failed = abs(mean) > COARSEST_ROUNDING + view.resolution and (
         view.starts_alike or view.first_apart <= view.allowed_start
     )
@@ -542,22 +548,24 @@ def _drifts(view: View) -> Situation | None:
         "drifts",
         f"drifts from {where} on: {_signed(last)} at the end, the same data and start"
         if failed
-        else f"drifts a little: {_signed(math.expm1(mean))} on average near iteration {onset}, always on one side",
+        else f"drifts a little: {_signed(view.relative(mean))} on average near iteration {onset}, always on one side",
         Outcome.FAIL if failed else Outcome.INCONCLUSIVE,
-        f"the deviations stay on one side: {_signed(math.expm1(mean))} on average over "
+        f"the deviations stay on one side: {_signed(view.relative(mean))} on average over "
         f"{persistence.window} iterations, "
         f"{persistence.ratio:.0f} times their scatter of {percent(persistence.scatter)} "
         f"from one iteration to the next, "
         f"where no healthy pair was above {LARGEST_HEALTHY / 2:.1f}",
         f"look at iteration {onset} and the one before: gradient norms, the optimizer's settings, the learning rate",
         onset,
-        observed=math.expm1(mean),
+        observed=view.relative(mean),
         allowed=COARSEST_ROUNDING,
     )
 
 
 def _spike(view: View) -> Situation | None:
     """A few iterations of the candidate far out, and the rest back where it was."""
+    if not is_logarithmic(view.pair.reference, view.pair.candidate):
+        return None
     if not view.finite or len(view.pair) < MINIMUM_ITERATIONS or not view.same_data:
         return None
     deviation = view.deviation
@@ -581,7 +589,7 @@ def _spike(view: View) -> Situation | None:
         f"back within {percent(3 * usual)} at {iterations[end]}; the median deviation is {percent(usual)}",
         f"look at iteration {iterations[start]} on the candidate: its batch, gradient norm and loss scale",
         int(iterations[start]),
-        observed=math.expm1(deviation[at]),
+        observed=view.relative(float(deviation[at])),
     )
 
 
@@ -599,16 +607,16 @@ def _parts(view: View) -> Situation | None:
     where = f"iteration {first}" if low == first else f"iterations {low}–{first}"
     return Situation(
         "parts",
-        f"parts from {where} on, after the same start; {_signed(math.expm1(mean))} on average",
+        f"parts from {where} on, after the same start; {_signed(view.relative(mean))} on average",
         Outcome.INCONCLUSIVE,
         f"the first two losses agree better than chance brings them "
         f"({percent(view.first_apart)}), so that both are the "
-        f"same experiment; from iteration {first} on they are more than 1 % apart, {_signed(math.expm1(mean))} ± "
+        f"same experiment; from iteration {first} on they are more than 1 % apart, {_signed(view.relative(mean))} ± "
         f"{percent(2 * error)} on average, and share {view.dependence} of their changes: "
         f"rounding that grew, or a fault",
         "log five digits, and give repeats of the reference (--repeat): they say how early healthy runs part",
         first,
-        observed=float(np.expm1(np.abs(view.deviation[at]))),
+        observed=view.relative(float(np.abs(view.deviation[at]))),
     )
 
 

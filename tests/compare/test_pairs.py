@@ -220,3 +220,13 @@ def test_ranks_and_decisions_are_findings():
     assert "reference: smoothed" in messages
     assert any("4 ranks differ by" in message for message in messages)
     assert all(finding.status is not Outcome.FAIL for finding in verdict.findings)
+
+
+def test_deviations_of_a_loss_that_is_somewhere_not_positive_are_no_logarithms():
+    """Twice the mean size too high is 200 %, and not what a logarithm of 2 would be."""
+    reference = np.where(np.arange(N) % 2 == 0, 1.0, -1.0)
+    measured = measure_deviation(reference, reference + 2)
+    assert (measured.bias, measured.largest) == (2.0, 2.0)
+    low = measure_deviation(reference, reference - 0.0512)
+    np.testing.assert_allclose(low.bias, -0.0512, atol=1e-12)
+    assert judge(log(reference), log(reference + 2)).envelopes["loss"].deviation[0] == 2.0

@@ -138,3 +138,18 @@ def test_a_line_of_two_megabytes_is_no_trap(lines, tmp_path, filler):
     path.write_bytes(record + filler * (2_000_000 // len(filler)) + b"\n")
     assert read_log(path).values.tolist() == [2.5]
     assert time.process_time() - started < 4
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["step: {0} loss: 2.5 ", "Iteration: {0} rank: 0 train.loss : 2.5 ", "[rank0]: step {0} loss 2.5 | ", "1 1 1 {0} "],
+)
+def test_many_records_on_a_line_take_time_in_proportion(tmp_path, record):
+    """220 records on one line once took 13 s: four times as many take at most eight times as long."""
+    path, times = tmp_path / "run.log", []
+    for count in (1000, 4000):
+        path.write_text("loss: 1.5 step: 0\n" + "".join(record.format(i) for i in range(count)) + "\n")
+        started = time.process_time()
+        attempt(path)
+        times.append(time.process_time() - started)
+    assert times[1] < max(8 * times[0], 1.0)
