@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
 from harness.devices.registry import known_device_types
 
-__all__ = ["git_commit", "host", "numerics_environment", "versions"]
+__all__ = ["git_commit", "host", "numerics_environment", "package_versions", "versions"]
 
 _PACKAGES = ("alignment-harness", "torch", "mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
 
@@ -21,10 +22,16 @@ GIT_TIMEOUT = 10.0
 
 def versions() -> dict[str, str]:
     """Package → version, of those that are installed, and Python's."""
-    found = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *(name for device in known_device_types() for name in device.distributions)):
+    others = (name for device in known_device_types() for name in device.distributions)
+    return package_versions(("python", *_PACKAGES, *others))
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Package → version of those that are installed, in their order; ``python`` is Python's own."""
+    found = {}
+    for package in packages:
         try:
-            found[package] = metadata.version(package)
+            found[package] = platform.python_version() if package == "python" else metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return found
