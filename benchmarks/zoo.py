@@ -278,10 +278,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="one line a run")
+    parser.add_argument(
+        "--tell", nargs="+", type=Path, default=[], help="tell the runs of these files, and run nothing"
+    )
     parser.add_argument("--list", action="store_true", help="name the architectures and their part, and run nothing")
     arguments = parser.parse_args()
     chosen = [e for e in ZOO if not arguments.names or any(re.search(name, str(e)) for name in arguments.names)]
     chosen = [entry for entry in chosen if arguments.part in {"", part_of(entry)}]
+    if arguments.tell:
+        lines = [line for file in arguments.tell for line in file.read_text(encoding="utf-8").splitlines()]
+        tell([json.loads(line) for line in lines], arguments.settings)
+        return
     if arguments.list:
         print(*(f"{part_of(entry)} {entry}" for entry in chosen), sep="\n")
         return
