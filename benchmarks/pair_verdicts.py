@@ -151,12 +151,13 @@ def pairs_of_baselines(names: tuple[str, ...]) -> Iterator[tuple[Log, Log]]:
 def print_trained(seeds: int) -> None:
     """What is said of trained pairs, by kind."""
     print("\n| pair | pairs | PASS | FAIL | INCONCLUSIVE | largest deviation (median) |\n|---|---|---|---|---|---|")
+    references = [train(seed, Variant()) for seed in range(seeds)]
     for kind, variants in (("healthy", HEALTHY), ("faulty", FAULTS), ("other", OTHER)):
         total, passed_within = Counter[Status](), 0.0
         for name, variant in variants.items():
             said, largest = Counter[Status](), []
             for seed in range(seeds):
-                reference, candidate = train(seed, Variant()), train(seed, variant)
+                reference, candidate = references[seed], train(seed, variant)
                 verdict = judge_pair("pair", as_log(reference), as_log(candidate))
                 said[verdict.status] += 1
                 largest.append(float(np.abs(np.log(candidate / reference)).max()))
@@ -221,7 +222,7 @@ def train(seed: int, variant: Variant) -> FloatArray:
         loss.backward()
         before = _spoil(variant, [p for p in parts.parameters() if p.grad is not None], second.weight, first, before)
         optimizer.step()
-        losses.append(float(loss) * variant.loss)
+        losses.append(loss.item() * variant.loss)
     return np.array(losses)
 
 

@@ -56,6 +56,22 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     "smoothing window": (r"\bwindow_size=(\d{1,6})",),
     "normalization": (r"\b(SyncBN|SyncBatchNorm)\b",),
 }
+_WORDS = {
+    "seed": ("seed",),
+    "world size": ("gpu", "world", "nproc"),
+    "batch size": ("batch", "samples_per_gpu"),
+    "precision": ("amp", "fp16", "bf16", "optimwrapper", "mixed_precision"),
+    "torch": ("torch",),
+    "torch_sdaa": ("torch-sdaa",),
+    "driver": ("sdaa driver",),
+    "device": ("gpu 0", "device"),
+    "launcher": ("launcher",),
+    "config": ("config", "exp name", "work_dir"),
+    "smoothing window": ("window_size",),
+    "normalization": ("syncb",),
+}
+"""Words, one of which each setting's patterns need: to look for them first takes a tenth of the time."""
+
 _COMPILED = {name: tuple(re.compile(pattern) for pattern in patterns) for name, patterns in _PATTERNS.items()}
 
 _PRECISIONS = {
@@ -74,8 +90,11 @@ def read_settings(head: bytes) -> dict[str, str]:
         name → value, as printed; ``global batch`` is added where batch size and world size are both there.
     """
     text = head.decode("utf-8", "replace")
+    lower = text.lower()
     settings = {}
     for name, patterns in _COMPILED.items():
+        if not any(word in lower for word in _WORDS[name]):
+            continue
         if match := next(filter(None, (pattern.search(text) for pattern in patterns)), None):
             settings[name] = match[1].strip()
     if "precision" in settings:
