@@ -22,8 +22,8 @@ WordArray = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 NUMBER = rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
-NUMBER_END = rb"(?![\w.:/+-])"
-"""What follows is no part of a number, a date or a time of day."""
+NUMBER_END = rb"(?!\w|\.\w|[:/+-])"
+"""What follows is no part of a number, a date or a time of day; a sentence may end behind a number."""
 
 PADDING = 32
 """Bytes that must follow a text, so that reading whole words at its last number stays inside the buffer."""

@@ -51,7 +51,7 @@ class Record:
         """Take a metric's value, if it is the first of its name."""
         if name not in self.values:
             self.values[name] = value
-            if at is not None:
+            if at is not None and name not in ("epoch", "iteration", "rank"):  # these are places of their own
                 self.places[name] = at
             return
         self.places.pop(name, None)
