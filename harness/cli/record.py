@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-_SHOWN_ITERATIONS = (0, 1, 5, 10, 29)
+_SHOWN_ITERATIONS = (0, 1, 5, 10)
 
 
 def add_parser(commands: Any) -> None:
@@ -146,7 +146,11 @@ def _print_visibility(console: Console, baseline: Baseline) -> None:
             f"spread of {len(healthy)} healthy runs, and the smallest deviation that a gate of this one case calls, "
             f"at a false-alarm rate of {FALSE_ALARM_RATE:g}"
         )
-        _print_spread(console, f"{baseline.case}, {tier}: {of_runs}", measure_visibility(rules, _SHOWN_ITERATIONS))
+        _print_spread(
+            console,
+            f"{baseline.case}, {tier}: {of_runs}",
+            measure_visibility(rules, (*_SHOWN_ITERATIONS, baseline.iterations - 1)),
+        )
         if answers := measure_evaluation(rules):
             _print_spread(console, f"{baseline.case}, {tier}: the same in evaluation mode", answers)
         for finding in judge_sight(rules.sights, tier):

@@ -6,8 +6,10 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import harness
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
@@ -71,8 +73,9 @@ def verify(
         baseline = load_baseline(baselines, case.name, reference or case.reference)
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
-        _require_iterations(planned, baseline, case)
-        _require_tier(tier or case.tier, baseline, case)
+        again = partial(baseline.record_again, case=_word(case), place=_place(baselines))
+        _require_iterations(planned, baseline, again)
+        _require_tier(tier or case.tier, baseline, again)
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
@@ -230,23 +233,29 @@ def _word(case: Case) -> str:
     return case.name if case.config.is_relative_to(CONFIGS) else shlex.quote(str(case.config))
 
 
-def _require_tier(tier: str, baseline: Baseline, case: Case) -> None:
+def _place(baselines: Path) -> str:
+    """How the command line names the folder of the baselines; empty for the checkout's own."""
+    own = Path(harness.__file__).parent.parent / "baselines"
+    return "" if baselines.resolve() == own.resolve() else shlex.quote(str(baselines))
+
+
+def _require_tier(tier: str, baseline: Baseline, again: Callable[..., str]) -> None:
     if tier not in baseline.tiers:
         raise UsageError(
             "the baseline holds no runs of the demanded precision tier",
             where=baseline.where,
             observed=tier,
             allowed=", ".join(baseline.tiers),
-            hint=baseline.record_again(f"tier {tier}", case=_word(case), tier=tier),
+            hint=again(f"tier {tier}", tier=tier),
         )
 
 
-def _require_iterations(planned: int, baseline: Baseline, case: Case) -> None:
+def _require_iterations(planned: int, baseline: Baseline, again: Callable[..., str]) -> None:
     if not 1 <= planned <= baseline.iterations:
         raise UsageError(
             "the baseline doesn't hold as many iterations",
             where="--iterations",
             observed=planned,
             allowed=f"1 … {baseline.iterations}",
-            hint=baseline.record_again("a longer one", case=_word(case), iterations=planned),
+            hint=again("a longer one", iterations=planned),
         )

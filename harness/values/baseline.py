@@ -114,13 +114,14 @@ class Baseline:
             raise BaselineError("a reference run is not finite", where=where, observed=", ".join(broken))
 
     def record_again(
-        self, reason: str, *, case: str = "", tier: str = "", iterations: int = 0, repeats: int = 0
+        self, reason: str, *, case: str = "", place: str = "", tier: str = "", iterations: int = 0, repeats: int = 0
     ) -> str:
         """The command that records it anew, with more of something: what it holds now stays in it.
 
         Args:
             reason: why.
             case: how the command line names the case; its name where empty.
+            place: the folder of the baselines, as the command line takes it; the usual one where empty.
             tier: a further precision tier; none where empty.
             iterations: how many; those of the case where 0.
             repeats: how many; those of the case where 0.
@@ -128,6 +129,7 @@ class Baseline:
         device = self.provenance.device.kind
         words = ["align record", case or self.case, f"--device {device}"]
         words += [f"--reference {self.reference}"] if self.reference != device else []
+        words += [f"--baseline-dir {place}"] if place else []
         words += [f"--tiers {','.join(sorted({*self.tiers, tier}, key=TIERS.index))}"] if tier else []
         words += [f"--iterations {iterations}"] if iterations else []
         words += [f"--repeats {repeats}"] if repeats else []
