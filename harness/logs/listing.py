@@ -27,12 +27,13 @@ def formats_table() -> str:
 
 
 def _rows() -> Iterator[tuple[str, str, str]]:
+    """Name, a record, and what is taken for the loss."""
     for known in (*FORMATS, *JSON_FORMATS, *TABLE_FORMATS):
-        yield known.name, _cell(", ".join(known.losses[:3])), _cell(known.example)
+        yield known.name, _cell(known.example), ", ".join(known.losses[:3]) or "loss"
     for name, example in DOCUMENTS:
-        yield name, "loss", _cell(example)
+        yield name, _cell(example), "loss"
     for name, example, losses in _OTHERS:
-        yield name, losses, _cell(example)
+        yield name, _cell(example), losses
 
 
 def _cell(text: str) -> str:
