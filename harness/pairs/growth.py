@@ -5,9 +5,9 @@ model has it; no bound on how far holds for all models. But the deviations of he
 weights have parted by shows differently in each batch. A fault pushes the loss to one side. So the mean of some
 consecutive deviations, over their scatter from one iteration to the next, tells the two apart, however far they part.
 
-The largest such ratio among 240 pairs of healthy runs, of the ANN and CCNet baselines at fp32 and tf32 (commit 826dbcc),
-is 3.3; twice that is called. Among as many pairs of the EMANet and OCRNet baselines, which were not looked at for it, the
-largest is 1.9 (`benchmarks/pair_verdicts.py` counts both again, and faulty pairs beside them).
+The largest such ratio among 240 pairs of healthy runs, of the ANN and CCNet baselines at fp32 and tf32 (commit
+826dbcc), is 3.3; twice that is called. Among as many pairs of the EMANet and OCRNet baselines, which were not looked at
+for it, the largest is 1.9 (`benchmarks/pair_verdicts.py` counts both again, and faulty pairs beside them).
 """
 
 from __future__ import annotations
