@@ -81,13 +81,13 @@ def choose_metric(names: Iterable[str], metric: str | None, where: object, losse
 
 
 def _hint(losses: Sequence[str], *, more: bool) -> str | None:
-    """What to ask for; of several the first, or one for each side."""
+    """What to ask for; of several runs' columns the reference's and the candidate's."""
     if not losses:
         return None
     first = f"--metric {shlex.quote(losses[0])}"
     several = [name for name in losses if " - " in name]
     if more and len(several) > 1:
-        return f"{first} {shlex.quote(several[1])}, where the one is the reference's and the other the candidate's"
+        return f"{first} {shlex.quote(several[1])}"
     return first
 
 
