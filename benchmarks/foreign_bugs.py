@@ -67,9 +67,6 @@ BUGS = {
     "largest-norm": Bug(
         "the norm of order ∞ is 1", "same fault: pytorch/pytorch#6817", "largest-norm", ("norm", "linalg_vector_norm")
     ),
-    "smallest-norm": Bug(
-        "the norm of order −∞ is 1 or 0", "same fault: pytorch/pytorch#12722", "smallest-norm", ("linalg_vector_norm",)
-    ),
 }
 
 

@@ -19,7 +19,6 @@ OPERATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "bilinear-1.3": lambda x: F.interpolate(x, scale_factor=1.3, mode="bilinear"),
     "bilinear-5-to-9": lambda x: F.interpolate(x[..., :5, :5], (9, 9), mode="bilinear"),
     "largest-norm": lambda x: x / x.norm(p=float("inf"), dim=1, keepdim=True),
-    "smallest-norm": lambda x: x / (1 + torch.linalg.vector_norm(x, float("-inf"), dim=1, keepdim=True)),
 }
 """Name → operation on (N, C, H, W)."""
 
