@@ -162,6 +162,13 @@ def test_a_total_weight_that_nobody_reads_is_not_judged():
         assert [result.name for result in found] == names
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_what_an_embedding_bag_keeps_for_its_backward_is_not_judged(violated, mode):
+    bags = nn.EmbeddingBag(40, 16, mode=mode)
+    tokens = torch.randint(40, (4, 15))
+    assert violated(lambda: bags(tokens).square().sum().backward()) == set()
+
+
 def test_small_numbers_may_be_flushed_and_complex_ones_are_measured():
     tiny = smallest_normal_of(torch.float32)
     due = torch.full((8,), tiny / 4, dtype=torch.float64)
