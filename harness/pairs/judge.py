@@ -166,7 +166,7 @@ def _decide_alone(view: View, situations: Sequence[Situation], findings: dict[st
             f"off on average: the candidate's loss is {percent(abs(bias.observed or 0.0))} {side} the reference's"
         )
         return _Answer(Status.FAIL, headline, "find the first iteration that is off, and what is done there")
-    return _undecided(view)
+    return _undecided(view, bias)
 
 
 def _at_rounding(view: View, *, whole: bool) -> Finding | None:
@@ -195,7 +195,7 @@ def _at_rounding(view: View, *, whole: bool) -> Finding | None:
     )  # fmt: skip
 
 
-def _undecided(view: View) -> _Answer:
+def _undecided(view: View, bias: Finding | None) -> _Answer:
     repeats = (
         f"give at least {MINIMUM_REPEATS - 1} more logs of the reference (--repeat): they say how far healthy runs part"
     )
@@ -216,6 +216,12 @@ def _undecided(view: View) -> _Answer:
             f"undecided: whether both saw the same data can't be told (changes correlate at "
             f"{view.dependence.correlation:.2f})",
             f"fix the seed and the order of the data, or {repeats}",
+        )
+    if bias is None or bias.status is not Outcome.PASS:
+        return _Answer(
+            Status.INCONCLUSIVE,
+            f"undecided: {mean * 100:+.2g} % on average, up to {percent(largest)}; ±5 % is not sure either way",
+            repeats,
         )
     return _Answer(
         Status.INCONCLUSIVE,
@@ -267,7 +273,7 @@ def _within(  # noqa: PLR0911  # one return a reason why it is not enough
     if ends is not None:
         return _Answer(Status.INCONCLUSIVE, ends.headline, ends.advice)
     if not view.numbered:
-        return _undecided(view)
+        return _undecided(view, bias)
     if runs < MINIMUM_REPEATS:
         headline = f"{runs} runs of the reference are too few to pass: {MINIMUM_REPEATS - runs} more decide"
         return _Answer(Status.INCONCLUSIVE, headline, "give more logs of the reference (--repeat)")
