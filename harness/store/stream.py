@@ -11,6 +11,7 @@ stands for, and so does the row in which they part: the new name has the old one
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ _SCHEMAS = (1, SCHEMA)
 
 _LONGEST_TRAINING = 2**40
 """Bytes. A stream of our own is as long as its training; no disk holds more."""
+
+_RATE = re.compile(r"lr(?:\.[1-9][0-9]{0,8})?")
 
 Groups = Mapping[str, tuple[Count, ...]]
 """Name of a learning rate → the numbers of the parameter groups that have it."""
@@ -81,6 +84,11 @@ class StreamRow:
     state: Mapping[str, float] | None = None
     evaluation: Mapping[str, float] | None = None
     groups: Groups | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.groups or ():
+            if not _RATE.fullmatch(name) or name not in self.signals:
+                raise ValueError(f"the groups are of {name[:80]!r}, which is no learning rate of the iteration")
 
 
 @dataclass(frozen=True)
@@ -262,7 +270,7 @@ def _signals(rows: Sequence[StreamRow]) -> tuple[dict[str, FloatArray], dict[str
     signals = {name: np.array([row.signals.get(name, np.nan) for row in rows]) for name in names}
     missing = {name: np.array([name not in row.signals for row in rows]) for name in names}
     for old, new, before in _partings(rows):
-        if old in signals and new in signals:
+        if old in signals and missing[new][:before].all():  # what a row says itself stays
             signals[new][:before] = signals[old][:before]
             missing[new][:before] = missing[old][:before]
     return signals, {name: gaps for name, gaps in missing.items() if gaps.any()}

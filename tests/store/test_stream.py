@@ -96,6 +96,8 @@ def test_a_broken_line_is_an_error(tmp_path, line):
         {"batch": -1},
         {"state": [1.0]},
         {"more": 1},
+        {"groups": {"loss": [0]}},
+        {"groups": {"lr.1": [0]}},
     ],
 )
 def test_a_value_of_another_type_is_an_error_with_its_line(tmp_path, second):
