@@ -14,7 +14,7 @@ from harness.rules.rounding import least_stored, rounding, smallest_normal
 from harness.rules.shadow import allow_rounding
 from harness.shadow.call import Arguments, Call, dtype_name
 from harness.shadow.conditioning import measure_scale
-from harness.shadow.counterparts import compute_on_host
+from harness.shadow.counterparts import compute_on_host, with_weight_due
 from harness.shadow.healthy_kernel import Compute, HealthyKernel
 from harness.shadow.host import as_is, in_double, map_tensors
 from harness.shadow.measure import Distance, measure, measure_bits, participation, smallest_normal_of
@@ -48,7 +48,8 @@ class Found:
 def host_inputs(call: Call) -> Arguments:
     """The arguments on the host in float64, as they are now; of an update a sample of each tensor."""
     thin = _thinner(call)
-    return change_arguments(lambda value: in_double(map_tensors(value, thin)), call.given)
+    args, kwargs = change_arguments(lambda value: in_double(map_tensors(value, thin)), call.given)
+    return with_weight_due(call.operation, args, call.args), kwargs
 
 
 def compare_in_double(

@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
+from harness.devices.registry import type_of_kind
 from harness.shadow.fused_attention import FUSED, compute_attention
+from harness.shadow.host import tensors_of
 from harness.shadow.kinds import Operation
 from harness.shadow.results import MEAN
 from harness.shadow.synchronized import SYNCHRONIZED
 
-__all__ = ["compute_on_host"]
+__all__ = ["compute_on_host", "with_weight_due"]
 
 _aten = torch.ops.aten
 
@@ -39,6 +41,30 @@ def compute_on_host(op: Any, operation: Operation, args: Sequence[Any], kwargs: 
         return None, said[0] if said and said[0].startswith("it ") else "the host has no such operation"
     except (RuntimeError, TypeError, ValueError, IndexError) as failure:
         return None, f"the host refuses it in float64: {str(failure).splitlines()[0][:120]}"
+
+
+def with_weight_due(operation: Operation, args: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """The arguments of a loss's backward by the total weight that is due, where a device keeps another for itself.
+
+    Args:
+        operation: any; only a loss's backward has a total weight.
+        args: positional arguments on the host.
+        given: the same as the device had them.
+    """
+    if operation.name not in _LOSS_BACKWARDS:
+        return list(args)
+    device = next(tensors_of(given)).device
+    if type_of_kind(device.type).keeps_total_weight:
+        return list(args)
+    gradient, x, target, weight, reduction, ignored, total = args
+    if reduction == MEAN:
+        kept = target[target != ignored]
+        due = kept.numel() if weight is None else weight[kept].sum()
+        total = torch.as_tensor(due, dtype=total.dtype).reshape(total.shape)
+    return [gradient, x, target, weight, reduction, ignored, total]
+
+
+_LOSS_BACKWARDS = frozenset({"nll_loss_backward", "nll_loss2d_backward"})
 
 
 def _cudnn_batch_norm(
@@ -109,19 +135,6 @@ def _max_pool_backward(
     return back
 
 
-def _loss_backward(op: Callable[..., Any]) -> Callable[..., Any]:
-    """The gradient of a loss by the total weight that is due: a device may keep another for its own backward alone."""
-
-    def backward(gradient: Any, x: Any, target: Any, weight: Any, reduction: int, ignored: int, total: Any) -> Any:
-        if reduction == MEAN:
-            kept = target[target != ignored]
-            due = kept.numel() if weight is None else weight[kept].sum()
-            total = torch.as_tensor(due, dtype=total.dtype).reshape(total.shape)
-        return op(gradient, x, target, weight, reduction, ignored, total)
-
-    return backward
-
-
 def _view_as_copy(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return x.reshape(tuple(size))
 
@@ -134,8 +147,6 @@ _COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "_amp_foreach_non_finite_check_and_unscale_": _unscale,
     "_amp_update_scale_": _update_scale,
     "max_pool2d_forward": _max_pool,
-    "nll_loss_backward": _loss_backward(_aten.nll_loss_backward),
-    "nll_loss2d_backward": _loss_backward(_aten.nll_loss2d_backward),
     "max_pool2d_backward": _max_pool_backward,
     **SYNCHRONIZED,
     "view": _view_as_copy,

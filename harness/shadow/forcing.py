@@ -17,7 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from harness.rules.hard_inputs import lost
-from harness.shadow.counterparts import compute_on_host
+from harness.shadow.counterparts import compute_on_host, with_weight_due
 from harness.shadow.hard_inputs import HARD_INPUTS, can_be_odd_sized
 from harness.shadow.host import change_tensors, in_double, tensors_of
 from harness.shadow.kinds import Kind, Operation, read_operation
@@ -137,7 +137,7 @@ class _HostTwin:
     def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self._op, self._operation = op, operation
         with _disable_current_modes():
-            self._args = [in_double(value) for value in args]
+            self._args = with_weight_due(operation, [in_double(value) for value in args], args)
             self._kwargs = {key: in_double(value) for key, value in kwargs.items()}
 
     @property

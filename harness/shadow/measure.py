@@ -129,7 +129,8 @@ def _both_finite(c: _Tensor, r: _Tensor, dtype: torch.dtype) -> tuple[_Tensor, _
     narrow = r.to(dtype).double()
     # At the edge of its range a dtype may round to infinity or not; either is right.
     edge = r.abs() > 0.99 * torch.finfo(dtype).max
-    same = torch.where(finite, torch.isfinite(narrow), (c == narrow) | (c.isnan() & narrow.isnan()))
+    # Where float64 meets infinities of both signs and has no number, a sum in another order overflows before it does.
+    same = torch.where(finite, torch.isfinite(narrow), (c == narrow) | narrow.isnan())
     if not bool((same | edge).all()):
         return None
     kept = finite & torch.isfinite(r) & ~edge

@@ -46,6 +46,14 @@ def test_what_is_not_finite_on_both_sides_agrees(value):
     assert measure(both, both.double()).error == 0.0
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_an_overflow_where_float64_has_no_number_agrees(value):
+    """∞ − ∞ has no number; a sum in another order is infinite before it gets there."""
+    due, other = torch.tensor([1.0, math.nan], dtype=torch.float64), torch.tensor([1.0, value], dtype=torch.float64)
+    assert measure(other.float(), due).error == 0.0
+    assert measure(torch.tensor([1.0, 0.0]), due).error == math.inf, "a number that hides that there is none"
+
+
 def test_an_overflow_of_the_dtype_agrees_with_what_float64_holds():
     assert measure(torch.tensor([math.inf, 1.0], dtype=torch.float16), torch.tensor([1e6, 1.0]).double()).error == 0.0
     assert measure(torch.tensor([0.0, 1.0], dtype=torch.float16), torch.tensor([1e6, 1.0]).double()).error > 0.9

@@ -5,7 +5,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from harness.devices.registry import type_of_kind
-from harness.shadow.counterparts import _COUNTERPARTS
+from harness.shadow.counterparts import _COUNTERPARTS, with_weight_due
 from harness.shadow.kinds import Kind, read_operation
 from harness.values.shadow import Part
 
@@ -193,7 +193,9 @@ class TestFunctionalized:
         assert ("total weight" in {check.tensor for check in mode.checks if check.op == "nll_loss2d_forward"}) is named
 
     @pytest.mark.parametrize("weighted", [False, True])
-    def test_a_loss_s_gradient_is_due_by_the_weight_that_is_due(self, weighted):
+    def test_a_loss_s_gradient_is_due_by_the_weight_that_is_due_where_a_device_keeps_another(
+        self, weighted, monkeypatch
+    ):
         torch.manual_seed(3)
         logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
         labels = torch.randint(0, 3, (2, 4, 4))
@@ -201,11 +203,13 @@ class TestFunctionalized:
         weight = torch.tensor([0.2, 1.0, 3.0], dtype=torch.float64) if weighted else None
         likely = torch.log_softmax(logits, 1)
         loss, total = torch.ops.aten.nll_loss2d_forward(likely, labels, weight, 1, 255)
-        arguments = (torch.ones_like(loss), likely.detach(), labels, weight, 1, 255)
-        due = torch.ops.aten.nll_loss2d_backward(*arguments, total)
-        for kept in (total, torch.ones_like(total)):
-            made = _COUNTERPARTS["nll_loss2d_backward"](*arguments, kept)
-            assert torch.equal(made, due)
+        backward = torch.ops.aten.nll_loss2d_backward
+        arguments = [torch.ones_like(loss), likely.detach(), labels, weight, 1, 255, torch.ones_like(total)]
+        operation = read_operation(backward.default)
+        assert with_weight_due(operation, arguments, arguments) == arguments, "the CPU reads what it is given"
+        monkeypatch.setattr(type(type_of_kind("cpu")), "keeps_total_weight", False)
+        made = backward(*with_weight_due(operation, arguments, arguments))
+        assert torch.equal(made, backward(*arguments[:-1], total))
 
     def test_a_device_that_keeps_another_total_weight_says_so(self, shadowed, monkeypatch):
         def forward(x, *_):
