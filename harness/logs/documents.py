@@ -40,6 +40,7 @@ def read_document(pieces: Iterator[bytes], found: Gathering) -> tuple[str, list[
             return "", kept
     try:
         document = json.loads(b"".join(kept))
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         return "", kept
     return _read(document, found), kept

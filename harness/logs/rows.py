@@ -270,6 +270,8 @@ def _names(row: Mapping[str, Any]) -> set[str]:
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(text)
+        if b"\\u" in text or b"\xed" in text:  # half of a surrogate pair: neither a page nor a terminal can hold it
+            json.dumps(row, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.logs.read import read_log
 from harness.rules.shadow import judge_shadow, weigh_shadow
 from harness.running.order import Order
 from harness.running.told import Told
@@ -84,3 +85,12 @@ def test_a_line_that_is_no_json_is_an_error_to_the_one_who_follows(tmp_path):
     with pytest.raises(TraceError) as caught:
         follow_stream(path, 0)
     assert str(caught.value.where) == f"{path}:2"
+
+
+@pytest.mark.parametrize("name", [b"\\ud800", b"\xed\xa0\x80", b"\\ud83d\\ude00", b"\xf0\x9f\x98\x80"])
+def test_a_log_with_a_name_that_is_no_text_is_read_without_it(tmp_path, name):
+    rows = [b'{"loss": 1.0, "step": %d, "%s": 2.0}\n' % (step, name) for step in range(30)]
+    (tmp_path / "scalars.json").write_bytes(b"".join(rows))
+    log = read_log(tmp_path / "scalars.json")
+    assert len(log.series) == 30
+    repr(log).encode()
