@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from harness.values.bounds import Chance
+
 __all__ = ["Against", "Terms"]
 
 
@@ -35,7 +37,7 @@ class Terms:
     """
 
     against: Against = Against.BASELINE
-    false_alarm_rate: float | None = None
+    false_alarm_rate: Chance | None = None
     gate_size: int = 1
     asked: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

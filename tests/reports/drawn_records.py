@@ -93,7 +93,7 @@ evidences = st.builds(
 terms = st.builds(
     Terms,
     against=st.sampled_from(Against),
-    false_alarm_rate=st.none() | numbers,
+    false_alarm_rate=st.none() | st.floats(0.0, 1.0, exclude_min=True, exclude_max=True),
     gate_size=counts,
     asked=st.lists(texts, max_size=2).map(tuple),
     left_out=st.lists(texts, max_size=2).map(tuple),
