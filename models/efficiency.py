@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -130,7 +132,15 @@ def _fits(shape: tuple[int, int, int, int], device: torch.device) -> bool:
     needed = 4 * 4 * shape[0] * (shape[2] * shape[3]) ** 2
     if device.type == "cuda":
         return needed < torch.cuda.mem_get_info(device)[0]
-    return needed < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return needed < _available_memory()
+
+
+def _available_memory() -> int:
+    """Bytes that the host can give: what is free, and what files are only cached in, where the system tells it."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        told = Path("/proc/meminfo").read_text(encoding="ascii").partition("MemAvailable:")[2]
+        return int(told.split()[0]) * 1024  # the file counts in KiB
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _pass(block: nn.Module, x: Tensor) -> Callable[[], None]:
