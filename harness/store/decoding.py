@@ -34,9 +34,9 @@ Several steps, where a format isn't one dataclass's: ``decode_plain`` gives chec
 value of a part of it. ``complete_lines`` cuts a file that was written line by line.
 
 Why msgspec: it checks and builds *our own* frozen dataclasses from their annotations, and makes JSON schemas of them,
-in one package without dependencies. pydantic does both too, with five packages and five times the import time, which
-every command pays (``time python -c "import …"`` on the machine of CI: msgspec 0.22 45 ms alone and 25 ms after numpy,
-pydantic 2.14 220 ms). msgspec's JSON parser isn't used: it keeps the last of a name that occurs twice, and refuses the
+in one package without dependencies. pydantic does both too, with five packages and several times the import time, which
+every command pays: msgspec about 50 ms on two busy cores, pydantic 220 ms or more (``python -X importtime -c "import
+msgspec"``). msgspec's JSON parser isn't used: it keeps the last of a name that occurs twice, and refuses the
 NaN that our older files hold.
 """
 
