@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import shown
-from harness.cli.options import _count, _size
+from harness.cli.options import count_argument, size_argument
 from harness.cli.verify import worst
 from harness.logs.limits import LIMITS, Limits
 from harness.pairs.joining import SLICES
@@ -75,21 +75,21 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--pairs", type=Path, metavar="DIR_OR_CSV", help="judge many pairs, and write their index")
     parser.add_argument(
         "--epoch-length",
-        type=_count,
+        type=count_argument,
         default=0,
         metavar="N",
         help="iterations of an epoch, for logs that count from each epoch's start and don't say how many there are",
     )
     parser.add_argument(
         "--max-log-size",
-        type=_size,
+        type=size_argument,
         default=LIMITS.size,
         metavar="SIZE",
         help="the largest log that is read, unpacked; by default 64GiB",
     )
     parser.add_argument(
         "--max-records",
-        type=_count,
+        type=count_argument,
         default=LIMITS.records,
         metavar="N",
         help="the most records that are read of a log, at 32 bytes of memory each; by default 50 million",

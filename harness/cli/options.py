@@ -33,9 +33,11 @@ __all__ = [
     "add_shadow_options",
     "baseline_folder",
     "chosen_device",
+    "count_argument",
     "patience_of",
     "reproduction",
     "run_folder",
+    "size_argument",
 ]
 
 
@@ -49,7 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="lay values over the config, for example optim_wrapper.optimizer.lr=0.01",
     )
-    parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="how many; the case's own without it")
+    parser.add_argument(
+        "--iterations", type=count_argument, default=0, metavar="N", help="how many; the case's own without it"
+    )
     parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keep the runs' files here")
 
@@ -93,7 +97,9 @@ def chosen_device(arguments: argparse.Namespace) -> DeviceChoice:
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """Options that say in how many processes it is run."""
     parser.add_argument("--launcher", choices=("none", "pytorch"), default="none", help="how processes are started")
-    parser.add_argument("--nproc-per-node", type=_count, default=1, metavar="N", help="processes, with a launcher")
+    parser.add_argument(
+        "--nproc-per-node", type=count_argument, default=1, metavar="N", help="processes, with a launcher"
+    )
 
 
 def add_judging_options(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +114,7 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gate-size",
-        type=_count,
+        type=count_argument,
         default=0,
         metavar="N",
         help="how many cases the whole gate has, where this command judges a part of it, as one job of a CI matrix: "
@@ -135,7 +141,7 @@ def add_shadow_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shadow-budget",
-        type=_size,
+        type=size_argument,
         default=8 * 2**30,
         metavar="SIZE",
         help="host memory that one operation may take, for example 8GiB; one that needs more is checked on slices, of "
@@ -233,7 +239,8 @@ def reproduction(arguments: list[str] | None = None) -> str:
     return shlex.join(["align", *(sys.argv[1:] if arguments is None else arguments)])
 
 
-def _count(text: str) -> int:
+def count_argument(text: str) -> int:
+    """A whole number of at least 1, for ``argparse``."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
     return int(text)
@@ -249,7 +256,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _size(text: str) -> int:
+def size_argument(text: str) -> int:
     """Bytes, with the units that memory is counted in."""
     units = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text.strip())
