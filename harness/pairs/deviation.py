@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from harness.rules.bootstrap import CONFIDENCE, block_length, draw_blocks, interval
+from harness.rules.relative import from_logarithm
 from harness.values.trace import FloatArray
 
 __all__ = ["Deviation", "as_relative", "is_logarithmic", "measure_deviation", "relative_deviation"]
@@ -52,8 +53,7 @@ def is_logarithmic(reference: FloatArray, candidate: FloatArray) -> bool:
 
 def as_relative(deviation: float, *, logarithmic: bool) -> float:
     """A deviation as people read it: 0.01 is 1 % above the reference."""
-    with np.errstate(over="ignore"):
-        return float(np.expm1(deviation)) if logarithmic else float(deviation)
+    return from_logarithm(deviation) if logarithmic else float(deviation)
 
 
 def relative_deviation(reference: FloatArray, candidate: FloatArray) -> FloatArray:

@@ -34,6 +34,7 @@ from harness.pairs.situations import Situation, View, find_situations, persisten
 from harness.rules.bounded import percent
 from harness.rules.dependence import MINIMUM_ITERATIONS, Data, measure_dependence
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR, judge_legacy
+from harness.rules.relative import from_logarithms
 from harness.values.baseline import MINIMUM_REPEATS
 from harness.values.verdict import Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 
@@ -335,7 +336,7 @@ def _overlay(pair: Pair) -> Envelope:
     with np.errstate(all="ignore"):
         deviation = relative_deviation(pair.reference, pair.candidate)
         if is_logarithmic(pair.reference, pair.candidate):
-            deviation = np.expm1(deviation)
+            deviation = from_logarithms(deviation)
     unknown = np.full(len(pair), np.nan)
     return Envelope("loss", "", pair.iterations, pair.reference, unknown, pair.candidate, deviation)
 

@@ -14,6 +14,7 @@ from harness.pairs.joining import common_iterations, join
 from harness.pairs.log import Log, Series
 from harness.pairs.printing import printed_unit
 from harness.rules.bounded import percent
+from harness.rules.relative import from_logarithm
 from harness.rules.spread import measure_spread, smooth_over_iterations
 from harness.values.trace import FloatArray, IntArray
 from harness.values.verdict import Envelope, Finding, Outcome
@@ -172,7 +173,7 @@ def _find_lasting(
     mean = _window_means(np.log(values) - center, window)
     violated = np.abs(mean) > bound
     at = int(np.argmax(violated)) if violated.any() else int(np.argmax(np.abs(mean) / bound))
-    observed, allowed = float(np.expm1(mean[at])), float(np.expm1(bound[at]))
+    observed, allowed = from_logarithm(mean[at]), from_logarithm(bound[at])
     first, last = iterations[at], iterations[at + window - 1]
     message = (
         f"the loss is {percent(abs(observed))} {'above' if observed > 0 else 'below'} the "
@@ -187,9 +188,9 @@ def _find_lasting(
         iteration=int(first),
         observed=observed,
         allowed=allowed,
-        smallest_detectable=float(np.expm1(bound.min())),
+        smallest_detectable=from_logarithm(bound.min()),
     )
-    return finding, float(np.expm1(np.median(bound)))
+    return finding, from_logarithm(float(np.median(bound)))
 
 
 def _window_means(values: FloatArray, window: int) -> FloatArray:

@@ -21,6 +21,7 @@ from harness.pairs.log import Log, Series
 from harness.pairs.printing import printed_unit
 from harness.rules.bounded import percent
 from harness.rules.dependence import MINIMUM_ITERATIONS, Data, Dependence, measure_dependence
+from harness.rules.relative import from_logarithm
 from harness.values.trace import FloatArray
 from harness.values.verdict import Agreement, Outcome
 
@@ -327,8 +328,8 @@ def _learns_nothing(view: View) -> Situation | None:
         Outcome.FAIL if view.unit == "iteration" or falls[1] < 0.5 * falls[0] else Outcome.INCONCLUSIVE,
         f"both begin within 5 % of each other, and end at {ends} (reference and "
         f"candidate, mean of the last {part}): the "
-        f"reference's loss falls by {percent(-math.expm1(-falls[0]))}, the candidate's by "
-        f"{percent(-math.expm1(-falls[1]))}",
+        f"reference's loss falls by {percent(-from_logarithm(-falls[0]))}, the candidate's by "
+        f"{percent(-from_logarithm(-falls[1]))}",
         "check that the optimizer steps, the learning rate and its schedule, and that gradients are not zero",
         int(pair.iterations[-1]),
         observed=view.relative(float(view.deviation[-part:].mean())),

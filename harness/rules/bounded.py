@@ -138,7 +138,9 @@ class Bounds:
 
 
 def percent(ratio: float) -> str:
-    """A ratio as people read it: 0.0123 → ``1.23 %``."""
+    """A ratio as people read it: 0.0123 → ``1.23 %``, and ``∞ %`` where there is no bound."""
+    if math.isinf(ratio):
+        return f"{'-' if ratio < 0 else ''}∞ %"
     return f"{100 * ratio:.3g} %"
 
 

@@ -29,6 +29,7 @@ from harness.rules.bootstrap import block_length, draw_blocks
 from harness.rules.bounded import percent
 from harness.rules.envelope import signal_spread
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR
+from harness.rules.relative import from_logarithm
 from harness.values.trace import FloatArray, IntArray, Trace
 from harness.values.verdict import Finding, Outcome
 
@@ -104,19 +105,18 @@ class EquivalenceRule:
 
     def _decide(self, mean: float, reach: float) -> Finding:
         """The finding on a mean deviation that is known to ± ``reach``, both in logarithms."""
-        low, high = (math.expm1(end) for end in (mean - reach, mean + reach))
+        low, high = (from_logarithm(end) for end in (mean - reach, mean + reach))
         found = (
-            f"the loss is {percent(abs(math.expm1(mean)))} {'above' if mean > 0 else 'below'} the reference's on "
+            f"the loss is {percent(abs(from_logarithm(mean)))} {'above' if mean > 0 else 'below'} the reference's on "
             f"average (90 % interval {percent(low)} … {percent(high)})"
         )
-        tolerance = percent(math.expm1(LARGEST_DEVIATION))
+        tolerance = percent(from_logarithm(LARGEST_DEVIATION))
         called = max(LARGEST_DEVIATION + reach, self._healthy)
         if abs(mean) + reach <= LARGEST_DEVIATION:
             return self._finding(Outcome.PASS, f"{found}: shown to be within ±{tolerance}", None, mean, called)
         if abs(mean) > called:
-            message = (
-                f"{found}: outside ±{tolerance}, where healthy runs stay within {percent(math.expm1(self._healthy))}"
-            )
+            healthy = percent(from_logarithm(self._healthy))
+            message = f"{found}: outside ±{tolerance}, where healthy runs stay within {healthy}"
             return self._finding(Outcome.FAIL, message, self._last, mean, called)
         message = f"{found}: not shown to be within ±{tolerance}, nor outside of what healthy runs do"
         return self._finding(Outcome.INCONCLUSIVE, message, None, mean, called)
@@ -128,9 +128,9 @@ class EquivalenceRule:
             "loss",
             message,
             iteration=iteration,
-            observed=math.expm1(mean),
-            allowed=math.expm1(called),
-            smallest_detectable=-math.expm1(-called),
+            observed=from_logarithm(mean),
+            allowed=from_logarithm(called),
+            smallest_detectable=-from_logarithm(-called),
             tier=self._tier,
         )
 

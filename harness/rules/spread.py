@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
+from harness.rules.relative import from_logarithms
 from harness.values.trace import BoolArray, FloatArray
 
 __all__ = [
@@ -85,13 +86,11 @@ class Spread:
 
     def as_relative(self, deviation: FloatArray) -> FloatArray:
         """Deviations as people read them: 0.01 is 1 % above the center."""
-        with np.errstate(over="ignore"):
-            return np.where(self.logarithmic, np.expm1(deviation), deviation)
+        return np.where(self.logarithmic, from_logarithms(deviation), deviation)
 
     def relative_at(self, at: tuple[np.ndarray, ...], deviation: FloatArray) -> FloatArray:
         """(n,) deviations at n places as people read them, where ``at`` indexes those places."""
-        with np.errstate(over="ignore"):
-            return np.where(self.logarithmic[at], np.expm1(deviation), deviation)
+        return np.where(self.logarithmic[at], from_logarithms(deviation), deviation)
 
     def head(self, looks: int) -> Spread:
         """The first ``looks`` of the last axis."""

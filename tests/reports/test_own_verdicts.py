@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.judge import Gate
@@ -60,6 +60,8 @@ def log_of(values: np.ndarray, **settings_of: str) -> Log:
 
 
 @settings(max_examples=100)
+@example(443, 30, 30, 0.3, 1.0, 1, False, False)  # bounds of two runs past the range of floats
+@example(15, 12, 12, 0.3, 1.0, 1, False, False)
 @given(
     st.integers(0, 1000),
     st.integers(1, 80),
