@@ -213,9 +213,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     for tier in TIERS:
         alarms = sum(row[tier] != Status.PASS.value for row in rows)
         high = binomtest(alarms, len(rows)).proportion_ci(0.95, "exact").high if rows else 1.0
-        lines.append(
-            f"{tier}: {alarms} of {len(rows)} not PASS (rate at most {high:.1%}, Clopper–Pearson, 95 %)"
-        )
+        lines.append(f"{tier}: {alarms} of {len(rows)} not PASS (rate at most {high:.1%}, Clopper–Pearson, 95 %)")
     return "\n".join(lines)
 
 
