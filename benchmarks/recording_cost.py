@@ -24,11 +24,12 @@ from harness.devices.surroundings import git_commit, versions
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe
-from harness.recording.hook import RecordingHook
 from harness.recording.norms import StateNorms
+from harness.recording.recorder import Recorder
 from harness.recording.reductions import block_norms, fetch
 from harness.running.cases import find_case, load_config
 from harness.store.stream import TraceStream
+from harness.training.mmengine_runner import ObserverHook, RunnerTraining
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runner, batch = build(arguments, height, width, Path(folder))
         stream = TraceStream(Path(folder) / "stream", 10_000)
-        hook = RecordingHook(stream, planned=30, seed=0)
+        hook = ObserverHook(Recorder(stream, planned=30, seed=0))
         hook.before_train(runner)
         ratios, plain = in_turn(runner, hook, batch, arguments.pairs, arguments.device)
         parts = parts_of(runner, batch, arguments.device)
@@ -80,9 +81,7 @@ def build(arguments: argparse.Namespace, height: int, width: int, folder: Path) 
     return runner, next(iter(runner.train_dataloader))
 
 
-def in_turn(
-    runner: Runner, hook: RecordingHook, batch: Any, pairs: int, device: str
-) -> tuple[list[float], list[float]]:
+def in_turn(runner: Runner, hook: ObserverHook, batch: Any, pairs: int, device: str) -> tuple[list[float], list[float]]:
     """Ratios with / without of each pair, and the times without."""
 
     def recorded() -> None:
@@ -113,14 +112,14 @@ def parts_of(runner: Runner, batch: Any, device: str) -> dict[str, float]:
     norms.before_update()
     updates, samples, _ = norms.sampled()
     weights, buffers = norms.weights(), norms.buffers()
-    gradients = norms.gradients(runner.model)
+    gradients = norms.gradients(runner.model.parameters())
     alone = [p.grad for p in runner.model.parameters() if p.grad is not None]
     with tempfile.TemporaryDirectory() as folder:
         stream = TraceStream(Path(folder) / "stream", 1)
         state = dict.fromkeys([*weights, *buffers], 1.0 / 3.0)
         parts: dict[str, Callable[[], Any]] = {
             "batch digest": lambda: batch_digest(batch),
-            "gradient norms": lambda: norms.gradients(runner.model),
+            "gradient norms": lambda: norms.gradients(runner.model.parameters()),
             "gradient norms, by one long sum": lambda: torch._foreach_norm(alone),
             "update: keep a sample before": norms.before_update,
             "update and parameters: the sample": norms.sampled,
@@ -129,7 +128,7 @@ def parts_of(runner: Runner, batch: Any, device: str) -> dict[str, float]:
             "parameter norms (few iterations)": lambda: block_norms(norms.weights().values()),
             "write the state (few iterations)": lambda: stream.append(0, {"loss": 1.0}, "", state),
             "seed the host's generator": lambda: torch.default_generator.manual_seed(1),
-            "evaluation mode (few iterations)": lambda: probe.ask(runner, runner.model, 0),
+            "evaluation mode (few iterations)": lambda: probe.ask(RunnerTraining(runner), 0),
         }
         return {name: statistics.median(timed(part, device) for _ in range(20)) for name, part in parts.items()}
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from harness.recording.reductions import fetch
+from harness.training.seam import Trained
 from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS
 
 __all__ = ["EvaluationProbe", "add_up", "evaluated_iterations"]
@@ -43,32 +44,43 @@ class EvaluationProbe:
         self._iterations = evaluated_iterations(planned)
         self._around = around
         self._batch: Any = None
+        self._silent = False
 
     def keep(self, batch: Any) -> None:
         """Take the batch of the run's first iteration; later ones are left."""
         if self._batch is None:
             self._batch = batch
 
-    def ask(self, runner: Any, model: Any, iteration: int) -> dict[str, float] | None:
+    def ask(self, training: Trained, iteration: int) -> dict[str, float] | None:
         """The model's answer, where this iteration is one to ask at; else None.
 
+        A model that ends in an error when it is asked isn't asked again, and the reason is printed: no run ends by it.
+        Where the reference's did answer, the candidate's missing answers are judged.
+
         Args:
-            runner: mmengine's, whose numerics the model is asked at: under autocast where the training is.
-            model: a bare module of mmengine's kind. Its mode "loss" answers with ``*loss*`` scalars and, where it
-                counts them, with ``<head>.confusion`` matrices (K, K).
+            training: whose model is asked, at the numerics that it trains at.
             iteration: that has just ended.
 
         Returns:
             ``loss/<name>`` → loss, ``pixels/<head>/<label>/<class>`` → pixels.
         """
-        if iteration not in self._iterations:
+        if iteration not in self._iterations or self._silent:
             return None
         around = self._around(iteration) if self._around is not None else nullcontext()
-        with _evaluating(model), torch.no_grad(), around, runner.optim_wrapper.optim_context(model):
-            inputs = model.data_preprocessor(self._batch, True)
-            answers: Mapping[str, torch.Tensor] = model(**inputs, mode="loss")
+        try:
+            with _evaluating(training.model), torch.no_grad(), around:
+                answers = training.evaluate(self._batch)
+        except Exception as failure:  # noqa: BLE001  # a model of anybody's: anything can come out of it
+            self._silent = True
+            print(f"not asked in evaluation mode: the model ends in {type(failure).__name__}: {failure}", flush=True)
+            return None
+        if answers is None:
+            self._silent = True
+            return None
         losses = {
-            f"{EVALUATED_LOSS}{name}": value for name, value in answers.items() if "loss" in name and value.numel() == 1
+            f"{EVALUATED_LOSS}{name}": value
+            for name, value in answers.items()
+            if "loss" in name and isinstance(value, torch.Tensor) and value.numel() == 1
         }
         cells = dict(_cells({name: value for name, value in answers.items() if name.endswith(".confusion")}))
         (values,) = fetch(list(losses.values()))

@@ -7,6 +7,7 @@ device. How a norm is computed stands in ``harness.recording.reductions``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -62,9 +63,9 @@ class StateNorms:
             variances={name: _slot(model, name) for name in buffers if name.endswith("running_var")},
         )
 
-    def gradients(self, model: torch.nn.Module) -> BlockNorms:
+    def gradients(self, parameters: Iterable[torch.nn.Parameter]) -> BlockNorms:
         """Norms of the gradients that are there, one a tensor."""
-        return block_norms(p.grad for p in model.parameters() if p.grad is not None)
+        return block_norms(p.grad for p in parameters if p.grad is not None)
 
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters."""

@@ -24,16 +24,16 @@ class LearningRates:
         self._groups: dict[str, tuple[int, ...]] = dict(groups or {})
         self._named = len(self._groups)
 
-    def read(self, optimizer: torch.optim.Optimizer) -> tuple[dict[str, float], dict[str, tuple[int, ...]] | None]:
+    def read(self, *optimizers: torch.optim.Optimizer) -> tuple[dict[str, float], dict[str, tuple[int, ...]] | None]:
         """The rates that the groups have now.
 
         Args:
-            optimizer: whose groups; a group that is added during the training gets a name of its own.
+            *optimizers: whose groups, one after another; a group that is added gets a name of its own.
 
         Returns:
             Name → rate; and name → groups where a name is new, else None.
         """
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        rates = [float(group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
         known = {number for members in self._groups.values() for number in members}
         together = [(name, members) for name, members in self._groups.items()]
         together += [("", tuple(number for number in range(len(rates)) if number not in known))]

@@ -12,7 +12,7 @@ from harness.running.compiling import COMPILER
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
 from harness.shadow.forcing import ForcedCalls
-from harness.shadow.hook import ShadowHook
+from harness.shadow.hook import ShadowSteps
 from harness.shadow.reproducing.program import Origin
 from harness.shadow.reproducing.reproductions import Reproductions
 from harness.store.shadow import ShadowStream
@@ -32,8 +32,8 @@ def noise_of(order: Order) -> list[Around]:
 
 
 @contextmanager
-def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowHook]:
-    """The hook that shadows the order's iterations, and its stream; it keeps what comes out wrong in this process."""
+def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[ShadowSteps]:
+    """What shadows the order's iterations, and its stream; it keeps what comes out wrong in this process."""
     chosen = frozenset(order.shadow_ops)
 
     def wanted(name: str) -> bool:
@@ -47,7 +47,7 @@ def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[
             forced = ForcedCalls(calls, order.shadow_tier)
         origin = Origin(device.emulated, device.profile, order.faults)
         kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin, rank)
-        hook = ShadowHook(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
+        hook = ShadowSteps(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
         if COMPILER in device.build:
             hook.leave_out_always(
                 COMPILER, "a shadowed iteration runs eager code: the trace alone judges what is compiled"

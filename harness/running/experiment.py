@@ -19,7 +19,7 @@ from harness.devices.registry import type_of_kind
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
 from harness.emulation import set_iteration
 from harness.recording.evaluation import EvaluationProbe
-from harness.recording.hook import RecordingHook
+from harness.recording.recorder import Recorder
 from harness.recording.start import PATHS_OF_WEIGHTS, StartHook, pretrained_parts
 from harness.running.around import noise_of, shadowed, together
 from harness.running.cases import RUNNER_FIELDS, flatten
@@ -29,6 +29,7 @@ from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
 from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
+from harness.training.mmengine_runner import ObserverHook
 from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
@@ -92,11 +93,11 @@ def run_experiment(
         probe = None if order.training else EvaluationProbe(iterations, together(noise_of(order)))
         if order.shadow:
             shadow = stack.enter_context(shadowed(order, folder, runner.rank, device))
-            runner.register_hook(shadow, priority="VERY_HIGH")
+            runner.register_hook(ObserverHook(shadow), priority="VERY_HIGH")
             around.append(shadow.shadowing)
         seed = case.seed + (runner.rank if (config.get("randomness") or {}).get("diff_rank_seed") else 0)
-        recording = RecordingHook(stream, iterations, seed, together(around), probe, set_iteration)
-        runner.register_hook(recording, priority="VERY_HIGH")
+        recorder = Recorder(stream, iterations, seed, together(around), probe, set_iteration)
+        runner.register_hook(ObserverHook(recorder), priority="VERY_HIGH")
         for hook in (*hooks, *([PlainCheckpointHook()] if order.training else [])):
             runner.register_hook(hook, priority=hook.priority)
         for fault in faults:

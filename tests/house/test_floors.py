@@ -13,7 +13,7 @@ FLOORS = [
     ("harness.values", "harness.isolation"),
     ("harness.rules", "harness.judge", "harness.shadow_verdict", "harness.pairs"),
     ("harness.store", "harness.logs", "harness.devices", "harness.emulation", "models"),
-    ("harness.recording", "harness.running", "harness.shadow", "harness.power"),
+    ("harness.recording", "harness.running", "harness.shadow", "harness.training", "harness.power"),
     ("reports",),
     ("harness.cli", "harness.pytest_plugin"),
 ]

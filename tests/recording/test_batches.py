@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from harness.recording.batches import batch_digest
-from harness.recording.hook import state_iterations
+from harness.recording.recorder import state_iterations
 from harness.values.errors import TraceError
 
 

@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from harness.recording.evaluation import EvaluationProbe, add_up, evaluated_iterations
+from harness.training.mmengine_runner import RunnerTraining
 from models.losses import confusion_matrix
 
-RUNNER = SimpleNamespace(optim_wrapper=SimpleNamespace(optim_context=lambda model: nullcontext()))
+
+def training_of(model, context=lambda model: nullcontext()):
+    """The model as mmengine's Runner has it."""
+    wrapper = SimpleNamespace(optimizer=None, optim_context=context)
+    return RunnerTraining(SimpleNamespace(model=model, optim_wrapper=wrapper))
 
 
 class Model(torch.nn.Module):
@@ -53,13 +58,13 @@ def test_it_is_asked_after_the_first_the_ninth_and_the_last_iteration():
     assert sorted(evaluated_iterations(30)) == [0, 8, 29]
     assert sorted(evaluated_iterations(5)) == [0, 4]
     assert sorted(evaluated_iterations(1)) == [0]
-    assert kept(EvaluationProbe(30)).ask(RUNNER, Model(), 3) is None
+    assert kept(EvaluationProbe(30)).ask(training_of(Model()), 3) is None
 
 
 def test_the_answer_is_that_of_evaluation_mode_to_the_first_batch():
     model, probe = Model(), kept(EvaluationProbe(30))
     probe.keep(batch(1))  # a later one
-    answer = probe.ask(RUNNER, model, 0)
+    answer = probe.ask(training_of(model), 0)
     inputs = model.data_preprocessor(batch(0), True)
     model.eval()
     expected = model(**inputs, mode="loss")
@@ -73,7 +78,7 @@ def test_nothing_of_the_run_is_changed():
     model, probe = Model(), kept(EvaluationProbe(30))
     model.conv.weight.grad = torch.ones_like(model.conv.weight)
     before, random = copy.deepcopy(model.state_dict()), torch.random.get_rng_state()
-    probe.ask(RUNNER, model, 8)
+    probe.ask(training_of(model), 8)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.random.get_rng_state(), random)
     assert (model.conv.weight.grad == 1).all()
@@ -85,10 +90,17 @@ def test_modes_return_also_where_the_model_raises():
     model = Model()
     probe = EvaluationProbe(30)
     probe.keep({"inputs": torch.zeros(2, 5, 4, 4), "labels": torch.zeros(2, 4, 4, dtype=torch.long)})
-    with pytest.raises(RuntimeError):
-        probe.ask(RUNNER, model, 0)
+    assert probe.ask(training_of(model), 0) is None
     assert model.bn.training
     assert not model.frozen.training
+
+
+def test_a_model_that_does_not_answer_is_asked_once_and_ends_no_run(capsys):
+    model = Model()
+    probe = EvaluationProbe(30)
+    probe.keep({"inputs": torch.zeros(2, 5, 4, 4), "labels": torch.zeros(2, 4, 4, dtype=torch.long)})
+    assert [probe.ask(training_of(model), iteration) for iteration in (0, 8, 29)] == [None] * 3
+    assert capsys.readouterr().out.count("not asked in evaluation mode: the model ends in RuntimeError") == 1
 
 
 def test_it_is_asked_at_the_rounding_and_the_precision_of_the_training():
@@ -99,8 +111,8 @@ def test_it_is_asked_at_the_rounding_and_the_precision_of_the_training():
         entered.append(what)
         yield
 
-    runner = SimpleNamespace(optim_wrapper=SimpleNamespace(optim_context=lambda model: entering("autocast")))
-    kept(EvaluationProbe(30, entering)).ask(runner, Model(), 29)
+    training = training_of(Model(), lambda model: entering("autocast"))
+    kept(EvaluationProbe(30, entering)).ask(training, 29)
     assert entered == [29, "autocast"]
 
 

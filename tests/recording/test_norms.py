@@ -33,7 +33,7 @@ def test_names_and_norms_are_the_tensors_own(model):
 
 def test_the_gradient_norm_is_that_of_all_gradients_together(model):
     flat = torch.cat([p.grad.flatten().double() for p in model.parameters() if p.grad is not None])
-    (norms,) = fetch(StateNorms.of(model).gradients(model))
+    (norms,) = fetch(StateNorms.of(model).gradients(model.parameters()))
     assert total(norms) == pytest.approx(flat.norm().item(), rel=2.4e-7)
 
 

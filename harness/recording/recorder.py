@@ -1,4 +1,4 @@
-"""The hook that records a run: everything that judging needs of an iteration, and nothing that changes it."""
+"""What records a run: everything that judging needs of an iteration, and nothing that changes it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.devices.device_type import DeviceType
@@ -24,8 +22,9 @@ from harness.recording.processes import HostGroup
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
 from harness.store.stream import TraceStream
+from harness.training.seam import Trained, trained_kind
 
-__all__ = ["RecordingHook", "state_iterations"]
+__all__ = ["Recorder", "state_iterations"]
 
 _SEED_STRIDE = 1_000_003
 """A prime: seeds of one run's iterations don't meet those of the next seed's."""
@@ -40,7 +39,7 @@ def state_iterations(planned: int) -> frozenset[int]:
     return frozenset({0, planned - 1, *powers})
 
 
-class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
+class Recorder:
     """Streams each iteration's loss, components, norms, batch digest and cost to disk.
 
     Before each iteration the host's generator is seeded from the run's seed and the iteration's number, and dropout
@@ -54,8 +53,6 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         probe: what asks the model in evaluation mode; None where nothing does.
         on_iteration: called with the number of each iteration before it begins.
     """
-
-    priority = "VERY_HIGH"
 
     def __init__(
         self,
@@ -73,77 +70,77 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         self._on_iteration = on_iteration
         self._state_iterations = state_iterations(planned)
         self._contexts = ExitStack()
-        self._gradients: BlockNorms | None = None
+        self._gradients: list[BlockNorms] = []
         self._learning_rates: dict[str, float] = {}
         self._groups: dict[str, tuple[int, ...]] | None = None
         self._digest = ""
         self._host_draws: dict[str, float] = {}
         self._started = 0.0
 
-    def before_train(self, runner: Any) -> None:
-        """Find the state to watch, and listen to the optimizer."""
-        self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    def begin(self, training: Trained) -> None:
+        """Find the state to watch, and listen to the optimizers."""
+        self._training, self._model = training, training.model
         self._norms = StateNorms.of(self._model)
-        kind = str(next(self._model.parameters()).device.type)
+        kind = trained_kind(self._model)
         self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
-        optimizer = runner.optim_wrapper.optimizer
-        optimizer.register_step_pre_hook(self._before_step)
+        for optimizer in training.optimizers:
+            optimizer.register_step_pre_hook(self._before_step)
         self._processes = HostGroup.join()
         self._rates = LearningRates(self._stream.groups if self._stream is not None else None)
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+    def before(self, training: Trained, iteration: int, batch: Any) -> None:
         """Hold equal what must be equal, and keep what the iteration will overwrite."""
-        iteration = runner.iter
         torch.default_generator.manual_seed((self._seed * _SEED_STRIDE + iteration) % 2**63)
         if self._on_iteration is not None:
             self._on_iteration(iteration)
-        self._digest = batch_digest(data_batch)
+        self._digest = batch_digest(batch)
         if self._probe is not None:
-            self._probe.keep(data_batch)
+            self._probe.keep(batch)
         if self._stream is not None:
             self._norms.before_update()
         self._draws.before()
-        self._gradients = None
-        self._learning_rates, self._groups = self._rates.read(runner.optim_wrapper.optimizer)
+        self._gradients = []
+        self._learning_rates, self._groups = self._rates.read(*training.optimizers)
         self._started = time.perf_counter()
         self._contexts.enter_context(HostDropout())
         if self._around is not None:
             self._contexts.enter_context(self._around(iteration))
 
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, torch.Tensor] | None = None
-    ) -> None:
+    def after(self, training: Trained, iteration: int, batch: Any, returned: Any) -> None:
         """Write the iteration down."""
         self._device.end_step()
         self._host_draws = next_host_draw()
         self._contexts.close()
-        losses = {name: value for name, value in (outputs or {}).items() if isinstance(value, torch.Tensor)}
+        losses = training.logged(returned)
         if self._processes is not None:
             losses, self._digest = self._processes.share(losses, self._digest)
-        keeps_state = runner.iter in self._state_iterations
+        keeps_state = iteration in self._state_iterations
         # Before the model is evaluated, so that the time is the iteration's own.
         measured = self._measure(losses, keeps_state=keeps_state) if self._stream is not None else None
-        evaluation = self._evaluate(runner)
+        evaluation = self._evaluate(iteration)
         if self._stream is not None and measured is not None:
             signals, state = measured
             kept = state if keeps_state else None
-            self._stream.append(runner.iter, signals, self._digest, kept, evaluation, self._groups)
+            self._stream.append(iteration, signals, self._digest, kept, evaluation, self._groups)
 
     def _measure(
         self, losses: dict[str, torch.Tensor], *, keeps_state: bool
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
-        gradients = self._gradients or self._norms.gradients(self._model)  # a loss scaler may skip the step
+        # A loss scaler may skip the step, and gradients may be accumulated over several iterations.
+        gradients = self._gradients or [self._norms.gradients(self._model.parameters())]
         updates, samples, scales = self._norms.sampled()
         tensors = {**(self._norms.weights() if keeps_state else {}), **self._norms.buffers()}
-        loss_values, gradient_norms, update_norms, sample_norms, norms = fetch(
-            list(losses.values()), gradients, updates, samples, block_norms(tensors.values())
+        loss_values, update_norms, sample_norms, norms, *gradient_norms = fetch(
+            list(losses.values()), updates, samples, block_norms(tensors.values()), *gradients
         )
         state = dict(zip(tensors, norms, strict=True))
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
             **self._learning_rates,
-            "grad_norm": total(gradient_norms),  # 0 where the loss scaler skipped the update
+            "grad_norm": total(
+                [norm for norms_of_step in gradient_norms for norm in norms_of_step]
+            ),  # 0 where the loss scaler skipped the update
             "update_norm": total(update_norms, scales),
             "param_norm": total(sample_norms, scales),
             "bn_mean_norm": _total_of("mean/", state),
@@ -155,18 +152,21 @@ class RecordingHook(Hook):  # type: ignore[misc]  # mmengine is not typed
         }
         return signals, state
 
-    def _evaluate(self, runner: Any) -> dict[str, float] | None:
+    def _evaluate(self, iteration: int) -> dict[str, float] | None:
         """What all processes' models answer in evaluation mode, where it is asked for after this iteration."""
-        answer = self._probe.ask(runner, self._model, runner.iter) if self._probe is not None else None
+        answer = self._probe.ask(self._training, iteration) if self._probe is not None else None
         if answer is None or self._processes is None:
             return answer
         return add_up(self._processes.gather(answer))
 
-    def _before_step(self, *_: Any) -> None:
-        """The gradients as the optimizer gets them: averaged over processes, unscaled, clipped."""
+    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """The gradients as an optimizer gets them: averaged over processes, unscaled, clipped."""
         if self._stream is not None:
+            several = len(self._training.optimizers) > 1
+            own = {id(p) for group in optimizer.param_groups for p in group["params"]} if several else ()
+            trained = (p for p in self._model.parameters() if not several or id(p) in own)
             with _disable_current_modes():  # what watches the step's operations need not watch ours
-                self._gradients = self._norms.gradients(self._model)
+                self._gradients.append(self._norms.gradients(trained))
 
 
 def _total_of(kind: str, state: dict[str, float]) -> float:
