@@ -43,6 +43,7 @@ def encode_power(result: PowerResult) -> str:
             "false_alarm_rate": result.false_alarm_rate,
             "seeds": dict(result.seeds),
             "missing": dict(result.missing),
+            "sampling": None if result.sampling is None else asdict(result.sampling),
         },
         "rates": {
             "confidence": CONFIDENCE,

@@ -68,12 +68,13 @@ def _opening(result: PowerResult) -> str:
     iterations = ", ".join(f"{case} {count}" for case, count in result.iterations.items())
     seen = "it is seen, by more than hard inputs" if result.forced else "it is seen"
     took = _sentence(making_words(result))
+    sampled = _sentence(str(result.sampling)) if result.sampling else ""
     return (
         f"Faults and healthy ports on the **emulated** device: evidence about the gate, none about real hardware. "
         f"Made {result.made} at commit `{result.commit or 'unknown'}` by\n\n    {result.command}\n\n"
-        f"{took}Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds were "
-        f"fixed beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A fault "
-        f"has an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as far "
+        f"{took}{sampled}Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds "
+        f"were fixed beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A "
+        f"fault has an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as far "
         f"as other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where {seen}."
     )
 

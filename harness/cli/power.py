@@ -46,6 +46,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--faults", default="all", metavar="A,B", help="all, none, blind, known, or names; see `align faults`"
     )
+    parser.add_argument(
+        "--sample",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="only N faulty runs, drawn at random over cases, layers, known and blind faults alike; a larger N later "
+        "adds to them",
+    )
+    parser.add_argument("--sample-seed", type=_count, default=0, metavar="S", help="seed of that draw (0)")
     parser.add_argument("--healthy", type=_count, default=50, metavar="N", help="healthy ports a case (50)")
     parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
     parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
@@ -87,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         settle=arguments.settle,
         shadow=arguments.shadow,
         forced=arguments.forced,
+        sample=arguments.sample,
+        sample_seed=arguments.sample_seed,
     )
     cases = [find_case(name) for name in arguments.cases] or small_cases()
     baselines = baseline_folder(arguments.baseline_dir)
@@ -101,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         command=reproduction(),
         commit=commit,
         making=making,
+        sampling=study.sampling,
     )
     page = write_power(result, arguments.out)
     _print(open_console(), result)
@@ -157,6 +169,8 @@ def _print(console: SafeConsole, result: PowerResult) -> None:
         console.print(f"median iterations to detection: {result.median_iterations:g}")
     if result.making is not None:
         console.print(making_words(result))
+    if result.sampling is not None:
+        console.print(str(result.sampling))
     for unseen in result.unseen:
         console.print(f"unseen: {unseen.case} {unseen.fault} ({unseen.effect.extent.value})")
     for alarm in alarm_rows(result):

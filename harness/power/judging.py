@@ -17,6 +17,7 @@ from harness.power.ports import CALIBRATION_SEEDS, EVALUATION_SEED, rounding_see
 from harness.power.rates import Rate
 from harness.power.record import Record
 from harness.power.rows import EnsembleRow, FaultRow, HealthyRow, Making, NotRun
+from harness.power.sampled_faults import Sampling
 from harness.power.study import CaseStudy
 
 __all__ = ["SIZES", "judge_study"]
@@ -34,6 +35,7 @@ def judge_study(
     command: str,
     commit: str,
     making: Making | None = None,
+    sampling: Sampling | None = None,
 ) -> PowerResult:
     """Judge every finished run.
 
@@ -45,6 +47,7 @@ def judge_study(
         command: what reproduces it.
         commit: of the working tree.
         making: what the command made of the runs.
+        sampling: which of the faulty runs were drawn; None where all were asked for.
     """
     faults = tuple(row for study in studies for row in _fault_rows(study))
     healthy = tuple(row for study in studies for row in _healthy_rows(study))
@@ -69,6 +72,7 @@ def judge_study(
         seconds=sum(record.seconds for record in records),
         runs=len(records),
         making=making,
+        sampling=sampling,
     )
 
 

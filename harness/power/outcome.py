@@ -9,6 +9,7 @@ from statistics import median
 from harness.power.detection import HARD_INPUTS, RULES, SHADOW, Detection
 from harness.power.rates import Rate
 from harness.power.rows import EnsembleRow, FaultRow, HealthyRow, Making, NotRun
+from harness.power.sampled_faults import Sampling
 
 __all__ = ["GateRates", "PowerResult"]
 
@@ -54,6 +55,7 @@ class PowerResult:
         seconds: worker time of all runs together.
         runs: how many there are, those that others are compared with among them.
         making: what this command made of them; None where it made none.
+        sampling: which of the faulty runs were drawn; None where all were asked for.
     """
 
     faults: tuple[FaultRow, ...]
@@ -75,6 +77,7 @@ class PowerResult:
     seconds: float = 0.0
     runs: int = 0
     making: Making | None = None
+    sampling: Sampling | None = None
 
     @property
     def cases(self) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Settings:
         settle: iterations that it then goes on.
         shadow: iterations of faulty and of healthy runs whose operations are held against float64; none where empty.
         forced: whether each operation of the first of them is made again with hard inputs.
+        sample: faulty runs of all cases together, drawn at random; all of them where 0.
+        sample_seed: of the draw.
     """
 
     faults: tuple[str, ...]
@@ -43,6 +45,8 @@ class Settings:
     settle: int = 2
     shadow: tuple[int, ...] = ()
     forced: bool = False
+    sample: int = 0
+    sample_seed: int = 0
 
 
 def choose_faults(words: str) -> tuple[str, ...]:

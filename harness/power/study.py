@@ -14,6 +14,7 @@ from harness.power.experiment import Experiment, Kind
 from harness.power.folder import OUTCOME
 from harness.power.plan import Settings, plan_case
 from harness.power.record import Ending, Record, find_record
+from harness.power.sampled_faults import Sampling, draw_faults
 from harness.power.source import code_digest
 from harness.power.worker import request
 from harness.rules.budget import FALSE_ALARM_RATE
@@ -69,6 +70,9 @@ class Study:
         baselines: root of the baselines.
         false_alarm_rate: of the gate.
 
+    Attributes:
+        sampling: which of the faulty runs were drawn; None where all are run.
+
     Raises:
         BaselineError: a case has no baseline, or none that can be read.
         UsageError: the baseline is too short.
@@ -87,13 +91,26 @@ class Study:
         self._rate = false_alarm_rate
         self._settings = settings
         self._cases = tuple(cases)
+        self.sampling: Sampling | None = None
         self._gates: dict[str, Gate] = {}
         self._plans: dict[str, tuple[list[Experiment], list[Experiment]]] = {}
+        chosen = self._draw()
         for case in cases:
             baseline = load_baseline(self._baselines, case.name, case.reference)
             planned = settings.iterations or case.iterations
             self._gates[case.name] = Gate(baseline, planned, case.tier, false_alarm_rate)
-            self._plans[case.name] = plan_case(case, settings, len(baseline.tiers[case.tier]))
+            asked = replace(settings, faults=chosen.get(case.name, settings.faults))
+            self._plans[case.name] = plan_case(case, asked, len(baseline.tiers[case.tier]))
+
+    def _draw(self) -> Mapping[str, tuple[str, ...]]:
+        """Case → the faults that were drawn for it; nothing where all are run."""
+        if not self._settings.sample:
+            return {}
+        names = [case.name for case in self._cases]
+        chosen, self.sampling = draw_faults(
+            names, self._settings.faults, self._settings.sample, self._settings.sample_seed
+        )
+        return chosen
 
     def run(self, jobs: int, on_progress: Progress) -> int:
         """Run what is missing: first what others lean on, then those others, then what was stopped too early.

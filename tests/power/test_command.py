@@ -21,6 +21,16 @@ def test_a_study_of_which_nothing_has_run_says_so(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_sample_is_planned_and_told(tmp_path, capsys):
+    assert power(tmp_path, "--sample", "5", "--healthy", "0", "--repeats", "8", "--sample-seed", "3") == 0
+    assert "random sample of 5 of" in capsys.readouterr().out
+    document = json.loads((tmp_path / "out" / "power.json").read_text())
+    assert document["settings"]["missing"] == {"ann_small": 1 + 4 + 5}
+    assert document["settings"]["sampling"]["count"] == 5
+    for report in ("power.md", "power.html"):
+        assert "random sample of 5 of" in (tmp_path / "out" / report).read_text()
+
+
 @pytest.mark.parametrize(
     "words", [["--faults", "no-such-fault"], ["--faults", ""], ["--iterations", "31"], ["--forced"]]
 )
