@@ -34,7 +34,22 @@ class _Slot:
         found: torch.Tensor | None = held if held is not None else self.module._buffers.get(self.key)
         if found is None:
             raise LookupError(f"{type(self.module).__name__} has no {self.key} any more")
-        return found.detach()
+        return found
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The sampled elements of a parameter.
+
+    Args:
+        address: of the parameter whose elements are seen; None where each sample is a copy.
+        elements: a view of them.
+        scale: by what the square of their norm is an estimate of the parameter's.
+    """
+
+    address: int | None
+    elements: torch.Tensor
+    scale: float
 
 
 @dataclass
@@ -51,7 +66,7 @@ class StateNorms:
     means: dict[str, _Slot]
     variances: dict[str, _Slot]
     _before: Joined = field(default_factory=lambda: Joined.of(()), init=False)
-    _views: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
+    _views: dict[str, _Sample] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> StateNorms:
@@ -69,7 +84,7 @@ class StateNorms:
 
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters."""
-        self._before = Joined.of(self._samples())
+        self._before = Joined.of([sample.elements for sample in self._samples()])
 
     def sampled(self) -> tuple[BlockNorms, BlockNorms, list[float]]:
         """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.
@@ -78,26 +93,19 @@ class StateNorms:
             For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
         """
         samples = self._samples()
-        now = Joined.of(samples)
-        shares = zip(self.parameters.values(), samples, strict=True)
-        scales = [slot.tensor.numel() / sample.numel() if sample.numel() else 0.0 for slot, sample in shares]
-        return now.minus(self._before).norms(), now.norms(), scales
+        now = Joined.of([sample.elements for sample in samples])
+        return now.minus(self._before).norms(), now.norms(), [sample.scale for sample in samples]
 
-    def _samples(self) -> list[torch.Tensor]:
-        """Of each parameter the sampled elements as they are now."""
-        return [self._sample_of(name, slot.tensor) for name, slot in self.parameters.items()]
-
-    def _sample_of(self, name: str, parameter: torch.Tensor) -> torch.Tensor:
-        """A view of the sampled elements, made once while the parameter stays where it is."""
-        # Where a device's pointers tell nothing, as XLA's, a view may be of old values.
-        address = parameter.data_ptr() if type_of_kind(parameter.device.type).has_pointers else 0
-        view = self._views.get(name)
-        if view is not None and address and view.data_ptr() == address:
-            return view
-        sample = _sample(parameter)
-        if sample.data_ptr() == address:  # else it is a copy, and has to be made each time
-            self._views[name] = sample
-        return sample
+    def _samples(self) -> list[_Sample]:
+        """Of each parameter the sampled elements as they are now; a view is made once while its parameter stays."""
+        samples = []
+        for name, slot in self.parameters.items():
+            parameter = slot.tensor
+            sample = self._views.get(name)
+            if sample is None or sample.address is None or parameter.data_ptr() != sample.address:
+                sample = self._views[name] = _sample(parameter)
+            samples.append(sample)
+        return samples
 
     def buffers(self) -> dict[str, torch.Tensor]:
         """The running means and variances as they are now, by names with their kinds as prefixes."""
@@ -117,7 +125,13 @@ def _now(kind: str, slots: dict[str, _Slot]) -> dict[str, torch.Tensor]:
     return {f"{kind}/{name}": slot.tensor for name, slot in slots.items()}
 
 
-def _sample(tensor: torch.Tensor) -> torch.Tensor:
+@torch.no_grad()
+def _sample(tensor: torch.Tensor) -> _Sample:
     """Evenly spaced elements in the order of the indices, whatever the memory format: (≤ 2 · SAMPLED_ELEMENTS,)."""
-    flat = tensor.reshape(-1)
-    return flat[:: max(1, flat.numel() // SAMPLED_ELEMENTS)]
+    flat = tensor.detach().reshape(-1)
+    elements = flat[:: max(1, flat.numel() // SAMPLED_ELEMENTS)]
+    # Where a device's pointers tell nothing, as XLA's, a view may be of old values.
+    address = tensor.data_ptr() if type_of_kind(tensor.device.type).has_pointers else 0
+    is_view = address != 0 and elements.data_ptr() == address
+    scale = flat.numel() / elements.numel() if elements.numel() else 0.0
+    return _Sample(address if is_view else None, elements, scale)

@@ -15,6 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,13 @@ rounded alike: PyTorch's CPU kernel is then 3e-7 off at most, where it is 2.3e-7
 blocks cost time.
 """
 
-_JOINED = 2**16
-"""Elements up to which a tensor is copied beside others, so that one call takes them all: calls cost more than this."""
+_LEAST_ALONE = 2**14
+_ALONE = {"cpu": _LEAST_ALONE}
+_ALONE_ELSEWHERE = 2**16
+"""Elements above which a tensor is read where it lies, by kind of device; up to which it is copied beside others.
+
+One call takes all that are beside each other, and costs as much as copying so many: an accelerator copies faster.
+"""
 
 _NARROW = (torch.float16, torch.bfloat16)
 
@@ -80,17 +86,18 @@ class Joined:
         kinds: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
         for owner, tensor in enumerate(tensors):
             kinds[tensor.device, tensor.dtype].append(owner)
-        flats, owners = [], [np.zeros(0, np.int64)]
+        sizes = tuple(tensor.numel() for tensor in tensors)
+        flats = []
         for (device, dtype), numbers in kinds.items():
             zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
+            fill = {missing: zeros[:missing] for missing in {-sizes[number] % BLOCK for number in numbers}}
             words: list[torch.Tensor] = []
             for number in numbers:
                 words.append(tensors[number])
-                if missing := -tensors[number].numel() % BLOCK:
-                    words.append(zeros[:missing])
+                if missing := -sizes[number] % BLOCK:
+                    words.append(fill[missing])
             flats.append(torch.cat(words))
-            owners.append(np.repeat(numbers, [-(-tensors[number].numel() // BLOCK) for number in numbers]))
-        return cls(tuple(flats), np.concatenate(owners), len(tensors))
+        return cls(tuple(flats), _owners(sizes, tuple(map(tuple, kinds.values()))), len(tensors))
 
     @torch.no_grad()
     def minus(self, other: Joined) -> Joined:
@@ -112,18 +119,22 @@ def block_norms(tensors: Iterable[torch.Tensor]) -> BlockNorms:
         tensors: of float16 and bfloat16 the blocks are summed in float32.
     """
     parts: list[torch.Tensor] = []
-    owners: list[npt.NDArray[np.int64]] = []
+    alone: list[int] = []
+    blocks: list[int] = []
     ends: list[torch.Tensor] = []
     for owner, tensor in enumerate(tensors):
         flat = _flat(tensor)
-        if (elements := flat.numel()) > _JOINED:
+        elements = flat.numel()
+        if elements > _LEAST_ALONE and elements > _ALONE.get(flat.device.type, _ALONE_ELSEWHERE):
             whole = elements - elements % BLOCK
-            parts.append(_of_rows(flat[:whole]))
-            owners.append(np.full(whole // BLOCK, owner))
+            parts.append(_of_rows(flat[:whole] if whole < elements else flat))
+            alone.append(owner)
+            blocks.append(whole // BLOCK)
             flat = flat[whole:]
         ends.append(flat)
-    rest = Joined.of(ends).norms()
-    return BlockNorms((*parts, *rest.parts), np.concatenate([*owners, rest.owners]), rest.tensors)
+    rests = Joined.of(ends).norms()
+    owners = np.concatenate([np.repeat(np.array(alone, np.int64), blocks), rests.owners])
+    return BlockNorms((*parts, *rests.parts), owners, rests.tensors)
 
 
 def _of_rows(flat: torch.Tensor) -> torch.Tensor:
@@ -162,9 +173,20 @@ def _flat(tensor: torch.Tensor) -> torch.Tensor:
     """The elements of a tensor (n,) in the order of its memory where that saves a copy; of a sparse one its values."""
     if tensor.layout is not torch.strided:
         return tensor.coalesce().values().reshape(-1)
+    if tensor.dim() == 1:
+        return tensor
     if tensor.is_contiguous():
-        return tensor.detach().reshape(-1)
-    return tensor.detach().permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True)).reshape(-1)
+        return tensor.view(-1)
+    return tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True)).reshape(-1)
+
+
+@lru_cache(maxsize=64)
+def _owners(sizes: tuple[int, ...], kinds: tuple[tuple[int, ...], ...]) -> npt.NDArray[np.int64]:
+    """(Σ blocks,) the tensor that each block of joined tensors belongs to; equal at every iteration, so kept."""
+    parts = [np.repeat(numbers, [-(-sizes[number] // BLOCK) for number in numbers]) for numbers in kinds]
+    owners = np.concatenate([np.zeros(0, np.int64), *parts])
+    owners.setflags(write=False)
+    return owners
 
 
 def _pieces(group: Sequence[torch.Tensor] | BlockNorms) -> Sequence[torch.Tensor]:
