@@ -74,8 +74,9 @@ def _opening(result: PowerResult) -> str:
         f"Made {result.made} at commit `{result.commit or 'unknown'}` by\n\n    {result.command}\n\n"
         f"{took}{sampled}Iterations: {iterations}. Faults were put on {result.profile} numerics. {stopped} The bounds "
         f"were fixed beforehand by the baselines; seeds of healthy noise: {seeds}. Intervals are Clopper–Pearson's. A "
-        f"fault has an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times as "
-        f"far as other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where {seen}."
+        f"fault has an effect where it changes a recorded signal, a gradient or an update more than {CLEARLY:g} times "
+        f"as far as other rounding changes it, beside a plain run that is equal to the bit but for the fault; or where "
+        f"{seen}."
     )
 
 
