@@ -17,10 +17,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.logs import compare, read_log
     from harness.pairs.log import Log, Series
+    from harness.training.declaring import Training, case
 
-__all__ = ["Log", "Series", "compare", "read_log"]
+__all__ = ["Log", "Series", "Training", "case", "compare", "read_log"]
 
-_HOME = {"Log": "pairs.log", "Series": "pairs.log", "compare": "logs", "read_log": "logs"}
+_HOME = {
+    "Log": "pairs.log",
+    "Series": "pairs.log",
+    "compare": "logs",
+    "read_log": "logs",
+    "Training": "training.declaring",
+    "case": "training.declaring",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -111,7 +111,7 @@ def _shadowed(
     case = find_case(arguments.case, arguments.cfg_options)
     steps = arguments.iterations or 1
     order = Order(
-        config=str(case.config),
+        config=case.address,
         device=device,
         profile=arguments.profile,
         faults=tuple(arguments.fault),

@@ -211,8 +211,13 @@ def _made(folder: Path) -> bool:
     return True
 
 
-def baseline_folder(given: Path | None, *, write: bool = False) -> Path:
-    """Where baselines lie: what was given, ``$ALIGN_BASELINE_DIR``, or the checkout's own folder.
+def baseline_folder(given: Path | None, *, write: bool = False, own: bool = False) -> Path:
+    """Where baselines lie: what was given, ``$ALIGN_BASELINE_DIR``, else the checkout's or the installed ones.
+
+    Args:
+        given: by the command line.
+        write: whether they are to be written.
+        own: whether they are of a case of the user's own: then it is ``baselines`` in the working directory.
 
     Raises:
         UsageError: baselines are to be written, and this is no checkout.
@@ -223,6 +228,8 @@ def baseline_folder(given: Path | None, *, write: bool = False) -> Path:
         return given
     if variable := os.environ.get("ALIGN_BASELINE_DIR"):
         return Path(variable)
+    if own:
+        return Path("baselines")
     package = Path(harness.__file__).parent
     shipped = package / "_shipped_baselines"
     if not shipped.is_dir():

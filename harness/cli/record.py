@@ -91,16 +91,17 @@ def _trusted(asked: str) -> DeviceChoice:
 
 
 def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> None:
+    from harness.running.cases import is_own
     from harness.running.order import EAGER, Order
     from harness.running.record import compare_baselines, load_previous, record, require_reason
     from harness.store.baselines import save_baseline
 
-    root = baseline_folder(arguments.baseline_dir, write=True)
+    root = baseline_folder(arguments.baseline_dir, write=True, own=is_own(case))
     reference = arguments.reference or choice.name
     if not arguments.dry_run:
         require_reason(root, case, reference, arguments.reason, reproduction())
     order = Order(
-        config=str(case.config),
+        config=case.address,
         device=str(choice),
         options=tuple(arguments.cfg_options),
         iterations=arguments.iterations,

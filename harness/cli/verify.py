@@ -119,6 +119,8 @@ def _require_eager(case: Case, arguments: argparse.Namespace) -> None:
     from harness.running.compiling import compile_settings
     from harness.running.order import Order
 
+    if case.function:
+        return  # it is refused with --compile, and has no other compiler
     order = Order(str(case.config), arguments.device or "", compile=arguments.compile)
     if compile_settings(order, load_config(case.config, arguments.cfg_options).get("compile")):
         raise UsageError(
@@ -135,6 +137,7 @@ def worst(statuses: list[Status]) -> Status:
 
 
 def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, arguments: argparse.Namespace) -> Result:
+    from harness.running.cases import is_own
     from harness.running.order import Order
     from harness.running.verify import verify, verify_alone
     from harness.shadow.plan import parse_iterations
@@ -143,7 +146,7 @@ def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, ar
         _require_eager(case, arguments)
     iterations = arguments.iterations or (min(_ALONE, case.iterations) if arguments.no_baseline else case.iterations)
     order = Order(
-        config=str(case.config),
+        config=case.address,
         device=device,
         profile=arguments.profile,
         faults=tuple(arguments.fault),
@@ -166,7 +169,7 @@ def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, ar
         return verify(
             case,
             order,
-            baselines=baseline_folder(arguments.baseline_dir),
+            baselines=baseline_folder(arguments.baseline_dir, own=is_own(case)),
             folder=folder,
             reference=arguments.reference,
             tier=arguments.tier,

@@ -17,6 +17,7 @@ from harness.recording.batches import batch_digest
 from harness.recording.draws import DeviceDraws, next_host_draw
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation import EvaluationProbe, add_up
+from harness.recording.host_draws import HostDraws
 from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup
 from harness.recording.rates import LearningRates
@@ -102,6 +103,7 @@ class Recorder:
         self._gradients = []
         self._learning_rates, self._groups = self._rates.read(*training.optimizers)
         self._started = time.perf_counter()
+        self._contexts.enter_context(HostDraws())
         self._contexts.enter_context(HostDropout())
         if self._around is not None:
             self._contexts.enter_context(self._around(iteration))

@@ -12,9 +12,11 @@ from mmengine.model import is_model_wrapper
 from harness.values.errors import CaseError
 from models.start import draw_start_weights
 
-__all__ = ["GENERATED", "LOADED", "PATHS_OF_WEIGHTS", "StartHook", "pretrained_parts"]
+__all__ = ["GENERATED", "KEPT", "LOADED", "PATHS_OF_WEIGHTS", "StartHook", "pretrained_parts"]
 
 GENERATED = "generated"
+KEPT = "the training's own"
+
 LOADED = "a checkpoint's"
 
 PATHS_OF_WEIGHTS = frozenset({"pretrained", "checkpoint"})

@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 import models
+from harness.running.own_cases import find_own_case, split_address
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 
@@ -18,6 +19,7 @@ __all__ = [
     "RUNNER_FIELDS",
     "find_case",
     "flatten",
+    "is_own",
     "list_cases",
     "load_config",
     "parse_options",
@@ -48,21 +50,31 @@ def small_cases() -> list[Case]:
     return [case for case in list_cases() if case.name.endswith("_small")]
 
 
+def is_own(case: Case) -> bool:
+    """Whether a case is a user's: its config lies elsewhere than the project's."""
+    return not case.config.is_relative_to(CONFIGS)
+
+
 def find_case(name: str, options: Sequence[str] = ()) -> Case:
     """A case by its name, or by the path of any config that mmengine's Runner can run.
 
     Args:
-        name: a name from ``align cases``, or a path that ends in ``.py``.
+        name: a name from ``align cases``, a path that ends in ``.py``, or ``path.py:function`` of a file of a user's
+            own that declares several.
         options: ``--cfg-options`` to lay over the config; those of ``alignment.*`` change the case.
 
     Raises:
         CaseError: there is no such config, it can't be loaded, or its alignment block is out of range.
         UsageError: an option can't be parsed.
     """
+    name, function = split_address(name)
     path = _path_of(name)
+    if (own := find_own_case(path, function)) is not None:
+        _require_no_options(options, name)
+        return own
     config = load_config(path, options)
     block = _mapping(config, "alignment", path)
-    known = {field.name for field in fields(Case)} - {"name", "config"}
+    known = {field.name for field in fields(Case)} - {"name", "config", "function", "own_start"}
     if unknown := sorted(set(block) - known):
         raise CaseError(
             "the alignment block has an unknown field",
@@ -169,6 +181,16 @@ def _path_of(name: str) -> Path:
             f"there is no case {name!r}", allowed=", ".join(known), hint="align cases, or give a path to a config"
         )
     return found[0]
+
+
+def _require_no_options(options: Sequence[str], name: str) -> None:
+    if options:
+        raise UsageError(
+            "a case of your own loop has no config to lay options over",
+            where="--cfg-options",
+            observed=" ".join(options),
+            hint=f"change {name}, or read os.environ in it",
+        )
 
 
 def _reject_unknown_options(options: Sequence[str], config: Config) -> None:

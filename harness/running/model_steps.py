@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.running.model_sources import LoneModel
 from harness.shadow.by_program.gathering import GradientsWatched
-from harness.shadow.by_program.stepping import StepProgram
+from harness.shadow.by_program.stepping import BareWrapper, StepProgram
 from harness.shadow.host import change_tensors
 from harness.shadow.mode import ShadowOps
 from harness.shadow.whereabouts import Whereabouts
@@ -49,17 +49,6 @@ class Training:
     budget: int = 8 * 2**30
 
 
-@dataclass
-class _Wrapper:
-    """What the check of the optimizer's step asks of mmengine's wrapper, around an optimizer that has none."""
-
-    optimizer: torch.optim.Optimizer
-    loss_scaler: Any = None
-    clip_grad_kwargs: Mapping[str, Any] | None = None
-    clip_func: Any = None
-    _accumulative_counts: int = 1
-
-
 def shadow_steps(
     model: LoneModel, kind: str, training: Training, on_step: Callable[[int, float], None] = lambda step, loss: None
 ) -> tuple[ShadowRecord, Trace]:
@@ -84,7 +73,7 @@ def shadow_steps(
         change_tensors(value, lambda t: t.to(device)) for value in (tuple(model.args), [*model.kwargs.values()])
     )
     named = dict(zip(model.kwargs, kwargs, strict=True))
-    wrapper = _Wrapper(_optimizer(module, training), _scaler(kind, training))
+    wrapper = BareWrapper(_optimizer(module, training), _scaler(kind, training))
     steps = _Steps(module, wrapper, training)
     losses = []
     for step in range(training.steps):
@@ -111,7 +100,7 @@ class _Steps:
         training: how.
     """
 
-    def __init__(self, module: torch.nn.Module, wrapper: _Wrapper, training: Training) -> None:
+    def __init__(self, module: torch.nn.Module, wrapper: BareWrapper, training: Training) -> None:
         self._module, self._wrapper, self._training = module, wrapper, training
         self._where = Whereabouts(module)
         self._names = {id(parameter): name for name, parameter in module.named_parameters()}

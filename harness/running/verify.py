@@ -13,7 +13,7 @@ import harness
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
-from harness.running.cases import CONFIGS
+from harness.running.cases import is_own
 from harness.running.decision import Decision
 from harness.running.folder import FORCED, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
@@ -73,7 +73,7 @@ def verify(
         baseline = load_baseline(baselines, case.name, reference or case.reference)
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
-        again = partial(baseline.record_again, case=_word(case), place=_place(baselines))
+        again = partial(baseline.record_again, case=_word(case), place=_place(case, baselines))
         _require_iterations(planned, baseline, again)
         _require_tier(tier or case.tier, baseline, again)
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
@@ -230,12 +230,12 @@ def _error(case: Case, error: AlignmentError | None) -> Verdict:
 
 def _word(case: Case) -> str:
     """How the command line names a case: one of our own by its name, a user's by the path of its config."""
-    return case.name if case.config.is_relative_to(CONFIGS) else shlex.quote(str(case.config))
+    return shlex.quote(case.address) if is_own(case) else case.name
 
 
-def _place(baselines: Path) -> str:
-    """How the command line names the folder of the baselines; empty for the checkout's own."""
-    own = Path(harness.__file__).parent.parent / "baselines"
+def _place(case: Case, baselines: Path) -> str:
+    """How the command line names the folder of the baselines; empty for the usual one."""
+    own = Path("baselines") if is_own(case) else Path(harness.__file__).parent.parent / "baselines"
     return "" if baselines.resolve() == own.resolve() else shlex.quote(str(baselines))
 
 

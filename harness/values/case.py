@@ -29,6 +29,9 @@ class Case:
         fp64_iterations: how many iterations the float64 run of a baseline has.
         summary: one line for lists.
         start: settings of the frozen start weights (``models.start.draw_start_weights``).
+        function: the function of a user's file that returns the training; empty for mmengine's config.
+        own_start: whether the weights are kept that the training begins with, all of them.
+        evaluate: whether the model is asked in evaluation mode at a few iterations.
 
     Raises:
         CaseError: a field is out of its range.
@@ -45,12 +48,16 @@ class Case:
     fp64_iterations: int = 3
     summary: str = ""
     start: Mapping[str, float] = field(default_factory=dict)
+    function: str = ""
+    own_start: bool = False
+    evaluate: bool = True
 
     def __post_init__(self) -> None:
         for name in ("iterations", "repeats", "seed", "fp64_iterations"):
             self._require(name, type(getattr(self, name)) is int, getattr(self, name), "a whole number")
         for name in ("tier", "reference", "summary"):
             self._require(name, type(getattr(self, name)) is str, getattr(self, name), "a text")
+        self._require("evaluate", type(self.evaluate) is bool, self.evaluate, "True or False")
         self._require("tiers", type(self.tiers) is tuple, self.tiers, "a list of tiers")
         self._require("start", isinstance(self.start, Mapping), self.start, "settings of the start weights")
         self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")
@@ -69,6 +76,11 @@ class Case:
             self.fp64_iterations,
             f"0 … {self.iterations}",
         )
+
+    @property
+    def address(self) -> str:
+        """How a command names a user's case: its file, and the function in it."""
+        return f"{self.config}:{self.function}" if self.function else str(self.config)
 
     def _require(self, name: str, holds: bool, observed: object, allowed: object) -> None:
         if not holds:

@@ -17,7 +17,7 @@ from harness.shadow.reproducing.sums import write_average
 from harness.shadow.sample import sample
 from harness.values.shadow import Part, ShadowCheck
 
-__all__ = ["GradientsWatched"]
+__all__ = ["GradientsWatched", "PassesWatched"]
 
 
 class GradientsWatched:
@@ -43,8 +43,14 @@ class GradientsWatched:
 
     def check(self) -> Iterator[ShadowCheck]:
         """After the backward: each gradient as it is now, beside the mean over the processes of what they computed."""
+        self._let_go()
+        yield from self._compared()
+
+    def _let_go(self) -> None:
         for handle in self._handles:
             handle.remove()
+
+    def _compared(self) -> Iterator[ShadowCheck]:
         everyone = self._everyone()
         for name, parameter in self._parameters.items():
             parts = [local[name] for local in everyone if name in local]
@@ -92,6 +98,56 @@ class GradientsWatched:
         def keep(gradient: torch.Tensor) -> None:
             with _disable_current_modes():
                 known = self._local.get(name)
+                self._local[name] = sample(gradient) if known is None else known + sample(gradient)
+
+        return keep
+
+
+class PassesWatched(GradientsWatched):
+    """The same of each backward pass while it is entered, in one process: a step may make several, and clear between.
+
+    Args:
+        parameters: name → parameter.
+        iteration: number of the step.
+        found: gets the checks when a pass has ended.
+        keep: is told of each check, and how to write it down.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, torch.nn.Parameter],
+        iteration: int,
+        found: list[ShadowCheck],
+        keep: Keep = keep_nothing,
+    ) -> None:
+        super().__init__(parameters, iteration, None, keep)
+        self._found = found
+        self._running = False
+
+    def __enter__(self) -> PassesWatched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def _end_pass(self) -> None:
+        with _disable_current_modes():
+            self._found += self._compared()
+        self._running = False
+        self._local.clear()
+
+    def _keeper(self, name: str) -> Any:
+        parameter = self._parameters[name]
+
+        def keep(gradient: torch.Tensor) -> None:
+            with _disable_current_modes():
+                if not self._running:  # the first gradient of a pass
+                    self._running = True
+                    self._before = {}
+                    torch.autograd.Variable._execution_engine.queue_callback(self._end_pass)
+                known = self._local.get(name)
+                if known is None and parameter.grad is not None:
+                    self._before[name] = sample(parameter.grad)
                 self._local[name] = sample(gradient) if known is None else known + sample(gradient)
 
         return keep

@@ -25,10 +25,21 @@ from harness.shadow.reproducing.steps import write_step
 from harness.shadow.sample import sample
 from harness.values.shadow import Part, ShadowCheck
 
-__all__ = ["StepProgram"]
+__all__ = ["BareWrapper", "StepProgram"]
 
 _DRAWS = 8
 """How many healthy steps a suspicious one is held to."""
+
+
+@dataclass
+class BareWrapper:
+    """What the check of an optimizer's step asks of mmengine's wrapper, around an optimizer that has none."""
+
+    optimizer: torch.optim.Optimizer
+    loss_scaler: Any = None
+    clip_grad_kwargs: Mapping[str, Any] | None = None
+    clip_func: Any = None
+    _accumulative_counts: int = 1
 
 
 @dataclass
