@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from harness.logs import compare, read_log
     from harness.pairs.log import Log, Series
     from harness.training.declaring import Training, case
+    from harness.training.watching import Watch, watch
 
-__all__ = ["Log", "Series", "Training", "case", "compare", "read_log"]
+__all__ = ["Log", "Series", "Training", "Watch", "case", "compare", "read_log", "watch"]
 
 _HOME = {
-    "Log": "pairs.log",
-    "Series": "pairs.log",
-    "compare": "logs",
-    "read_log": "logs",
-    "Training": "training.declaring",
-    "case": "training.declaring",
+    **dict.fromkeys(("Log", "Series"), "pairs.log"),
+    **dict.fromkeys(("compare", "read_log"), "logs"),
+    **dict.fromkeys(("Training", "case"), "training.declaring"),
+    **dict.fromkeys(("Watch", "watch"), "training.watching"),
 }
 
 

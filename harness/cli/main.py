@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from harness.cli import compare, efficiency, listing, ops, power, record, report, train, verify
+from harness.cli import compare, efficiency, judge, listing, ops, power, record, report, train, verify
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.terminal import print_error
 from harness.isolation import prefer_own_packages
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for door in (verify, record, train, ops, compare, report, power, efficiency, listing):
+    for door in (verify, record, judge, train, ops, compare, report, power, efficiency, listing):
         door.add_parser(commands)
     return parser
 

@@ -48,7 +48,17 @@ def add_parser(commands: Any) -> None:
         description="Runs each CASE several times with its rounding varied, checks the runs, shows what the case can "
         "see and what would change, and writes the baseline.",
     )
-    parser.add_argument("cases", nargs="+", metavar="CASE", help="a case's name, or the path of a config")
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config or of a file with a case"
+    )
+    parser.add_argument(
+        "--from",
+        nargs="+",
+        dest="runs",
+        type=Path,
+        metavar="RUN",
+        help="make the baseline of runs that are there already: folders that harness.watch left as repeats",
+    )
     parser.add_argument(
         "--device", default="cpu", metavar="NAME[:INDEX]", help="the trusted device: cpu (the default), cuda, …"
     )
@@ -70,6 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Record each case."""
     from harness.running.cases import find_case
 
+    if arguments.runs:
+        return _record_runs(arguments)
+    if not arguments.cases:
+        raise UsageError("nothing is recorded", allowed="CASE, or --from RUN", hint="align cases")
     choice = _trusted(arguments.device)
     cases = [find_case(name, arguments.cfg_options) for name in arguments.cases]
     for case in cases:
@@ -93,13 +107,12 @@ def _trusted(asked: str) -> DeviceChoice:
 def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> None:
     from harness.running.cases import is_own
     from harness.running.order import EAGER, Order
-    from harness.running.record import compare_baselines, load_previous, record, require_reason
-    from harness.store.baselines import save_baseline
+    from harness.running.record import record, require_reason
 
     root = baseline_folder(arguments.baseline_dir, write=True, own=is_own(case))
     reference = arguments.reference or choice.name
     if not arguments.dry_run:
-        require_reason(root, case, reference, arguments.reason, reproduction())
+        require_reason(root, case.name, reference, arguments.reason, reproduction())
     order = Order(
         config=case.address,
         device=str(choice),
@@ -128,15 +141,38 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
                 patience=patience_of(arguments),
                 on_iteration=advance,
             )
+    _keep(baseline, root, arguments)
+
+
+def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace) -> None:
+    """Show what the baseline can see and what it changes, and write it."""
+    from harness.running.record import compare_baselines, load_previous
+    from harness.store.baselines import save_baseline
+
     console = open_console()
     _print_visibility(console, baseline)
-    previous = load_previous(root, case.name, reference)
+    previous = load_previous(root, baseline.case, baseline.reference)
     if previous is not None:
         _print_changes(console, list(compare_baselines(previous, baseline)))
     if arguments.dry_run:
         console.print("nothing written (--dry-run)")
         return
     console.print(f"baseline: {save_baseline(root, baseline)}")
+
+
+def _record_runs(arguments: argparse.Namespace) -> int:
+    """A baseline of runs that were watched in place."""
+    from harness.running.record import record_runs, require_reason
+
+    if len(arguments.cases) > 1:
+        raise UsageError("runs are of one case", where="--from", observed=" ".join(arguments.cases))
+    name = arguments.cases[0] if arguments.cases else ""
+    baseline = record_runs(arguments.runs, name=name, reference=arguments.reference, reason=arguments.reason)
+    root = baseline_folder(arguments.baseline_dir, write=True, own=True)
+    if not arguments.dry_run:
+        require_reason(root, baseline.case, baseline.reference, arguments.reason, reproduction())
+    _keep(baseline, root, arguments)
+    return 0
 
 
 def _print_visibility(console: Console, baseline: Baseline) -> None:

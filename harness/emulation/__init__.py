@@ -16,7 +16,7 @@ from harness.emulation.profiles import PROFILES, Profile, get_profile
 if TYPE_CHECKING:
     from harness.emulation.device import Device
     from harness.emulation.healthy import HealthyNoise
-    from harness.emulation.installation import describe, install
+    from harness.emulation.installation import describe, install, installed_device
 
 __all__ = [
     "FAULTS",
@@ -29,12 +29,17 @@ __all__ = [
     "describe",
     "get_profile",
     "install",
+    "installed_device",
     "parse_fault",
     "set_iteration",
 ]
 
 # Imported at first use: these need torch.
-_NEEDS_TORCH = {"Device": "device", "HealthyNoise": "healthy", "describe": "installation", "install": "installation"}
+_NEEDS_TORCH = {
+    "Device": "device",
+    "HealthyNoise": "healthy",
+    **dict.fromkeys(("describe", "install", "installed_device"), "installation"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from harness.emulation.module import DEVICE_NAME
 from harness.emulation.profiles import get_profile
 from harness.values.errors import DeviceError
 
-__all__ = ["describe", "install"]
+__all__ = ["describe", "install", "installed_device"]
 
 _OLDEST_TORCH = (2, 13)
 _installed: list[Device] = []
@@ -48,6 +48,11 @@ def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> Device:
     device = _installed[0]
     device.use(numerics, faults)
     return device
+
+
+def installed_device() -> Device | None:
+    """The emulated device of this process; None where none was installed."""
+    return _installed[0] if _installed else None
 
 
 def describe() -> dict[str, str]:

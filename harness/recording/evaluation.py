@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -38,9 +39,17 @@ class EvaluationProbe:
     Args:
         planned: how many iterations the run has.
         around: makes what is entered around the model's answer, for example a rounding; called with the iteration.
+        copies: whether the batch is kept as a copy: a loop of anybody's may change its batches.
     """
 
-    def __init__(self, planned: int, around: Callable[[int], AbstractContextManager[Any]] | None = None) -> None:
+    def __init__(
+        self,
+        planned: int,
+        around: Callable[[int], AbstractContextManager[Any]] | None = None,
+        *,
+        copies: bool = False,
+    ) -> None:
+        self._copies = copies
         self._iterations = evaluated_iterations(planned)
         self._around = around
         self._batch: Any = None
@@ -49,7 +58,7 @@ class EvaluationProbe:
     def keep(self, batch: Any) -> None:
         """Take the batch of the run's first iteration; later ones are left."""
         if self._batch is None:
-            self._batch = batch
+            self._batch = copy.deepcopy(batch) if self._copies else batch
 
     def ask(self, training: Trained, iteration: int) -> dict[str, float] | None:
         """The model's answer, where this iteration is one to ask at; else None.

@@ -53,6 +53,7 @@ class Recorder:
         around: makes what is entered around each iteration, for example a rounding; called with its number.
         probe: what asks the model in evaluation mode; None where nothing does.
         on_iteration: called with the number of each iteration before it begins.
+        host_draws: whether dropout's masks and other draws come from the host.
     """
 
     def __init__(
@@ -63,7 +64,11 @@ class Recorder:
         around: Callable[[int], AbstractContextManager[Any]] | None = None,
         probe: EvaluationProbe | None = None,
         on_iteration: Callable[[int], None] | None = None,
+        *,
+        host_draws: bool = True,
     ) -> None:
+        self._draws_on_host = host_draws
+        self._handles: list[Any] = []
         self._stream = stream
         self._seed = seed
         self._around = around
@@ -84,8 +89,7 @@ class Recorder:
         self._norms = StateNorms.of(self._model)
         kind = trained_kind(self._model)
         self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
-        for optimizer in training.optimizers:
-            optimizer.register_step_pre_hook(self._before_step)
+        self._handles = [optimizer.register_step_pre_hook(self._before_step) for optimizer in training.optimizers]
         self._processes = HostGroup.join()
         self._rates = LearningRates(self._stream.groups if self._stream is not None else None)
 
@@ -103,8 +107,9 @@ class Recorder:
         self._gradients = []
         self._learning_rates, self._groups = self._rates.read(*training.optimizers)
         self._started = time.perf_counter()
-        self._contexts.enter_context(HostDraws())
-        self._contexts.enter_context(HostDropout())
+        if self._draws_on_host:
+            self._contexts.enter_context(HostDraws())
+            self._contexts.enter_context(HostDropout())
         if self._around is not None:
             self._contexts.enter_context(self._around(iteration))
 
@@ -124,6 +129,16 @@ class Recorder:
             signals, state = measured
             kept = state if keeps_state else None
             self._stream.append(iteration, signals, self._digest, kept, evaluation, self._groups)
+
+    def abandon(self) -> None:
+        """Leave the open iteration, which isn't written."""
+        self._contexts.close()
+
+    def end(self) -> None:
+        """Let go of the optimizers."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
 
     def _measure(
         self, losses: dict[str, torch.Tensor], *, keeps_state: bool

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +24,16 @@ from harness.running.own_cases import load_function, source_digest
 from harness.store.provenance import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.declaring import Training
+from harness.training.here import now
 from harness.training.own_faults import attach_fault
-from harness.training.own_loop import OwnTraining, batch_size, settings_of
+from harness.training.own_loop import OWN_PRECISION, OwnTraining, batch_size, settings_of
 from harness.training.seam import Observer
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 from harness.values.provenance import Device, Provenance
 from models.start import draw_start_weights, weights_digest
 
-__all__ = ["OWN_PRECISION", "run_own_case", "seed_everything"]
-
-OWN_PRECISION = "the loop's own"
-"""What a training computes in that says so itself: its step may enter autocast or not."""
+__all__ = ["run_own_case", "seed_everything"]
 
 
 def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ...], folder: Path) -> None:
@@ -90,7 +87,7 @@ def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ..
         host=host(torch.get_num_threads()),
         commit=git_commit(case.config.parent),
         command=order.command,
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        started=now(),
     )
     with ExitStack() as stack:
         stream = stack.enter_context(TraceStream(folder / STREAM, iterations))
@@ -100,7 +97,11 @@ def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ..
             shadow = stack.enter_context(shadowed(order, folder, 0, device))
             observers.append(shadow)
             around.append(shadow.shadowing)
-        probe = EvaluationProbe(iterations, together(noise_of(order))) if declared.evaluate is not None else None
+        probe = (
+            EvaluationProbe(iterations, together(noise_of(order)), copies=True)
+            if declared.evaluate is not None
+            else None
+        )
         observers.append(Recorder(stream, iterations, case.seed, together(around), probe, set_iteration))
         for fault in faults:
             attach_fault(fault, training)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,18 +13,28 @@ import numpy as np
 from harness.rules.comparability import compare_provenance
 from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
+from harness.running.folder import ORDER
 from harness.running.order import Order
-from harness.running.watchdog import Patience, execute
+from harness.running.watchdog import Patience, execute, read_run
 from harness.store.baselines import list_references, load_baseline
 from harness.store.stream import StreamRow
 from harness.values.baseline import MINIMUM_REPEATS, Baseline, find_copies
 from harness.values.case import Case
 from harness.values.errors import BaselineError, UsageError
+from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 from harness.values.trace import FloatArray, Trace
 from harness.values.verdict import Outcome
 
-__all__ = ["Change", "compare_baselines", "load_previous", "plan_runs", "record", "require_reason"]
+__all__ = [
+    "Change",
+    "compare_baselines",
+    "load_previous",
+    "plan_runs",
+    "record",
+    "record_runs",
+    "require_reason",
+]
 
 
 @dataclass(frozen=True)
@@ -60,17 +70,17 @@ def plan_runs(case: Case, order: Order, repeats: int, tiers: tuple[str, ...]) ->
         yield "fp64", 0, dataclasses.replace(order, double=True, iterations=short)
 
 
-def require_reason(baselines: Path, case: Case, reference: str, reason: str, command: str = "") -> None:
+def require_reason(baselines: Path, case: str, reference: str, reason: str, command: str = "") -> None:
     """A baseline that others judge by is not replaced without a word.
 
     Raises:
         UsageError: there is a baseline already, and no reason is given.
     """
-    if reference in list_references(baselines, case.name) and not reason.strip():
+    if reference in list_references(baselines, case) and not reason.strip():
         raise UsageError(
-            f"there is a baseline {reference!r} of {case.name} already: say why it is recorded anew",
-            where=baselines / case.name / reference,
-            hint=f'{command or f"align record {case.name}"} --reason "why"',
+            f"there is a baseline {reference!r} of {case} already: say why it is recorded anew",
+            where=baselines / case / reference,
+            hint=f'{command or f"align record {case}"} --reason "why"',
         )
 
 
@@ -85,8 +95,9 @@ def record(
     folder: Path,
     patience: Patience | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
+    remark: Callable[[str], None] = print,
 ) -> Baseline:
-    """Make the runs of a baseline.
+    """Make the runs of a baseline. A model that can't run in float64 keeps its baseline, and a remark says so.
 
     Args:
         case: what to run.
@@ -98,6 +109,7 @@ def record(
         folder: where the runs leave their files.
         patience: how long each may take.
         on_iteration: called with each iteration that a run streams.
+        remark: told in a sentence what the baseline lacks.
 
     Returns:
         The baseline, not yet written.
@@ -115,6 +127,9 @@ def record(
     first: tuple[Trace, Provenance] | None = None
     for tier, number, run_order in plan_runs(case, order, repeats, tiers):
         run = execute(run_order, folder / f"{tier}-{number}", patience=patience, on_iteration=on_iteration)
+        if run.error is not None and tier == "fp64":
+            remark(f"no run in float64: {run.error.what}; {(run.output.splitlines() or [''])[-1][:200]}")
+            continue
         if run.error is not None:
             run.error.hint = None  # the file that it names is gone when the message is read
             run.error.observed = f"{run.error.observed or ''}\n{run.output}"
@@ -136,13 +151,72 @@ def record(
         raise UsageError("no precision tier to record", where="--tiers")
     fp64 = kept.pop("fp64", [None])[0]
     for tier, runs in kept.items():
-        _require_alike(case, tier, runs)
+        _require_alike(case.name, tier, runs)
     return Baseline(
         case=case.name,
         reference=reference,
         tiers={tier: tuple(runs) for tier, runs in kept.items()},
         provenance=first[1],
         fp64=fp64,
+        reason=reason or "first recording",
+        recorded=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def record_runs(folders: Sequence[Path], *, name: str, reference: str, reason: str) -> Baseline:
+    """Make a baseline of runs that a training watched in place has left: a reference's repeats.
+
+    Args:
+        folders: of the runs; each says the tier that it is of.
+        name: of the case; the runs' own where empty.
+        reference: the trusted device's label; its type where empty.
+        reason: why it is recorded.
+
+    Returns:
+        The baseline, not yet written.
+
+    Raises:
+        RunError: a folder holds no run, or one that was cut short.
+        BaselineError: a run isn't healthy, is emulated, not comparable with the first, or no repeat at all.
+    """
+    kept: dict[str, list[Trace]] = {}
+    first: tuple[Trace, Provenance] | None = None
+    for folder in folders:
+        run = read_run(folder)
+        if run.error is not None:
+            raise run.error
+        if run.trace is None or run.provenance is None:
+            raise BaselineError("a reference run left nothing", where=folder)
+        if run.provenance.device.emulated:
+            raise BaselineError(
+                "an emulated device is no reference", where=folder, observed=run.provenance.device.label
+            )
+        order = Order.read(folder / ORDER)
+        if not order.trusted:
+            raise BaselineError(
+                "the run is no repeat of a reference: its rounding wasn't varied",
+                where=folder,
+                allowed="runs that were made with ALIGN_TIER and ALIGN_REPEAT in the environment",
+                hint="for n in 0 1 2 3 4; do ALIGN_TIER=fp32 ALIGN_REPEAT=$n python SCRIPT; done",
+            )
+        if name and run.provenance.case != name:
+            raise BaselineError(
+                "the run is one of another case", where=folder, observed=run.provenance.case, allowed=name
+            )
+        first = first or (run.trace, run.provenance)
+        _require_healthy(run.trace, run.provenance, first, str(folder))
+        kept.setdefault(order.noise_tier or "fp32", []).append(run.trace)
+    if first is None:
+        raise UsageError("there is no run to record", where="--from")
+    for tier, runs in kept.items():
+        if len(runs) >= MINIMUM_REPEATS:
+            _require_alike(first[1].case, tier, runs)
+    return Baseline(
+        case=first[1].case,
+        reference=reference or first[1].device.kind,
+        tiers={tier: tuple(kept[tier]) for tier in sorted(kept, key=TIERS.index)},
+        provenance=first[1],
+        fp64=None,
         reason=reason or "first recording",
         recorded=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -169,7 +243,7 @@ def load_previous(baselines: Path, case: str, reference: str) -> Baseline | None
         return None
 
 
-def _require_alike(case: Case, tier: str, runs: list[Trace]) -> None:
+def _require_alike(case: str, tier: str, runs: list[Trace]) -> None:
     """Each run stays where the others stay: one that doesn't would widen every bound, and hide faults.
 
     The rate is that of one false refusal in a thousand recordings of a tier.
@@ -181,7 +255,7 @@ def _require_alike(case: Case, tier: str, runs: list[Trace]) -> None:
         if odd:
             raise BaselineError(
                 "a reference run is not like the others",
-                where=f"{case.name}, {tier}, run {number}",
+                where=f"{case}, {tier}, run {number}",
                 observed=odd[0].message,
                 hint="look for what disturbed the device, and record again",
             )

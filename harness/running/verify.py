@@ -15,10 +15,10 @@ from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
 from harness.running.cases import is_own
 from harness.running.decision import Decision
-from harness.running.folder import FORCED, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
+from harness.running.folder import FORCED, ORDER, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
 from harness.running.terms import better_references, terms_alone, terms_of
-from harness.running.watchdog import Patience, Run, execute
+from harness.running.watchdog import Patience, Run, execute, read_run
 from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
 from harness.store.atomic import read_bytes
 from harness.store.baselines import load_baseline
@@ -28,12 +28,13 @@ from harness.store.stream import StreamRow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, RunError, UsageError
+from harness.values.precision import TIERS
 from harness.values.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.terms import Terms
 from harness.values.verdict import Status, Verdict
 
-__all__ = ["verify", "verify_alone"]
+__all__ = ["judge_run", "verify", "verify_alone"]
 
 
 def verify(
@@ -125,6 +126,59 @@ def verify_alone(
     except AlignmentError as error:
         verdict = _error(case, error)
     return _result(verdict, order, run, None, folder, started, terms_alone(case, order))
+
+
+def judge_run(
+    folder: Path,
+    *,
+    baselines: Path,
+    reference: str = "",
+    tier: str = "",
+    false_alarm_rate: float = FALSE_ALARM_RATE,
+    gate_size: int = 1,
+    command: str = "",
+) -> Result:
+    """Judge a run that a training watched in place has left.
+
+    Args:
+        folder: of the run.
+        baselines: root of the baselines.
+        reference: which of the case's; the only one that is there where empty.
+        tier: the precision tier to demand; the loosest of the baseline where empty.
+        false_alarm_rate: see ``verify``.
+        gate_size: see ``verify``.
+        command: what judges it again.
+
+    Raises:
+        RunError: the folder holds no run.
+        BaselineError: there is no baseline of its case, or it can't be read.
+    """
+    started = time.monotonic()
+    run = read_run(folder)
+    order = dataclasses.replace(Order.read(folder / ORDER), command=command)
+    name = run.provenance.case if run.provenance is not None else order.config
+    baseline = load_baseline(baselines, name, reference)
+    loosest = sorted(baseline.tiers, key=TIERS.index)[-1]
+    seed = run.provenance.seed if run.provenance is not None else 0
+    case = Case(name, folder, order.iterations, seed=seed, tier=loosest, tiers=tuple(baseline.tiers), fp64_iterations=0)
+    order = dataclasses.replace(order, shadow_tier=tier or case.tier)
+    try:
+        again = partial(baseline.record_again, case=name, place=str(baselines))
+        _require_iterations(order.iterations, baseline, again)
+        _require_tier(tier or case.tier, baseline, again)
+        gate = Gate(baseline, order.iterations, tier or case.tier, false_alarm_rate)
+        verdict = _shadowed(_judge(case, gate, run), run, order, folder)
+    except AlignmentError as error:
+        verdict = _error(case, error)
+    terms = terms_of(
+        case,
+        order,
+        baseline=baseline,
+        tier=tier or case.tier,
+        false_alarm_rate=false_alarm_rate,
+        gate_size=gate_size,
+    )
+    return _result(verdict, order, run, baseline, folder, started, terms)
 
 
 def _shadowed(verdict: Verdict, run: Run, order: Order, folder: Path) -> Verdict:

@@ -24,7 +24,7 @@ from harness.values.errors import AlignmentError, RunError, TraceError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
-__all__ = ["Patience", "Run", "execute"]
+__all__ = ["Patience", "Run", "execute", "read_run"]
 
 _SHARED_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait sleep: spinning, two runs on the same cores take ten times as long as one after the other."""
@@ -205,6 +205,19 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def read_run(folder: Path) -> Run:
+    """What a run left that nobody watched over: a training that was watched in place.
+
+    Raises:
+        RunError: the folder holds no run.
+    """
+    if not (folder / STREAM).exists():
+        raise RunError(
+            "the folder holds no run", where=folder, observed=f"no {STREAM}", allowed="what harness.watch left"
+        )
+    return _collect(folder, 0, _Ending(), 0.0)
 
 
 def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float) -> Run:

@@ -58,6 +58,7 @@ class ShadowSteps:
         self._keep = reproductions.keep if reproductions is not None else keep_nothing
         self._forced = forced
         self._always: dict[str, str] = {}
+        self._stack = ExitStack()
 
     def leave_out_always(self, what: str, reason: str) -> None:
         """Tell with each shadowed iteration what its operations can't show, and why; it counts as a call unchecked."""
@@ -82,6 +83,13 @@ class ShadowSteps:
             self._stack.close()
             with _disable_current_modes():
                 self._checks.after(returned)
+
+    def abandon(self) -> None:
+        """Leave the open iteration."""
+        self._stack.close()
+
+    def end(self) -> None:
+        """Nothing is held between iterations."""
 
     @contextmanager
     def shadowing(self, iteration: int) -> Iterator[None]:

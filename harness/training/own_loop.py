@@ -15,7 +15,10 @@ from harness.training.own_checks import OwnChecks
 from harness.training.seam import StepChecks, Trained
 from harness.values.errors import AlignmentError, CaseError, TraceError
 
-__all__ = ["OwnTraining", "batch_size", "scalars_of", "settings_of"]
+__all__ = ["OWN_PRECISION", "OwnTraining", "batch_size", "scalars_of", "settings_of"]
+
+OWN_PRECISION = "the loop's own"
+"""What a training computes in that says so itself: its step may enter autocast or not."""
 
 _OF_THE_KERNEL = frozenset({"params", "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"})
 """Settings of a parameter group that choose how the same update is computed, or what newer PyTorch adds to all."""
@@ -41,6 +44,11 @@ class OwnTraining(Trained):
         self.iteration = 0
         self._evaluate = evaluate
         _require_supported(self.model, self.optimizers, where, kind)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be asked in evaluation mode."""
+        return self._evaluate is not None
 
     def logged(self, returned: Any) -> dict[str, torch.Tensor]:
         """The scalars that a step returned, under dotted names; see ``Training.step``."""

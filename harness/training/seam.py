@@ -103,6 +103,12 @@ class Observer(Protocol):
     def after(self, training: Trained, iteration: int, batch: Any, returned: Any) -> None:
         """Called after an iteration, with what its step returned."""
 
+    def abandon(self) -> None:
+        """Called where an iteration ended in an error: it is left as if it had not been."""
+
+    def end(self) -> None:
+        """Called once, after the last iteration."""
+
 
 def trained_kind(model: torch.nn.Module) -> str:
     """The torch device type that a model's parameters lie on."""
