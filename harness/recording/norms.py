@@ -66,6 +66,7 @@ class StateNorms:
     means: dict[str, _Slot]
     variances: dict[str, _Slot]
     _before: Joined = field(default_factory=lambda: Joined.of(()), init=False)
+    _last: tuple[list[tuple[int, int]], Joined] | None = field(default=None, init=False)
     _views: dict[str, _Sample] = field(default_factory=dict, init=False)
 
     @classmethod
@@ -83,8 +84,16 @@ class StateNorms:
         return block_norms(p.grad for p in parameters if p.grad is not None)
 
     def before_update(self) -> None:
-        """Keep what the update's norm needs of the parameters."""
-        self._before = Joined.of([sample.elements for sample in self._samples()])
+        """Keep what the update's norm needs of the parameters.
+
+        That is what ``sampled`` last saw, where nothing wrote to them since: their elements lie far apart, and reading
+        them is the most that recording costs. PyTorch counts what is written to a tensor.
+        """
+        samples, states = self._samples()
+        if self._last is not None and states and self._last[0] == states:
+            self._before = self._last[1]
+        else:
+            self._before = Joined.of([sample.elements for sample in samples])
 
     def sampled(self) -> tuple[BlockNorms, BlockNorms, list[float]]:
         """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.
@@ -92,20 +101,28 @@ class StateNorms:
         Returns:
             For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
         """
-        samples = self._samples()
+        samples, states = self._samples()
         now = Joined.of([sample.elements for sample in samples])
+        self._last = (states, now)
         return now.minus(self._before).norms(), now.norms(), [sample.scale for sample in samples]
 
-    def _samples(self) -> list[_Sample]:
-        """Of each parameter the sampled elements as they are now; a view is made once while its parameter stays."""
-        samples = []
+    def _samples(self) -> tuple[list[_Sample], list[tuple[int, int]]]:
+        """Of each parameter the sampled elements as they are now; a view is made once while its parameter stays.
+
+        Returns:
+            The samples; and what tells that nothing was written since, the address and version of each parameter, or
+            nothing where that can't be told.
+        """
+        samples, states = [], []
         for name, slot in self.parameters.items():
             parameter = slot.tensor
             sample = self._views.get(name)
             if sample is None or sample.address is None or parameter.data_ptr() != sample.address:
                 sample = self._views[name] = _sample(parameter)
             samples.append(sample)
-        return samples
+            if sample.address is not None:
+                states.append((sample.address, parameter._version))
+        return samples, states if len(states) == len(samples) else []
 
     def buffers(self) -> dict[str, torch.Tensor]:
         """The running means and variances as they are now, by names with their kinds as prefixes."""

@@ -23,6 +23,7 @@ class LearningRates:
     def __init__(self, groups: Mapping[str, tuple[int, ...]] | None = None) -> None:
         self._groups: dict[str, tuple[int, ...]] = dict(groups or {})
         self._named = len(self._groups)
+        self._last: list[float] = []
 
     def read(self, *optimizers: torch.optim.Optimizer) -> tuple[dict[str, float], dict[str, tuple[int, ...]] | None]:
         """The rates that the groups have now.
@@ -34,6 +35,9 @@ class LearningRates:
             Name → rate; and name → groups where a name is new, else None.
         """
         rates = [float(group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
+        if rates == self._last:  # NaN is never equal, and goes the long way
+            return {name: rates[members[0]] for name, members in self._groups.items()}, None
+        self._last = rates
         known = {number for members in self._groups.values() for number in members}
         together = [(name, members) for name, members in self._groups.items()]
         together += [("", tuple(number for number in range(len(rates)) if number not in known))]

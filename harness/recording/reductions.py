@@ -83,21 +83,21 @@ class Joined:
     @torch.no_grad()
     def of(cls, tensors: Sequence[torch.Tensor]) -> Joined:
         """Copy the tensors as they are now."""
-        kinds: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
+        kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         for owner, tensor in enumerate(tensors):
-            kinds[tensor.device, tensor.dtype].append(owner)
-        sizes = tuple(tensor.numel() for tensor in tensors)
+            kinds.setdefault((tensor.device, tensor.dtype), []).append(owner)
+        layout = _layout(tuple([tensor.numel() for tensor in tensors]), tuple(map(tuple, kinds.values())))
         flats = []
         for (device, dtype), numbers in kinds.items():
             zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
-            fill = {missing: zeros[:missing] for missing in {-sizes[number] % BLOCK for number in numbers}}
+            fill = {missing: zeros[:missing] for missing in layout.distinct}
             words: list[torch.Tensor] = []
             for number in numbers:
                 words.append(tensors[number])
-                if missing := -sizes[number] % BLOCK:
+                if missing := layout.missing[number]:
                     words.append(fill[missing])
             flats.append(torch.cat(words))
-        return cls(tuple(flats), _owners(sizes, tuple(map(tuple, kinds.values()))), len(tensors))
+        return cls(tuple(flats), layout.owners, len(tensors))
 
     @torch.no_grad()
     def minus(self, other: Joined) -> Joined:
@@ -109,6 +109,31 @@ class Joined:
     def norms(self) -> BlockNorms:
         """Begin the norm of each tensor."""
         return BlockNorms(tuple(_of_rows(flat) for flat in self.flats), self.owners, self.tensors)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How tensors stand one after another.
+
+    Args:
+        missing: zeros behind each tensor, so that it fills whole blocks.
+        distinct: the different numbers of them.
+        owners: (Σ n,) int64, as ``Joined`` has it.
+    """
+
+    missing: tuple[int, ...]
+    distinct: tuple[int, ...]
+    owners: npt.NDArray[np.int64]
+
+
+@lru_cache(maxsize=64)
+def _layout(sizes: tuple[int, ...], kinds: tuple[tuple[int, ...], ...]) -> _Layout:
+    """Of tensors of these sizes, whose numbers are grouped by device and dtype; the same at every iteration."""
+    missing = tuple(-size % BLOCK for size in sizes)
+    blocks = [np.repeat(numbers, [-(-sizes[number] // BLOCK) for number in numbers]) for numbers in kinds]
+    owners = np.concatenate([np.zeros(0, np.int64), *blocks])
+    owners.setflags(write=False)
+    return _Layout(missing, tuple(set(missing) - {0}), owners)
 
 
 @torch.no_grad()
@@ -178,15 +203,6 @@ def _flat(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_contiguous():
         return tensor.view(-1)
     return tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True)).reshape(-1)
-
-
-@lru_cache(maxsize=64)
-def _owners(sizes: tuple[int, ...], kinds: tuple[tuple[int, ...], ...]) -> npt.NDArray[np.int64]:
-    """(Σ blocks,) the tensor that each block of joined tensors belongs to; equal at every iteration, so kept."""
-    parts = [np.repeat(numbers, [-(-sizes[number] // BLOCK) for number in numbers]) for numbers in kinds]
-    owners = np.concatenate([np.zeros(0, np.int64), *parts])
-    owners.setflags(write=False)
-    return owners
 
 
 def _pieces(group: Sequence[torch.Tensor] | BlockNorms) -> Sequence[torch.Tensor]:
