@@ -2,16 +2,17 @@
 
     python benchmarks/kill_loop.py [--kills 300] [--seed 0]
 
-Each round starts ``align verify`` or ``align record`` of the tests' tiny case in a process of its own and, at a random
-time of what it takes undisturbed, sends it or a process that it started SIGKILL, SIGTERM or SIGINT: the command itself,
-the supervisor, or the worker that trains. Then it looks:
+Each round starts ``align verify`` or ``align record`` of the tests' tiny case in a process of its own and sends it or a
+process that it started SIGKILL, SIGTERM or SIGINT: the command itself, the supervisor, or the worker that trains. Half
+of the rounds strike at any time of what the command takes undisturbed, most of which is starting up and training; the
+other half while it writes: from the first file that changes where results and baselines lie, to its end. Then it looks:
 
-- orphans: a process of the round that is alive five seconds later;
+- orphans: a process of the round that is alive some seconds later (``--grace``);
 - half-read: a baseline or a result that can't be read, or a result that says PASS, is of this round, and is of a
   command that ended with another verdict's exit code;
 - left: after one whole run of each command at the end, a temporary file or folder of any of the rounds.
 
-Exits with 1 where one of the counts isn't 0.
+A round whose victim had ended before is no kill. Exits with 1 where one of the counts isn't 0.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import reports
@@ -38,26 +40,51 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 ROLES = ("command", "command", "supervisor", "worker")
 
+LENGTHS = {
+    "verify": ("--iterations", "2", "--shadow", "none"),
+    "verify, with shadow ops": ("--iterations", "2", "--shadow", "0"),
+    "record": ("--iterations", "2", "--repeats", "5", "--reason", "again"),
+}
+"""What is run → how. Most of a round is starting processes, so that longer trainings would only take longer."""
+
+CHOSEN = (*["verify"] * 5, *["verify, with shadow ops"] * 3, *["record"] * 2)
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """Seconds that a command takes.
+
+    Args:
+        whole: from its start to its end.
+        writing: of these from the first change where it writes.
+    """
+
+    whole: float
+    writing: float
+
 
 def main() -> int:
     """Start, kill, look, count, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--grace", type=float, default=5.0, help="seconds after which what still runs is an orphan")
     asked = parser.parse_args()
     chance = random.Random(asked.seed)  # noqa: S311  # no secret
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="kill-loop-") as name:
         place = Path(name)
         (place / "tmp").mkdir()
-        lasts = {what: _whole(place, what) for what in ("record", "verify")}
-        print(f"undisturbed: {', '.join(f'{what} {seconds:.1f} s' for what, seconds in lasts.items())}", flush=True)
-        for number in range(asked.kills):
-            what = chance.choice(("verify", "verify", "record"))
-            counts += _round(place, what, chance, lasts[what])
-            if number % 20 == 19:
-                print(f"{number + 1}: {_told(counts)}", flush=True)
-        for what in ("record", "verify"):
+        lasts = {what: _whole(place, what) for what in ("record", "verify", "verify, with shadow ops")}
+        for what, seconds in lasts.items():
+            print(f"undisturbed {what}: {seconds.whole:.1f} s, {seconds.writing:.2f} s of them writing", flush=True)
+        while counts["kills"] < asked.kills:
+            what = chance.choice(CHOSEN)
+            counts += _round(place, what, chance, lasts[what], asked.grace)
+            counts["rounds"] += 1
+            if counts["rounds"] % 10 == 0:
+                print(f"{time.strftime('%H:%M:%S')} {_told(counts)}", flush=True)
+        for what in lasts:
             _whole(place, what)
         left = [path for path in place.rglob("*") if path.name.startswith(".") or path.parent == place / "tmp"]
         # PyTorch's compiler keeps its cache there on purpose, whoever runs it and however that ends.
@@ -70,62 +97,93 @@ def main() -> int:
 
 
 def _told(counts: Counter[str]) -> str:
-    kinds = ("kills", "ended before", "orphans", "half-read", "left")
+    kinds = ("kills", "while writing", "ended before", "orphans", "half-read", "left")
     return ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
 
 
-def _round(place: Path, what: str, chance: random.Random, lasts: float) -> Counter[str]:
+def _round(place: Path, what: str, chance: random.Random, lasts: Undisturbed, grace: float) -> Counter[str]:
     counts: Counter[str] = Counter()
     mark = f"{time.time_ns()}"
     started = time.time()
+    before = _written(place)
     process = _start(place, what, mark)
-    role, sent = chance.choice(ROLES), chance.choice(SIGNALS)
-    time.sleep(chance.uniform(0.02, 1.0) * lasts)
-    victims = _of_role(process, role)
-    if process.poll() is not None or not victims:
-        counts["ended before"] += 1
-    for victim in victims:
-        try:
-            os.kill(victim, sent)
-            counts["kills"] += 1
-        except ProcessLookupError:
-            counts["ended before"] += 1
-    process.wait(timeout=120)
-    deadline = time.monotonic() + 5
+    role, sent, writing = chance.choice(ROLES), chance.choice(SIGNALS), chance.random() < 0.5
+    if writing:
+        role = "command"  # nobody else is there any more
+        _wait_for_writing(process, place, before)
+        time.sleep(chance.random() * lasts.writing)
+    else:
+        time.sleep(chance.uniform(0.02, 1.0) * lasts.whole)
+    struck = [victim for victim in _of_role(process, role) if _strike(victim, sent)]
+    counts["kills"] += len(struck)
+    counts["while writing"] += len(struck) if writing else 0
+    counts["ended before"] += not struck
+    process.wait(timeout=1200)
+    deadline = time.monotonic() + grace
     while (running := _marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for pid in running:
-        print(f"  orphan of {what} ({role}, {signal.Signals(sent).name})", file=sys.stderr)
+        print(f"  orphan of {what} ({role}, {signal.Signals(sent).name}): {_command(pid)}", file=sys.stderr)
         os.kill(pid, signal.SIGKILL)
     counts["orphans"] += len(running)
     counts["half-read"] += _half_read(place, what, process.returncode, started)
     return counts
 
 
+def _strike(victim: int, sent: signal.Signals) -> bool:
+    """Send a signal; whether there was somebody to get it."""
+    try:
+        os.kill(victim, sent)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _start(place: Path, what: str, mark: str) -> subprocess.Popen[bytes]:
-    words = ["--device", "cpu", "--baseline-dir", str(place / "baselines")]
-    words += ["--iterations", "3"]
-    words += ["--reason", "again", "--repeats", "5"] if what == "record" else ["--out", str(place / "out")]
+    command = what.partition(",")[0]
+    words = ["--device", "cpu", "--baseline-dir", str(place / "baselines"), *LENGTHS[what]]
+    words += [] if command == "record" else ["--out", str(place / "out")]
     environment = {
         **os.environ,
-        "PYTHONPATH": str(TINY),
+        "PYTHONPATH": os.pathsep.join((str(TINY), os.environ.get("PYTHONPATH", ""))).rstrip(os.pathsep),
         "OMP_NUM_THREADS": "1",
         "TMPDIR": str(place / "tmp"),
         "KILL_LOOP": mark,
     }
-    command = isolated_python("harness.cli.main:main", what, str(TINY / "tiny.py"), *words)
+    started = isolated_python("harness.cli.main:main", command, str(TINY / "tiny.py"), *words)
     return subprocess.Popen(  # noqa: S603  # our own words
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        started, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
 
 
-def _whole(place: Path, what: str) -> float:
-    """Seconds of a run that nobody disturbs."""
-    started = time.monotonic()
+def _whole(place: Path, what: str) -> Undisturbed:
+    """How long a run takes that nobody disturbs."""
+    started, before = time.monotonic(), _written(place)
     process = _start(place, what, "whole")
-    if process.wait(timeout=600) != 0:
+    writes = _wait_for_writing(process, place, before)
+    if process.wait(timeout=1200) != 0:
         raise SystemExit(f"an undisturbed {what} ended with {process.returncode}")
-    return time.monotonic() - started
+    ended = time.monotonic()
+    return Undisturbed(ended - started, ended - writes)
+
+
+def _written(place: Path) -> frozenset[tuple[str, int]]:
+    """What lies where results and baselines are written, with the times of the last change."""
+    found = set()
+    for folder in (place / "out", place / "baselines"):
+        for path in (folder, *folder.glob("*"), *folder.glob("*/*")):
+            try:
+                found.add((str(path), path.stat().st_mtime_ns))
+            except OSError:
+                continue
+    return frozenset(found)
+
+
+def _wait_for_writing(process: subprocess.Popen[bytes], place: Path, before: frozenset[tuple[str, int]]) -> float:
+    """Wait until something changes there, or the command ends; tells when that was."""
+    while process.poll() is None and _written(place) == before:
+        time.sleep(0.003)
+    return time.monotonic()
 
 
 def _of_role(process: subprocess.Popen[bytes], role: str) -> list[int]:
@@ -141,6 +199,13 @@ def _children(parent: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
     except OSError:
         return []
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")[:200]
+    except OSError:
+        return "gone"
 
 
 def _marked(mark: str) -> list[int]:
