@@ -1,13 +1,13 @@
 """Healthy ports of unseen seeds, judged at fp32 and at tf32: other float32 kernels with healthy noise over them.
 
     python benchmarks/healthy_ports.py [CASE …] [--seeds 5000-5003] [--kernels NAME …] [--work-dir DIR] [--minutes 60]
-    python benchmarks/healthy_ports.py --table [--work-dir DIR]
+    python benchmarks/healthy_ports.py --table [--work-dir DIR]     # of today's rules, for all runs that are there
 
 A run is a case in float32 by one of the ways that a CPU can compute in (``foreign_kernels.py``) with the noise of a
 seed over it: each convolution and product scaled by s and 1/s, so that every rounding is another. All of it is right.
 Each run is judged twice, with fp32 demanded and with tf32, by the committed baselines. Their seeds are 0 to 7, those of
 a study of the gate below 5000; no seed here serves two runs of a case. Each run leaves a line in ``results.jsonl`` of
-the work folder, and what is there isn't run again. Order: all cases by one kernel, then the next, then the next seed.
+the work folder and its trace beside it; what is there isn't run again, and ``--table`` judges it by today's rules. Order: all cases by one kernel, then the next, then the next seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,7 +104,8 @@ def main() -> None:
     if not arguments.table:
         kernels = [one for one in KERNELS if not arguments.kernels or one.name in arguments.kernels]
         run_all(cases, kernels, seeds, arguments.work_dir.resolve(), 60 * arguments.minutes)
-    print(table(read(arguments.work_dir)))
+    gates = Gates()
+    print(table([rejudged(row, arguments.work_dir, gates) for row in read(arguments.work_dir)]))
 
 
 def run_all(cases: list[str], kernels: list[Kernels], seeds: range, folder: Path, seconds: float) -> None:
@@ -118,7 +118,7 @@ def run_all(cases: list[str], kernels: list[Kernels], seeds: range, folder: Path
             if time.monotonic() - began > seconds:
                 return
             missing = [case for case in cases if (one.name, case, seed) not in done]
-            for row in run(one, missing, seed, folder / "logs", gates):
+            for row in run(one, missing, seed, folder, gates):
                 with (folder / "results.jsonl").open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
                 said = ", ".join(f"{tier} {row[tier]}" for tier in TIERS)
@@ -140,19 +140,38 @@ class Gates:
         return self._made[case, tier]
 
 
-def run(kernels: Kernels, cases: list[str], seed: int, logs: Path, gates: Gates) -> Iterator[dict[str, Any]]:
+def run(kernels: Kernels, cases: list[str], seed: int, folder: Path, gates: Gates) -> Iterator[dict[str, Any]]:
     """A row of ``results.jsonl`` for each case."""
-    with tempfile.TemporaryDirectory() as name:
-        tasks = [_task(kernels, case, seed * len(KERNELS) + KERNELS.index(kernels), Path(name)) for case in cases]
-        kept = dict(os.environ)
-        os.environ.update(dict(kernels.environment))
-        try:
-            Crew(1, logs, _PATIENCE_SECONDS).run(tasks, lambda _: None)
-        finally:
-            os.environ.clear()
-            os.environ.update(kept)
-        for case, task in zip(cases, tasks, strict=True):
-            yield {"kernels": kernels.name, "case": case, "seed": seed, **_judged(task, case, gates)}
+    noise = seed * len(KERNELS) + KERNELS.index(kernels)
+    tasks = [_task(kernels, case, noise, folder / folder_of(kernels.name, case, seed)) for case in cases]
+    kept = dict(os.environ)
+    os.environ.update(dict(kernels.environment))
+    try:
+        Crew(1, folder / "logs", _PATIENCE_SECONDS).run(tasks, lambda _: None)
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+    for case, task in zip(cases, tasks, strict=True):
+        yield {
+            "kernels": kernels.name,
+            "case": case,
+            "seed": seed,
+            "torch": metadata.version("torch"),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "commit": git_commit(ROOT, but_for="baselines"),
+            **judged(task.folder, case, gates),
+        }
+
+
+def folder_of(kernels: str, case: str, seed: int) -> str:
+    """Where a run lies in the work folder."""
+    return f"{case}-{seed}-{kernels.replace(',', '').replace(' ', '-')}"
+
+
+def rejudged(row: dict[str, Any], folder: Path, gates: Gates) -> dict[str, Any]:
+    """A row by today's rules; as it was where the run's trace isn't there any more."""
+    run_folder = folder / folder_of(row["kernels"], row["case"], row["seed"])
+    return {**row, **judged(run_folder, row["case"], gates)} if run_folder.exists() else row
 
 
 def _task(kernels: Kernels, case: str, noise: int, folder: Path) -> Task:
@@ -171,18 +190,14 @@ def _task(kernels: Kernels, case: str, noise: int, folder: Path) -> Task:
         channels_last=kernels.channels_last,
         iterations=found.iterations,
     )
-    line = request(experiment, folder / case, None, BASELINES, TIERS[-1], FALSE_ALARM_RATE)
-    return Task(experiment, folder / case, line)
+    line = request(experiment, folder, None, BASELINES, TIERS[-1], FALSE_ALARM_RATE)
+    return Task(experiment, folder, line)
 
 
-def _judged(task: Task, case: str, gates: Gates) -> dict[str, Any]:
-    record = find_record(task.folder)
-    row: dict[str, Any] = {
-        "torch": metadata.version("torch"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "commit": git_commit(ROOT, but_for="baselines"),
-        "seconds": round(record.seconds, 1) if record else 0.0,
-    }
+def judged(folder: Path, case: str, gates: Gates) -> dict[str, Any]:
+    """What is said of a run, by each tier that can be demanded."""
+    record = find_record(folder)
+    row: dict[str, Any] = {"seconds": round(record.seconds, 1) if record else 0.0}
     trace, provenance = (record.trace, record.provenance) if record else (None, None)
     for tier in TIERS:
         if trace is None or provenance is None:
