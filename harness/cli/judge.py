@@ -7,7 +7,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from harness.cli.options import add_judging_options, baseline_folder, reproduction
+from harness.baseline_folders.baseline_places import writing_folder
+from harness.cli.options import add_judging_options, reproduction
 from harness.cli.terminal import print_interim, print_results
 from harness.cli.verify import worst
 from harness.rules.budget import share_of
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _baseline(folder: Path | None) -> tuple[Path, str]:
     """The root of the baselines, and the reference's name."""
     if folder is None:
-        return baseline_folder(None, own=True), ""
+        return writing_folder(), ""
     if not (folder / "baseline.json").is_file():
         raise UsageError(
             "this is no baseline's folder",

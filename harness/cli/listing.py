@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from harness.cli.options import baseline_folder
+from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.terminal import open_console
 from harness.values.errors import AlignmentError
 
@@ -39,7 +39,8 @@ def _cases(arguments: argparse.Namespace) -> int:
         return 0
     table = _table("case", "iterations", "tier", "baselines", "what it is")
     for case in cases:
-        references = ", ".join(list_references(baseline_folder(None), case.name)) or "—"
+        names = {name for place in places_to_read() for name in list_references(place.path, case.name)}
+        references = ", ".join(sorted(names)) or "—"
         table.add_row(case.name, str(case.iterations), case.tier, references, case.summary)
     open_console().print(table)
     return 0
@@ -74,7 +75,7 @@ def _doctor(_: argparse.Namespace) -> int:
     for source in (versions(), host(torch.get_num_threads()), numerics_environment()):
         for name, value in source.items():
             table.add_row(name, value)
-    table.add_row("baselines", str(baseline_folder(None)))
+    table.add_row("baselines", ", ".join(str(place.path) for place in places_to_read()))
     console.print(table)
     return 0
 

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from harness.cli import compare, efficiency, judge, listing, ops, power, record, report, train, verify
+from harness.cli import baseline, compare, efficiency, judge, listing, ops, power, record, report, train, verify
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.terminal import print_error
 from harness.isolation import prefer_own_packages
@@ -25,6 +25,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
   align record ann_small --device cuda        make a baseline of a case on a trusted device
   align ops ann_small                         the operations of a step: error, effective precision, fallback
   align compare cuda.log sdaa.log             judge two logs that exist already
+  align baseline list                         what baselines there are, and what made them
   align doctor                                what devices, versions and settings are here
 """
 
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for door in (verify, record, judge, train, ops, compare, report, power, efficiency, listing):
+    for door in (verify, record, judge, train, ops, compare, report, baseline, power, efficiency, listing):
         door.add_parser(commands)
     return parser
 

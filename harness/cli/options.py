@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import itertools
 import math
-import os
 import re
 import shlex
 import sys
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING
 from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.store.temporary import owned_folder
-from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.running.watchdog import Patience
@@ -31,7 +29,6 @@ __all__ = [
     "add_options",
     "add_patience_options",
     "add_shadow_options",
-    "baseline_folder",
     "chosen_device",
     "count_argument",
     "patience_of",
@@ -209,36 +206,6 @@ def _made(folder: Path) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def baseline_folder(given: Path | None, *, write: bool = False, own: bool = False) -> Path:
-    """Where baselines lie: what was given, ``$ALIGN_BASELINE_DIR``, else the checkout's or the installed ones.
-
-    Args:
-        given: by the command line.
-        write: whether they are to be written.
-        own: whether they are of a case of the user's own: then it is ``baselines`` in the working directory.
-
-    Raises:
-        UsageError: baselines are to be written, and this is no checkout.
-    """
-    import harness
-
-    if given is not None:
-        return given
-    if variable := os.environ.get("ALIGN_BASELINE_DIR"):
-        return Path(variable)
-    if own:
-        return Path("baselines")
-    package = Path(harness.__file__).parent
-    shipped = package / "_shipped_baselines"
-    if not shipped.is_dir():
-        return package.parent / "baselines"
-    if write:
-        raise UsageError(
-            "an installed package's baselines are not written to", hint="--baseline-dir DIR, or work in a checkout"
-        )
-    return shipped
 
 
 def reproduction(arguments: list[str] | None = None) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.console import SafeConsole, shown
-from harness.cli.options import baseline_folder, reproduction
+from harness.cli.options import reproduction
 from harness.cli.terminal import banner, open_console
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.values.errors import UsageError
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         sample_seed=arguments.sample_seed,
     )
     cases = [find_case(name) for name in arguments.cases] or small_cases()
-    baselines = baseline_folder(arguments.baseline_dir)
+    baselines = places_to_read(arguments.baseline_dir)[-1].path
     study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
     commit = git_commit(Path(__file__).parent)
     making = None if arguments.judge_only else _make(study, arguments.jobs or os.cpu_count() or 1)

@@ -15,7 +15,6 @@ from harness.cli.options import (
     add_launch_options,
     add_options,
     add_patience_options,
-    baseline_folder,
     patience_of,
     reproduction,
     run_folder,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from harness.values.baseline import Baseline
     from harness.values.case import Case
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "print_visibility"]
 
 _SHOWN_ITERATIONS = (0, 1, 5, 10)
 
@@ -68,7 +67,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--tiers", default="", metavar="A,B", help="precision tiers, tightest first: fp32,tf32")
     parser.add_argument("--reference", default="", metavar="NAME", help="the baseline's name; the device's without it")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; asked for when a baseline is replaced")
-    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where to write it; ./baselines without it")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     add_options(parser)
     add_launch_options(parser)
@@ -105,11 +104,11 @@ def _trusted(asked: str) -> DeviceChoice:
 
 
 def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> None:
-    from harness.running.cases import is_own
+    from harness.baseline_folders.baseline_places import writing_folder
     from harness.running.order import EAGER, Order
     from harness.running.record import record, require_reason
 
-    root = baseline_folder(arguments.baseline_dir, write=True, own=is_own(case))
+    root = writing_folder(arguments.baseline_dir)
     reference = arguments.reference or choice.name
     if not arguments.dry_run:
         require_reason(root, case.name, reference, arguments.reason, reproduction())
@@ -150,7 +149,7 @@ def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace) -> None
     from harness.store.baselines import save_baseline
 
     console = open_console()
-    _print_visibility(console, baseline)
+    print_visibility(console, baseline)
     previous = load_previous(root, baseline.case, baseline.reference)
     if previous is not None:
         _print_changes(console, list(compare_baselines(previous, baseline)))
@@ -162,20 +161,21 @@ def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace) -> None
 
 def _record_runs(arguments: argparse.Namespace) -> int:
     """A baseline of runs that were watched in place."""
+    from harness.baseline_folders.baseline_places import writing_folder
     from harness.running.record import record_runs, require_reason
 
     if len(arguments.cases) > 1:
         raise UsageError("runs are of one case", where="--from", observed=" ".join(arguments.cases))
     name = arguments.cases[0] if arguments.cases else ""
     baseline = record_runs(arguments.runs, name=name, reference=arguments.reference, reason=arguments.reason)
-    root = baseline_folder(arguments.baseline_dir, write=True, own=True)
+    root = writing_folder(arguments.baseline_dir)
     if not arguments.dry_run:
         require_reason(root, baseline.case, baseline.reference, arguments.reason, reproduction())
     _keep(baseline, root, arguments)
     return 0
 
 
-def _print_visibility(console: Console, baseline: Baseline) -> None:
+def print_visibility(console: Console, baseline: Baseline) -> None:
     """The floor of each tier, and the smallest deviation that would be called."""
     for tier, healthy in baseline.tiers.items():
         rules = TierRules(tier, healthy, baseline.iterations, FALSE_ALARM_RATE)

@@ -16,7 +16,6 @@ from harness.cli.options import (
     add_options,
     add_patience_options,
     add_shadow_options,
-    baseline_folder,
     chosen_device,
     patience_of,
     reproduction,
@@ -137,6 +136,7 @@ def worst(statuses: list[Status]) -> Status:
 
 
 def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, arguments: argparse.Namespace) -> Result:
+    from harness.baseline_folders.baseline_places import choose_place, places_to_read
     from harness.running.cases import is_own
     from harness.running.order import Order
     from harness.running.verify import verify, verify_alone
@@ -169,7 +169,11 @@ def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, ar
         return verify(
             case,
             order,
-            baselines=baseline_folder(arguments.baseline_dir, own=is_own(case)),
+            baselines=choose_place(
+                places_to_read(arguments.baseline_dir, own=is_own(case)),
+                case.name,
+                arguments.reference or case.reference,
+            ),
             folder=folder,
             reference=arguments.reference,
             tier=arguments.tier,

@@ -35,7 +35,7 @@ from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
 from models.start import weights_digest
 
-__all__ = ["run_experiment"]
+__all__ = ["effective_settings", "run_experiment"]
 
 _WITHOUT_EFFECT = frozenset(
     {
@@ -71,7 +71,7 @@ def run_experiment(
         RunError: there is no checkpoint to go on from.
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
-    settings = dict(_settings(config))
+    settings = dict(effective_settings(config))
     given = pretrained_parts(config.model)
     iterations = _iterations(order, case, config)
     _adapt(config, order, case, device, iterations, folder)
@@ -155,7 +155,7 @@ def _provenance(
     )
 
 
-def _settings(config: Config) -> dict[str, str]:
+def effective_settings(config: Config) -> dict[str, str]:
     """What must be equal: the resolved config, without paths and without what has no effect on the training."""
     effective = RUNNER_FIELDS - _WITHOUT_EFFECT
     fields = {name: value for name, value in config.to_dict().items() if name in effective}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import harness
+from harness.baseline_folders.baseline_places import shipped_folder, writing_folder
 from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.shadow import weigh_shadow
@@ -21,7 +21,7 @@ from harness.running.terms import better_references, terms_alone, terms_of
 from harness.running.watchdog import Patience, Run, execute, read_run
 from harness.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
 from harness.store.atomic import read_bytes
-from harness.store.baselines import load_baseline
+from harness.store.baselines import Asking, load_baseline
 from harness.store.reproductions import read_reproductions
 from harness.store.shadow import read_shadow
 from harness.store.stream import StreamRow
@@ -71,10 +71,11 @@ def verify(
     run: Run | None = None
     remarks: tuple[str, ...] = ()
     try:
-        baseline = load_baseline(baselines, case.name, reference or case.reference)
+        asking = Asking(_word(case, order.options), _place_option(baselines), order.command)
+        baseline = load_baseline(baselines, case.name, reference or case.reference, asking)
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
-        again = partial(baseline.record_again, case=_word(case), place=_place(case, baselines))
+        again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
         _require_iterations(planned, baseline, again)
         _require_tier(tier or case.tier, baseline, again)
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
@@ -282,15 +283,24 @@ def _error(case: Case, error: AlignmentError | None) -> Verdict:
     return Verdict(case.name, Status.ERROR, "; ".join(parts))
 
 
-def _word(case: Case) -> str:
+def _word(case: Case, options: tuple[str, ...]) -> str:
     """How the command line names a case: one of our own by its name, a user's by the path of its config."""
-    return shlex.quote(case.address) if is_own(case) else case.name
+    word = shlex.quote(case.address) if is_own(case) else case.name
+    return f"{word} --cfg-options {shlex.join(options)}" if options else word
 
 
-def _place(case: Case, baselines: Path) -> str:
-    """How the command line names the folder of the baselines; empty for the usual one."""
-    own = Path("baselines") if is_own(case) else Path(harness.__file__).parent.parent / "baselines"
-    return "" if baselines.resolve() == own.resolve() else shlex.quote(str(baselines))
+def _place(baselines: Path) -> str:
+    """How the command line names the folder to record into; empty for the usual one.
+
+    What comes along is never written to: recorded anew it lies in the usual folder, which is looked into first.
+    """
+    usual = {writing_folder().resolve(), shipped_folder().resolve()}
+    return "" if baselines.resolve() in usual else shlex.quote(str(baselines))
+
+
+def _place_option(baselines: Path) -> str:
+    place = _place(baselines)
+    return f"--baseline-dir {place}" if place else ""
 
 
 def _require_tier(tier: str, baseline: Baseline, again: Callable[..., str]) -> None:

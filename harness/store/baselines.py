@@ -36,7 +36,7 @@ from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 from harness.values.trace import StateTable, Trace
 
-__all__ = ["SCHEMA", "choose_reference", "list_references", "load_baseline", "save_baseline"]
+__all__ = ["SCHEMA", "Asking", "choose_reference", "list_references", "load_baseline", "save_baseline"]
 
 SCHEMA = 1
 _INDEX = "baseline.json"
@@ -80,31 +80,57 @@ def list_references(root: Path, case: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if not name.startswith(".")))
 
 
-def choose_reference(root: Path, case: str, asked: str = "") -> str:
+@dataclass(frozen=True)
+class Asking:
+    """How the command line asks for a case's baseline, so that hints can be pasted.
+
+    Args:
+        case: its name, or the path of its config.
+        place: the options that name the folder of its baselines; empty where no option does.
+        command: that asks; empty where none does.
+    """
+
+    case: str
+    place: str = ""
+    command: str = ""
+
+    def record(self, reference: str, reason: str = "") -> str:
+        """The command that records a baseline of this name."""
+        device = reference.partition("-")[0] or "cuda"
+        words = ["align record", self.case, f"--device {device}"]
+        words += [f"--reference {reference}"] if reference and reference != device else []
+        words += [self.place] if self.place else []
+        words += [f'--reason "{reason}"'] if reason else []
+        return " ".join(words)
+
+
+def choose_reference(root: Path, case: str, asked: str = "", asking: Asking | None = None) -> str:
     """Which of a case's baselines is meant.
 
     Args:
         root: of the baselines.
         case: the case's name.
         asked: by ``--reference`` or the case's alignment block; without it the one that is there is meant.
+        asking: how the command line asks.
 
     Raises:
         BaselineError: nothing is asked for, and there is none, or there are several.
     """
+    asking = asking or Asking(case)
     known = list_references(root, case)
     if asked or len(known) == 1:
         return asked or known[0]
     if not known:
         raise BaselineError(
-            f"there is no baseline of {case}",
+            f"there is no baseline of {case}: record one on the trusted machine, or verify with --no-baseline",
             where=root / case,
-            hint=f"align record {case} --device cuda on the trusted machine, or align verify {case} --no-baseline",
+            hint=asking.record(""),
         )
     raise BaselineError(
         f"there are several baselines of {case}: say which",
         where=root / case,
         observed=", ".join(known),
-        hint=f"--reference {known[0]}, or reference={known[0]!r} in the config's alignment block",
+        hint=f"{asking.command or f'align verify {asking.case}'} --reference {known[0]}",
     )
 
 
@@ -142,7 +168,7 @@ def save_baseline(root: Path, baseline: Baseline) -> Path:
     return folder
 
 
-def load_baseline(root: Path, case: str, reference: str = "") -> Baseline:
+def load_baseline(root: Path, case: str, reference: str = "", asking: Asking | None = None) -> Baseline:
     """Read a baseline, every file of it once and checked: what is parsed are the bytes that were hashed.
 
     One that is replaced while it is read is read again, so that no answer holds runs of two recordings.
@@ -151,18 +177,19 @@ def load_baseline(root: Path, case: str, reference: str = "") -> Baseline:
         root: of the baselines.
         case: the case's name.
         reference: which of the case's baselines; the only one that is there where empty.
+        asking: how the command line asks for it, for hints.
 
     Raises:
         BaselineError: there is none, or several where none is named, or it is unreadable, edited, half-written, or of
             another schema; names the file. Or others replace it faster than it can be read.
     """
-    reference = choose_reference(root, case, reference)
+    asking = asking or Asking(case)
+    reference = choose_reference(root, case, reference, asking)
     folder = _folder(root, case, reference)
-    hint = f"git restore {folder}, or record it anew: align record {case} --reason 'it was damaged'"
     for attempt in range(_ATTEMPTS):
         before = _version(folder)
         try:
-            return _load(root, case, reference, hint)
+            return _load(root, case, reference, asking)
         except BaselineError:
             vanished = before is None and is_being_replaced(folder) and attempt < _ATTEMPTS - 1
             if _version(folder) == before and not vanished:
@@ -185,15 +212,16 @@ def _version(folder: Path) -> tuple[int, int, int] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
-def _load(root: Path, case: str, reference: str, hint: str) -> Baseline:
+def _load(root: Path, case: str, reference: str, asking: Asking) -> Baseline:
     folder = _folder(root, case, reference)
+    hint = asking.record(reference, "it was damaged")
     if not (folder / _INDEX).exists():
         known = list_references(root, case)
         raise BaselineError(
             f"there is no baseline {reference!r} of {case}",
             where=folder / _INDEX,
             allowed=", ".join(known) or None,
-            hint=f"align record {case} --device {reference}",
+            hint=asking.record(reference),
         )
     index = _read_index(folder / _INDEX, hint)
     try:
@@ -212,6 +240,12 @@ def _load(root: Path, case: str, reference: str, hint: str) -> Baseline:
             reason=index.reason,
             recorded=index.recorded,
         )
+    except BaselineError as refused:
+        plain = f"align record {case} "
+        if refused.hint and refused.hint.startswith(plain):  # of the baseline itself, which knows no paths
+            command = " ".join(["align record", asking.case, *([asking.place] if asking.place else [])])
+            refused.hint = f"{command} {refused.hint.removeprefix(plain)}"
+        raise
     except (KeyError, ValueError) as failure:  # a tier that no one knows, or a run that isn't there
         raise BaselineError(
             "the baseline lacks a run, or names a tier that is none",

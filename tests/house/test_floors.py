@@ -9,11 +9,22 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+BUILDS = ("harness.baseline_folders", "harness.history", "harness.policy")
+
 FLOORS = [
     ("harness.values", "harness.isolation"),
     ("harness.rules", "harness.judge", "harness.shadow_verdict", "harness.pairs"),
     ("harness.store", "harness.logs", "harness.devices", "harness.emulation", "models"),
-    ("harness.recording", "harness.running", "harness.shadow", "harness.training", "harness.power"),
+    (
+        "harness.recording",
+        "harness.baseline_folders",
+        "harness.history",
+        "harness.policy",
+        "harness.running",
+        "harness.shadow",
+        "harness.training",
+        "harness.power",
+    ),
     ("reports",),
     ("harness.cli", "harness.pytest_plugin"),
 ]

@@ -1,0 +1,1 @@
+"""Floor 4: where baselines lie, what each holds, and how one travels from the machine that recorded it."""
