@@ -17,7 +17,7 @@ import torch
 from training_step import TrainingStep
 
 from harness.devices.surroundings import git_commit, versions
-from harness.emulation import install
+from harness.lab.emulation import install
 
 
 def main() -> None:

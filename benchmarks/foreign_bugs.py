@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness.isolation import isolated_python
+from harness.running.isolation import isolated_python
 
 HERE = Path(__file__).parent / "foreign_bugs"
 

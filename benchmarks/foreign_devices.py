@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from harness.devices.cpu import Cpu
-from harness.devices.registry import ENTRY_POINTS
+from harness.devices.device_registry import ENTRY_POINTS
 from harness.devices.xla import XlaEager
 
 __all__ = ["install"]

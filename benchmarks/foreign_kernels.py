@@ -28,8 +28,8 @@ from typing import Any
 from foreign_devices import install
 
 from harness.devices.surroundings import git_commit
-from harness.isolation import isolated_python
 from harness.running.cases import small_cases
+from harness.running.isolation import isolated_python
 
 ROOT = Path(__file__).parents[1]
 

@@ -38,25 +38,25 @@ from typing import Any
 import numpy as np
 
 import reports
-from harness.judge import Gate
 from harness.logs.compare import compare
 from harness.logs.read import read_log
-from harness.rules.shadow import judge_shadow, weigh_shadow
+from harness.rules.gate import Gate
 from harness.running.order import Order
 from harness.running.told import Told
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.evidence.unchecked import Unchecked
+from harness.shadow.files.check_stream import ShadowStream, read_shadow
+from harness.shadow.files.reproduction_index import Index, IndexEntry, read_reproductions
+from harness.shadow.judging.operations import judge_shadow, weigh_shadow
 from harness.store.baselines import load_baseline, save_baseline
 from harness.store.decoding import encode_value, plain_value, read_value
-from harness.store.provenance import read_provenance, write_provenance
-from harness.store.reproductions import Index, IndexEntry, read_reproductions
-from harness.store.shadow import ShadowStream, read_shadow
+from harness.store.provenance_file import read_provenance, write_provenance
 from harness.store.stream import TraceStream, read_stream
 from harness.values.baseline import Baseline
 from harness.values.errors import AlignmentError, RunError
 from harness.values.provenance import Device, Provenance
 from harness.values.result import Result
-from harness.values.shadow import Part, ShadowCheck
 from harness.values.trace import StateTable, Trace
-from harness.values.unchecked import Unchecked
 from harness.values.verdict import Status
 
 SECONDS = 2.0

@@ -7,7 +7,8 @@ A run is a case in float32 by one of the ways that a CPU can compute in (``forei
 seed over it: each convolution and product scaled by s and 1/s, so that every rounding is another. All of it is right.
 Each run is judged twice, with fp32 demanded and with tf32, by the committed baselines. Their seeds are 0 to 7, those of
 a study of the gate below 5000; no seed here serves two runs of a case. Each run leaves a line in ``results.jsonl`` of
-the work folder and its trace beside it; what is there isn't run again, and ``--table`` judges it by today's rules. Order: all cases by one kernel, then the next, then the next seed.
+the work folder and its trace beside it; what is there isn't run again, and ``--table`` judges it by today's rules.
+Order: all cases by one kernel, then the next, then the next seed.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from typing import Any
 from scipy.stats import binomtest
 
 from harness.devices.surroundings import git_commit
-from harness.judge import Gate
-from harness.power.crew import Crew, Task
-from harness.power.experiment import Experiment, Kind
-from harness.power.record import find_record
-from harness.power.worker import request
+from harness.lab.power.finished_run import find_record
+from harness.lab.power.study_run import Experiment, Kind
+from harness.lab.power.study_worker import request
+from harness.lab.power.workers import Crew, Task
 from harness.rules.budget import FALSE_ALARM_RATE
+from harness.rules.gate import Gate
 from harness.running.cases import find_case, small_cases
 from harness.store.baselines import load_baseline
 from harness.values.verdict import Status, Verdict

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.judge import Gate
+from harness.rules.gate import Gate
 from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
 from harness.values.trace import FloatArray, IntArray, StateTable, Trace

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import reports
-from harness.isolation import isolated_python
+from harness.running.isolation import isolated_python
 from harness.store.baselines import load_baseline
 from harness.values.errors import AlignmentError
 

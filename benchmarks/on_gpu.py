@@ -173,7 +173,7 @@ def overlap(device: str) -> str:
     import torch
 
     from harness.devices.choice import choose_device
-    from harness.devices.opening import open_device
+    from harness.devices.device_opening import open_device
 
     choice = choose_device(device)
     open_device(choice)
@@ -215,7 +215,7 @@ def _python_path() -> str:
 
 
 def _cards(device: str) -> int:
-    from harness.devices.registry import find_device_type
+    from harness.devices.device_registry import find_device_type
 
     device_type = find_device_type(device.partition(":")[0])
     return 1 if device_type.is_host or device_type.absence() else device_type.count()

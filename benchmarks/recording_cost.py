@@ -32,12 +32,12 @@ import torch
 from mmengine.runner import Runner
 
 from harness.devices.choice import DeviceChoice, choose_device
+from harness.devices.device_opening import open_device
 from harness.devices.mmengine_adapter import teach_mmengine
-from harness.devices.opening import open_device
 from harness.devices.surroundings import git_commit, versions
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
-from harness.recording.evaluation import EvaluationProbe, evaluated_iterations
+from harness.recording.evaluation_probe import EvaluationProbe, evaluated_iterations
 from harness.recording.norms import StateNorms
 from harness.recording.recorder import Recorder, state_iterations
 from harness.recording.reductions import block_norms, fetch

@@ -20,11 +20,11 @@ import torch
 from training_step import TrainingStep
 
 from harness.devices.surroundings import git_commit, versions
-from harness.emulation import install
+from harness.lab.emulation import install
 from harness.running.cases import small_cases
 from harness.shadow.by_program.dropping import OwnDropout
-from harness.shadow.mode import ShadowOps
-from harness.shadow.whereabouts import Whereabouts
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 
 _PEAK = "peak of resident memory, MiB:"
 

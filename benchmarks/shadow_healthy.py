@@ -4,8 +4,8 @@
 
 A run is one training step of the emulated device at a tier's own numerics: start weights, batch and dropout of its
 seed. Prints, for each case and tier, the runs that have a finding, and, over all, each family's largest error norm and
-projection over what the model expects of them: what ``harness/rules/shadow.py`` takes its two margins from (seeds 1000
-and on; those of the evaluation are others).
+projection over what the model expects of them: what ``harness/shadow/judging/operations.py`` takes its two margins
+from (seeds 1000 and on; those of the evaluation are others).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from scipy.stats import binomtest
 from training_step import TrainingStep
 
 from harness.devices.surroundings import git_commit, versions
-from harness.emulation import install
+from harness.lab.emulation import install
 from harness.recording.dropout import HostDropout
-from harness.rules.rounding import SHADOW_TIERS, family_of, smallest_normal
-from harness.rules.shadow import allow, judge_shadow, margin_of, weigh_shadow
 from harness.running.cases import small_cases
 from harness.shadow.by_program.dropping import OwnDropout
-from harness.shadow.mode import ShadowOps
-from harness.shadow.whereabouts import Whereabouts
-from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.shadow.judging.error_model import SHADOW_TIERS, family_of, smallest_normal
+from harness.shadow.judging.operations import allow, judge_shadow, margin_of, weigh_shadow
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 from harness.values.verdict import Finding, Outcome
 
 _NOT_OF_THE_MODEL = frozenset({Part.RANDOM, Part.TRANSFER, Part.PRECISION})

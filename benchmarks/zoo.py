@@ -31,12 +31,12 @@ import torch
 from scipy.stats import binomtest
 
 from harness.devices.surroundings import git_commit, versions
-from harness.emulation import install
-from harness.rules.shadow import allow, judge_shadow, weigh_shadow
-from harness.running.model_sources import Request, build_model
-from harness.running.model_steps import Training, shadow_steps
+from harness.lab.emulation import install
+from harness.shadow.evidence.checks import Part, ShadowRecord
+from harness.shadow.judging.operations import allow, judge_shadow, weigh_shadow
+from harness.shadow.model_sources import Request, build_model
+from harness.shadow.model_steps import Training, shadow_steps
 from harness.values.errors import AlignmentError
-from harness.values.shadow import Part, ShadowRecord
 from harness.values.verdict import Outcome
 
 SETTINGS: dict[str, tuple[str, str, str]] = {

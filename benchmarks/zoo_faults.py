@@ -28,11 +28,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zoo import SETTINGS, ZOO, declare_torchvision
 
 from harness.devices.surroundings import git_commit, versions
-from harness.emulation import install
-from harness.rules.rounding import kept_bits, unit_roundoff
-from harness.rules.shadow import judge_shadow, weigh_shadow
-from harness.running.model_sources import Request, build_model
-from harness.running.model_steps import Training, shadow_steps
+from harness.lab.emulation import install
+from harness.shadow.judging.error_model import kept_bits, unit_roundoff
+from harness.shadow.judging.operations import judge_shadow, weigh_shadow
+from harness.shadow.model_sources import Request, build_model
+from harness.shadow.model_steps import Training, shadow_steps
 from harness.values.verdict import Outcome
 
 MODELS = (

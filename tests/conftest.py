@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from harness.isolation import isolated_python
+from harness.running.isolation import isolated_python
 from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
 from harness.values.trace import StateTable, Trace

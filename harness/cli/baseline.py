@@ -229,7 +229,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     from harness.baseline_folders.baseline_inventory import named_baseline
     from harness.baseline_folders.baseline_places import places_to_read
     from harness.rules.comparability import compare_provenance
-    from harness.running.record import compare_baselines
+    from harness.running.baseline_recording import compare_baselines
 
     places = places_to_read(arguments.baseline_dir)
     (old, old_folder), (new, new_folder) = (
@@ -284,7 +284,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from harness.baseline_folders.baseline_archive import export
     from harness.baseline_folders.baseline_inventory import named_baseline
     from harness.baseline_folders.baseline_places import places_to_read
-    from harness.running.invocation import begin_invocation
+    from harness.running.invoking import begin_invocation
 
     places = places_to_read(arguments.baseline_dir)
     chosen = {}
@@ -304,7 +304,7 @@ def _adopt(arguments: argparse.Namespace) -> int:
     from harness.baseline_folders.baseline_adoption import Adoption, inspect, place, require_replaceable
     from harness.baseline_folders.baseline_archive import opened
     from harness.baseline_folders.baseline_places import writing_folder
-    from harness.running.record import load_previous
+    from harness.running.baseline_recording import load_previous
 
     root = writing_folder(arguments.baseline_dir)
     console = open_console()

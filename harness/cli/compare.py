@@ -103,7 +103,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and say the verdict by the exit code; of many pairs, the one that opens the gate least."""
     from harness.cli.options import reproduction
-    from harness.running.invocation import begin_invocation
+    from harness.running.invoking import begin_invocation
 
     results = _many(arguments) if arguments.pairs else [_one(arguments)]
     invocation = begin_invocation(reproduction(), [result.case for result in results])
@@ -160,8 +160,8 @@ def _many(arguments: argparse.Namespace) -> list[Result]:
 
 def _show(results: Sequence[Result], arguments: argparse.Namespace, page: Path | None) -> None:
     if arguments.json:
-        from reports.json_result import encode
-        from reports.record import record_of
+        from reports.results.json_result import encode
+        from reports.results.result_record import record_of
 
         texts = [encode(record_of(result)).strip() for result in results]
         print(texts[0] if not arguments.pairs else "[" + ",\n".join(texts) + "]")

@@ -41,8 +41,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge, and say the worst verdict by the exit code."""
     import reports
-    from harness.running.invocation import begin_invocation
-    from harness.running.verify import judge_run
+    from harness.running.invoking import begin_invocation
+    from harness.running.verification import judge_run
 
     root, reference = _baseline(arguments.baseline)
     share = share_of(arguments.false_alarm_rate, len(arguments.runs), arguments.gate_size)

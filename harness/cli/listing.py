@@ -1,4 +1,4 @@
-"""`align cases`, `align faults`, `align doctor`: what there is."""
+"""`align cases`, `align doctor`: what there is."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ __all__ = ["add_parser"]
 
 
 def add_parser(commands: Any) -> None:
-    """Add the three commands to the parser."""
+    """Add the two commands to the parser."""
     cases = commands.add_parser("cases", help="list the cases", description="Lists the cases and their baselines.")
     cases.add_argument("--names", action="store_true", help="names alone, one a line")
     cases.add_argument("--small", action="store_true", help="those alone that a laptop can run")
     cases.set_defaults(func=_cases)
-    faults = commands.add_parser("faults", help="list the faults", description="Lists the faults for --fault.")
-    faults.add_argument("--names", action="store_true", help="names alone, one a line")
-    faults.set_defaults(func=_faults)
     doctor = commands.add_parser(
         "doctor", help="what devices, versions and settings are here", description="Looks at this machine."
     )
@@ -42,21 +39,6 @@ def _cases(arguments: argparse.Namespace) -> int:
         names = {name for place in places_to_read() for name in list_references(place.path, case.name)}
         references = ", ".join(sorted(names)) or "—"
         table.add_row(case.name, str(case.iterations), case.tier, references, case.summary)
-    open_console().print(table)
-    return 0
-
-
-def _faults(arguments: argparse.Namespace) -> int:
-    from harness.emulation import FAULTS
-
-    if arguments.names:
-        print("\n".join(FAULTS))
-        return 0
-    table = _table("fault", "set", "strikes", "severity", "what it does", "what it stands for")
-    for fault in FAULTS.values():
-        severity = "—" if fault.severity is None else f"{fault.severity:g}"
-        written = "blind" if fault.blind else "known"
-        table.add_row(fault.name, written, str(fault.strikes), severity, fault.summary, fault.stands_for)
     open_console().print(table)
     return 0
 
@@ -82,7 +64,7 @@ def _doctor(_: argparse.Namespace) -> int:
 
 def _devices() -> Table:
     """Every type of device that is known: whether it is here, and whether this project was ever run on one."""
-    from harness.devices.registry import device_names, find_device_type
+    from harness.devices.device_registry import device_names, find_device_type
 
     table = _table("device", "here", "made by", "run on real hardware")
     for name in device_names():

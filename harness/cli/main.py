@@ -7,16 +7,20 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 
-from harness.cli import baseline, compare, efficiency, judge, listing, ops, power, record, report, train, verify
+from harness.cli import baseline, compare, judge, listing, ops, record, report, train, verify
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.terminal import print_error
-from harness.isolation import prefer_own_packages
+from harness.running.isolation import prefer_own_packages
 from harness.running.libraries import missing_library
 from harness.values.errors import AlignmentError
 from harness.values.verdict import Status
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = "alignment_harness.commands"
+"""The group of entry points that add a command: ``name = "module:add_parser"``, as ``power`` and ``efficiency`` do."""
 
 _DESCRIPTION = """\
 Does a model ported to a new accelerator train like it does on the reference GPU?
@@ -44,8 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for door in (verify, record, judge, train, ops, compare, report, baseline, power, efficiency, listing):
-        door.add_parser(commands)
+    for command in (verify, record, judge, train, ops, compare, report, baseline, listing):
+        command.add_parser(commands)
+    for point in sorted(metadata.entry_points(group=COMMANDS)):
+        point.load()(commands)
     return parser
 
 
@@ -97,8 +103,6 @@ def _unforeseen(error: Exception) -> AlignmentError:
 
 
 def _version() -> str:
-    from importlib import metadata
-
     try:
         return metadata.version("alignment-harness")
     except metadata.PackageNotFoundError:

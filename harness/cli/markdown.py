@@ -14,7 +14,7 @@ def render_markdown(result: Result) -> str:
     Args:
         result: of two logs; whatever their text holds, it can't break out of the block.
     """
-    from reports.terms_words import terms_lines
+    from reports.words.terms_words import terms_lines
 
     verdict = result.verdict
     lines = [

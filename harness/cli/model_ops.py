@@ -13,8 +13,8 @@ from harness.cli.terminal import run_progress
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.shadow.evidence.checks import ShadowRecord
     from harness.values.result import Result
-    from harness.values.shadow import ShadowRecord
 
 __all__ = ["add_model_options", "shadow_model"]
 
@@ -59,10 +59,10 @@ def shadow_model(
 ) -> tuple[Result, ShadowRecord | None, ShadowRecord | None, str]:
     """The verdict of shadow ops alone on a model's steps, every check, nothing of hard inputs, and the tier."""
     from harness.devices.choice import choose_device
-    from harness.devices.opening import open_device
-    from harness.emulation import parse_fault
-    from harness.rules.shadow import weigh_shadow
-    from harness.shadow_verdict import judge_alone
+    from harness.devices.device_opening import open_device
+    from harness.devices.fault_registry import parse_fault
+    from harness.shadow.judging.operations import weigh_shadow
+    from harness.shadow.judging.shadow_verdict import judge_alone
     from harness.values.result import Result
 
     _require(arguments)
@@ -71,8 +71,8 @@ def shadow_model(
     faults = tuple(parse_fault(text) for text in arguments.fault)
     opened = open_device(choice, arguments.profile, faults)  # before anything of torch has run
 
-    from harness.running.model_sources import Request, build_model
-    from harness.running.model_steps import Training, shadow_steps
+    from harness.shadow.model_sources import Request, build_model
+    from harness.shadow.model_steps import Training, shadow_steps
     from harness.store.stream import StreamRow
 
     tier = arguments.tier or "tf32"

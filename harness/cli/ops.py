@@ -23,15 +23,15 @@ from harness.cli.options import (
     run_folder,
 )
 from harness.cli.terminal import STATUS_STYLES, announce, open_console, print_error, run_progress, shadow_lines
-from harness.rules.rounding import SHADOW_TIERS
+from harness.shadow.judging.error_model import SHADOW_TIERS
 from harness.store.atomic import write_text
 from harness.values.errors import RunError, UsageError
 from harness.values.verdict import Status
 
 if TYPE_CHECKING:
-    from harness.shadow.listing import OpRow
+    from harness.shadow.evidence.checks import Coverage, ShadowRecord
+    from harness.shadow.ops_listing import OpRow
     from harness.values.result import Result
-    from harness.values.shadow import Coverage, ShadowRecord
 
 __all__ = ["add_parser"]
 
@@ -62,8 +62,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Shadow the first step, or as many as asked for, and list its operations."""
-    from harness.rules.shadow import weigh_shadow
-    from harness.shadow.listing import list_operations, list_tensors
+    from harness.shadow.judging.operations import weigh_shadow
+    from harness.shadow.ops_listing import list_operations, list_tensors
 
     _require(arguments)
     choice = chosen_device(arguments)
@@ -105,8 +105,8 @@ def _shadowed(
     from harness.running.cases import find_case
     from harness.running.folder import FORCED, shadow_files
     from harness.running.order import EAGER, Order
-    from harness.running.verify import verify_alone
-    from harness.store.shadow import read_shadow
+    from harness.running.verification import verify_alone
+    from harness.shadow.files.check_stream import read_shadow
 
     case = find_case(arguments.case, arguments.cfg_options)
     steps = arguments.iterations or 1
@@ -133,7 +133,7 @@ def _shadowed(
 
 
 def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
-    from harness.shadow.listing import on_device
+    from harness.shadow.ops_listing import on_device
 
     console = open_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -162,8 +162,8 @@ def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
 
 def _show_forced(record: ShadowRecord, tier: str) -> None:
     """Where the device is off with hard inputs, each with its worst tensor, and what could not be compared."""
-    from harness.rules.hard_inputs import off_with_hard_inputs
-    from harness.rules.shadow import weigh_shadow
+    from harness.shadow.judging.hard_input_rule import off_with_hard_inputs
+    from harness.shadow.judging.operations import weigh_shadow
 
     evidence = weigh_shadow(record, tier)
     console = open_console()
@@ -203,7 +203,7 @@ def _short(value: float, *, signed: bool = False) -> str:
 
 
 def _write(path: Path, rows: Sequence[OpRow], coverage: Coverage) -> None:
-    from harness.shadow.listing import render_csv, render_json
+    from harness.shadow.ops_listing import render_csv, render_json
 
     write_text(path, render_csv(rows) if path.suffix == ".csv" else render_json(rows, coverage))
     open_console().print(f"every distinct tensor: {path}")

@@ -81,11 +81,11 @@ def chosen_device(arguments: argparse.Namespace) -> DeviceChoice:
     Raises:
         DeviceError: there is no such device, profile or fault.
     """
-    from harness.emulation import get_profile, parse_fault
+    from harness.devices.fault_registry import parse_fault
 
     choice = choose_device(arguments.device)
     if arguments.profile:
-        get_profile(arguments.profile)
+        choice.type.require_profile(arguments.profile)
     for fault in arguments.fault:
         parse_fault(fault)
     return choice

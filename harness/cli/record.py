@@ -30,7 +30,7 @@ from harness.values.errors import UsageError
 from harness.values.verdict import Outcome
 
 if TYPE_CHECKING:
-    from harness.running.record import Change
+    from harness.running.baseline_recording import Change
     from harness.values.baseline import Baseline
     from harness.values.case import Case
 
@@ -105,8 +105,8 @@ def _trusted(asked: str) -> DeviceChoice:
 
 def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> None:
     from harness.baseline_folders.baseline_places import writing_folder
+    from harness.running.baseline_recording import record, require_reason
     from harness.running.order import EAGER, Order
-    from harness.running.record import record, require_reason
 
     root = writing_folder(arguments.baseline_dir)
     reference = arguments.reference or choice.name
@@ -145,7 +145,7 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
 
 def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace) -> None:
     """Show what the baseline can see and what it changes, and write it."""
-    from harness.running.record import compare_baselines, load_previous
+    from harness.running.baseline_recording import compare_baselines, load_previous
     from harness.store.baselines import save_baseline
 
     console = open_console()
@@ -162,7 +162,7 @@ def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace) -> None
 def _record_runs(arguments: argparse.Namespace) -> int:
     """A baseline of runs that were watched in place."""
     from harness.baseline_folders.baseline_places import writing_folder
-    from harness.running.record import record_runs, require_reason
+    from harness.running.baseline_recording import record_runs, require_reason
 
     if len(arguments.cases) > 1:
         raise UsageError("runs are of one case", where="--from", observed=" ".join(arguments.cases))

@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(records: tuple[Record, ...]) -> None:
     """The verdict on each, and which invocations they belong to."""
-    from reports.invocations import describe_parts, parts_of, warnings_of
-    from reports.terms_words import terms_lines
+    from reports.results.invocations import describe_parts, parts_of, warnings_of
+    from reports.words.terms_words import terms_lines
 
     console = open_console()
     for record in records:

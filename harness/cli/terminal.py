@@ -102,7 +102,7 @@ def print_interim(results: Sequence[Result], planned: int) -> None:
 
 def print_results(results: Sequence[Result], page: str) -> None:
     """The table of verdicts, the sentence of each with its terms, and where the report lies; to standard output."""
-    from reports.terms_words import terms_lines
+    from reports.words.terms_words import terms_lines
 
     console = open_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -141,7 +141,7 @@ def shadow_lines(result: Result) -> list[str]:
     if evidence is None:
         return []
     from harness.running.compiling import COMPILER
-    from reports.shadow_words import precisions_line, row_words, steps_words, worst_first
+    from reports.words.shadow_words import precisions_line, row_words, steps_words, worst_first
 
     violated = len(evidence.violations)
     lines = [

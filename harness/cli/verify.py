@@ -23,7 +23,7 @@ from harness.cli.options import (
 )
 from harness.cli.terminal import announce, print_interim, print_results, run_progress
 from harness.rules.budget import share_of
-from harness.rules.rounding import SHADOW_TIERS
+from harness.shadow.judging.error_model import SHADOW_TIERS
 from harness.values.errors import UsageError
 from harness.values.precision import TIERS
 from harness.values.verdict import Status
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, and say the worst verdict by the exit code."""
     import reports
     from harness.running.cases import find_case, small_cases
-    from harness.running.invocation import begin_invocation
+    from harness.running.invoking import begin_invocation
 
     _require_evidence(arguments)
     choice = chosen_device(arguments)
@@ -139,8 +139,8 @@ def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, ar
     from harness.baseline_folders.baseline_places import choose_place, places_to_read
     from harness.running.cases import is_own
     from harness.running.order import Order
-    from harness.running.verify import verify, verify_alone
-    from harness.shadow.plan import parse_iterations
+    from harness.running.verification import verify, verify_alone
+    from harness.shadow.shadowed_iterations import parse_iterations
 
     if arguments.no_baseline:
         _require_eager(case, arguments)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.devices.device_registry import find_device_type, known_device_types
 from harness.devices.device_type import DeviceType
-from harness.devices.registry import find_device_type, known_device_types
 from harness.values.errors import DeviceError
 
 __all__ = ["DeviceChoice", "choose_device"]
@@ -83,4 +83,5 @@ def _default() -> DeviceChoice:
         )
     if names:
         return DeviceChoice(names[0])
-    return DeviceChoice("cpu" if find_device_type("emulated").absence() else "emulated", fallback=True)
+    emulated = (device.name for device in known_device_types() if device.emulated and not device.absence())
+    return DeviceChoice(next(emulated, "cpu"), fallback=True)

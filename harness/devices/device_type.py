@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +18,8 @@ from harness.values.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.devices.fault_registry import Fault
 
 __all__ = ["DeviceType"]
 
@@ -90,6 +92,47 @@ class DeviceType:
         return "align doctor"
 
     # Opening it
+
+    def require_profile(self, profile: str) -> None:
+        """Refuse a numerics profile that the device doesn't have: real ones have their own numerics alone.
+
+        Raises:
+            DeviceError: there is no such profile.
+        """
+        raise DeviceError(
+            "only the emulated device has a numerics profile",
+            where="--profile",
+            observed=f"{profile} on {self.name}",
+            hint="--device emulated",
+        )
+
+    def install(self, profile: str, faults: Sequence[Fault]) -> str:
+        """Take the numerics and the faults in kernels that were asked for, before anything of torch has run.
+
+        Args:
+            profile: numerics; the device's own where empty.
+            faults: all that were asked for; those outside of kernels are attached to the training later.
+
+        Returns:
+            The profile that holds; empty where the device has none.
+
+        Raises:
+            DeviceError: the device has no such profile, or can't take a fault in a kernel.
+        """
+        if profile:
+            self.require_profile(profile)
+        if kernels := [fault.name for fault in faults if fault.in_kernels]:
+            raise DeviceError(
+                "a fault in kernels can only be put into the emulated device",
+                where="--fault",
+                observed=f"{', '.join(kernels)} on {self.name}",
+                hint="--device emulated",
+            )
+        return ""
+
+    def installed(self) -> tuple[str, tuple[str, ...]] | None:
+        """The profile and the names of the faults that its user put into this process; None where nobody did."""
+        return None
 
     def load(self) -> dict[str, str]:
         """Make ``torch.device(kind)`` usable in this process.

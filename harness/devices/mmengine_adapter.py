@@ -18,7 +18,7 @@ from mmengine.device import utils as mmengine_device
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
-from harness.devices.registry import type_of_kind
+from harness.devices.device_registry import type_of_kind
 from harness.values.errors import DeviceError
 
 __all__ = ["AmpOptimWrapper", "join_process_group", "leave_process_group", "teach_mmengine"]

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
-from harness.devices.registry import known_device_types
+from harness.devices.device_registry import known_device_types
 
 __all__ = ["git_commit", "host", "numerics_environment", "package_versions", "versions"]
 

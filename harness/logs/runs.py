@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.logs.events import EVENT_FILE
 from harness.store.atomic import read_bytes
 from harness.store.decoding import decode_plain
-from harness.store.provenance import provenance_from_json, read_provenance
+from harness.store.provenance_file import provenance_from_json, read_provenance
 from harness.values.errors import LogError
 from harness.values.provenance import Provenance
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from harness.devices.registry import type_of_kind
+from harness.devices.device_registry import type_of_kind
 from harness.recording.reductions import BlockNorms, Joined, block_norms
 
 __all__ = ["SAMPLED_ELEMENTS", "StateNorms"]

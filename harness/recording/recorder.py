@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
+from harness.devices.device_registry import type_of_kind
 from harness.devices.device_type import DeviceType
-from harness.devices.registry import type_of_kind
 from harness.recording.batches import batch_digest
-from harness.recording.draws import DeviceDraws, next_host_draw
 from harness.recording.dropout import HostDropout
-from harness.recording.evaluation import EvaluationProbe, add_up
+from harness.recording.evaluation_probe import EvaluationProbe, add_up
+from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.recording.host_draws import HostDraws
 from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup

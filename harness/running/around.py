@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.emulation import HealthyNoise
+from harness.recording.healthy_noise import HealthyNoise
 from harness.running.compiling import COMPILER
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
-from harness.shadow.forcing import ForcedCalls
-from harness.shadow.hook import ShadowSteps
+from harness.shadow.files.check_stream import ShadowStream
+from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.reproducing.program import Origin
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.store.shadow import ShadowStream
+from harness.shadow.shadow_hook import ShadowSteps
 from harness.values.provenance import Device
 
 __all__ = ["Around", "noise_of", "shadowed", "together"]

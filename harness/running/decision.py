@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.judge import Gate
-from harness.rules.shadow import judge_shadow, weigh_shadow
+from harness.rules.gate import Gate
 from harness.running.folder import shadow_files
 from harness.running.order import Order
-from harness.store.shadow import read_shadow
+from harness.shadow.files.check_stream import read_shadow
+from harness.shadow.judging.operations import judge_shadow, weigh_shadow
 from harness.values.errors import AlignmentError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace

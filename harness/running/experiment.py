@@ -14,11 +14,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import models
+from harness.devices.device_registry import type_of_kind
 from harness.devices.mmengine_adapter import join_process_group, leave_process_group, teach_mmengine
-from harness.devices.registry import type_of_kind
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
-from harness.emulation import set_iteration
-from harness.recording.evaluation import EvaluationProbe
+from harness.recording.clock import set_iteration
+from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.recorder import Recorder
 from harness.recording.start import PATHS_OF_WEIGHTS, StartHook, pretrained_parts
 from harness.running.around import noise_of, shadowed, together
@@ -27,7 +27,7 @@ from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.compiling import COMPILER, compile_in_place, compile_settings
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
-from harness.store.provenance import write_provenance
+from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.mmengine_runner import ObserverHook
 from harness.values.case import Case

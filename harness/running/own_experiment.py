@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
-from harness.emulation import set_iteration
-from harness.recording.evaluation import EvaluationProbe
+from harness.recording.clock import set_iteration
+from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.host_draws import HostDraws, require_drawn_on_host
 from harness.recording.recorder import Recorder
 from harness.recording.start import GENERATED, KEPT
@@ -21,7 +21,7 @@ from harness.running.around import noise_of, shadowed, together
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import EAGER, Order
 from harness.running.own_cases import load_function, source_digest
-from harness.store.provenance import write_provenance
+from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.declaring import Training
 from harness.training.here import now

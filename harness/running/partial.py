@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.running.folder import PROVENANCE, STREAM
-from harness.store.provenance import read_provenance
+from harness.store.provenance_file import read_provenance
 from harness.store.stream import StreamLine, assemble_stream
 from harness.values.errors import AlignmentError
 from harness.values.provenance import Provenance

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.isolation import isolated_python
 from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
+from harness.running.isolation import isolated_python
 from harness.running.lifeline import watched
 from harness.running.order import Order
 from harness.running.partial import PartialRun
 from harness.running.told import Told
 from harness.store.decoding import read_value
-from harness.store.provenance import read_provenance
+from harness.store.provenance_file import read_provenance
 from harness.store.stream import StreamLine, StreamRow, follow_stream, read_stream
 from harness.values.errors import AlignmentError, RunError, TraceError
 from harness.values.provenance import Provenance

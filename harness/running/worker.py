@@ -63,8 +63,8 @@ def _explained(order: Order, folder: Path) -> None:
 
 def _run(order: Order, folder: Path) -> None:
     """The device is opened before anything of torch has run: the emulated one can't be afterwards."""
-    from harness.devices.opening import open_device
-    from harness.emulation import parse_fault
+    from harness.devices.device_opening import open_device
+    from harness.devices.fault_registry import parse_fault
 
     faults = tuple(parse_fault(text) for text in order.faults)
     device = open_device(choose_device(order.device), order.profile, faults, trusted=order.trusted)

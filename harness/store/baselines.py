@@ -27,7 +27,7 @@ from harness.store.atomic import (
     write_text,
 )
 from harness.store.decoding import convert_value, decode_plain
-from harness.store.provenance import provenance_to_json
+from harness.store.provenance_file import provenance_to_json
 from harness.store.tables import TABLES, parse_state, parse_trace, render_state, render_trace
 from harness.values.baseline import Baseline
 from harness.values.bounds import Count

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from harness.devices.registry import find_device_type, remember_opened, type_of_kind
-from harness.emulation import installed_device
+from harness.devices.device_registry import known_device_types, remember_opened, type_of_kind
 from harness.values.provenance import Device
 
 __all__ = ["device_here", "now"]
@@ -18,9 +17,12 @@ def device_here(kind: str, *, exactly: bool = False) -> Device:
         kind: ``cuda``, ``sdaa``, …
         exactly: whether a reference is recorded: then the device's own shortcuts in precision are switched off.
     """
-    emulated = installed_device()
-    if emulated is not None and kind == "sdaa":
-        remember_opened(find_device_type("emulated"))
+    profile = ""
+    faults: tuple[str, ...] = ()
+    for known in known_device_types():
+        if known.kind == kind and (installed := known.installed()) is not None:
+            profile, faults = installed
+            remember_opened(known)
     device_type = type_of_kind(kind)
     if exactly:
         device_type.compute_exactly()
@@ -28,8 +30,8 @@ def device_here(kind: str, *, exactly: bool = False) -> Device:
         kind=kind,
         name=device_type.hardware(),
         emulated=device_type.emulated,
-        profile=emulated.profile.name if emulated is not None and device_type.emulated else "",
-        fault=", ".join(fault.name for fault in emulated.faults) if emulated is not None else "",
+        profile=profile,
+        fault=", ".join(faults),
         build=device_type.build(),
     )
 

@@ -14,13 +14,13 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.processes import HostGroup
 from harness.shadow.by_program.feeding import InputsWatched
-from harness.shadow.by_program.gathering import GradientsWatched
-from harness.shadow.by_program.schedule import scheduled_rates
+from harness.shadow.by_program.gradient_gathering import GradientsWatched
+from harness.shadow.by_program.rate_schedule import scheduled_rates
 from harness.shadow.by_program.stepping import StepProgram
 from harness.shadow.by_program.totals import check_loss_scale, check_total
+from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.reproducing.program import Keep, without_program
 from harness.training.seam import Observer, StepChecks, Trained
-from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["ObserverHook", "RunnerTraining"]
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from harness.shadow.by_program.gathering import PassesWatched
+from harness.shadow.by_program.gradient_gathering import PassesWatched
 from harness.shadow.by_program.stepping import BareWrapper, StepProgram
+from harness.shadow.evidence.checks import ShadowCheck
 from harness.shadow.reproducing.program import Keep
 from harness.training.seam import Trained
-from harness.values.shadow import ShadowCheck
 
 __all__ = ["OwnChecks"]
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from harness.values.shadow import ShadowCheck
+from harness.shadow.evidence.checks import ShadowCheck
 
 __all__ = ["Observer", "StepChecks", "Trained", "trained_kind"]
 

@@ -23,17 +23,17 @@ from typing import Any, ClassVar
 import torch
 
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
-from harness.emulation import set_iteration
-from harness.recording.evaluation import EvaluationProbe
+from harness.recording.clock import set_iteration
+from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.host_draws import require_drawn_on_host
 from harness.recording.recorder import Recorder
 from harness.recording.start import GENERATED, KEPT
 from harness.running.around import Around, noise_of, shadowed, together
 from harness.running.folder import ORDER, OUTPUT, PROVENANCE, STREAM
 from harness.running.order import Order
-from harness.shadow.plan import parse_iterations
+from harness.shadow.shadowed_iterations import parse_iterations
 from harness.store.atomic import require_plain_name, write_text
-from harness.store.provenance import write_provenance
+from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.here import device_here, now
 from harness.training.own_loop import OWN_PRECISION, OwnTraining, batch_size, settings_of

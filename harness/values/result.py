@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.shadow.evidence.reproduction import Reproduction
 from harness.values.baseline import Baseline
 from harness.values.invocation import Invocation
 from harness.values.provenance import Provenance
-from harness.values.reproduction import Reproduction
 from harness.values.terms import Terms
 from harness.values.trace import Trace
 from harness.values.verdict import Verdict

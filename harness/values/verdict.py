@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.shadow.evidence.checks import ShadowEvidence
 from harness.values.bounds import Count
-from harness.values.shadow import ShadowEvidence
 from harness.values.trace import FloatArray, IntArray
 
 __all__ = ["Agreement", "Envelope", "Finding", "LegacyResult", "Outcome", "Status", "Verdict"]

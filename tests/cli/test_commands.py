@@ -136,7 +136,7 @@ def test_recording_anew_asks_for_a_reason_and_shows_the_change(align_here, basel
     def record_again(case, order, *, reason, **settings):
         return dataclasses.replace(kept, reason=reason, tiers=higher)
 
-    monkeypatch.setattr("harness.running.record.record", record_again)
+    monkeypatch.setattr("harness.running.baseline_recording.record", record_again)
     words = ("record", "tiny.py", "--repeats", 5, "--baseline-dir", copy)
     code, _, err = align_here(*words)
     assert code == 2
@@ -172,7 +172,7 @@ def test_a_baseline_of_several_processes_is_ordered_so(align_here, user_folder, 
         orders.append(order)
         raise RunError("enough was seen")
 
-    monkeypatch.setattr("harness.running.record.record", stand_in)
+    monkeypatch.setattr("harness.running.baseline_recording.record", stand_in)
     words = ("record", "tiny.py", "--baseline-dir", user_folder / "pairs", "--launcher", "pytorch")
     assert align_here(*words, "--nproc-per-node", 2)[0] == 2
     assert [(order.launcher, order.processes) for order in orders] == [("pytorch", 2)]

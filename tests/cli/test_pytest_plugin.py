@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import pytest_plugin
+from harness.cli import pytest_plugin
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import reports
-from harness.running.invocation import VARIABLE, begin_invocation, handed_on
+from harness.running.invoking import VARIABLE, begin_invocation, handed_on
 from harness.values.errors import UsageError
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome, Status, Verdict

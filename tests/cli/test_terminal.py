@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from harness.cli.terminal import print_results, shadow_lines
+from harness.shadow.evidence.checks import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.result import Result
-from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.verdict import Status, Verdict
 
 ROW = ShadowRow(0, Part.BACKWARD, "stem.0", "convolution_backward", "weight gradient", 0.01, 3e-3, 0.01, 1e-4, 2)

@@ -12,9 +12,9 @@ from mmengine.registry import OPTIM_WRAPPERS
 
 from harness.devices.choice import choose_device
 from harness.devices.cuda import Cuda
+from harness.devices.device_opening import open_device
 from harness.devices.mmengine_adapter import AmpOptimWrapper, join_process_group, teach_mmengine
 from harness.devices.mps import Mps
-from harness.devices.opening import open_device
 from harness.devices.sdaa import parse_build_table
 from harness.devices.surroundings import git_commit, numerics_environment, versions
 from harness.devices.xla import Xla

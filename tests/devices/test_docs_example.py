@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.isolation import isolated_python
+from harness.running.isolation import isolated_python
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,13 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from harness.devices import registry
+from harness.devices import device_registry as registry
 from harness.devices.choice import choose_device
 from harness.devices.cpu import Cpu
+from harness.devices.device_opening import open_device
+from harness.devices.device_registry import device_names, find_device_type, known_device_types, type_of_kind
 from harness.devices.device_type import DeviceType
-from harness.devices.opening import open_device
-from harness.devices.registry import device_names, find_device_type, known_device_types, type_of_kind
 from harness.devices.surroundings import numerics_environment
+from harness.lab.emulation.emulated import Emulated
 from harness.values.errors import DeviceError
 
 
@@ -136,7 +137,7 @@ def test_the_default_is_the_one_accelerator_that_is_here(brought):
 
 
 def test_where_torch_is_too_old_for_the_emulated_one_the_cpu_is_taken(brought, monkeypatch):
-    brought()
+    brought(Point("emulated", "emulated:Emulated", Emulated))
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.7.1+cu126")
     choice = choose_device(None)
     assert (choice.name, choice.fallback) == ("cpu", True)

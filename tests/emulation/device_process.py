@@ -16,7 +16,8 @@ from types import ModuleType
 
 import torch
 
-from harness.emulation import install, set_iteration
+from harness.lab.emulation import install
+from harness.recording.clock import set_iteration
 
 
 @cache

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from harness.emulation import install
-from harness.emulation.plan import overload
+from harness.lab.emulation import install
+from harness.lab.emulation.dispatch_plan import overload
 from harness.values.errors import DeviceError
 
 # Answers that aren't defined: memory as it was found, tokens; and what reads or writes past its tensor on the CPU, or

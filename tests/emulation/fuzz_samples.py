@@ -20,7 +20,7 @@ import torch
 from fuzz_operations import same, say
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from harness.emulation import install
+from harness.lab.emulation import install
 from harness.values.errors import DeviceError
 
 SAMPLES = 4

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from harness.emulation import install
+from harness.lab.emulation import install
 from harness.values.errors import DeviceError
 
 MEANT = (None, 0, 1, -1, "sdaa", "sdaa:1", torch.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from harness.emulation import set_iteration
+from harness.recording.clock import set_iteration
 
 Results = dict[str, torch.Tensor]
 

@@ -10,7 +10,7 @@ import torch
 from small_net import SmallNet, batches, train
 from torch.nn import functional
 
-from harness.emulation.card import visible_devices
+from harness.lab.emulation.card import visible_devices
 from harness.values.errors import DeviceError
 
 ONE = "sdaa:1"
@@ -29,7 +29,7 @@ def test_a_list_of_devices_that_can_t_be_meant_is_refused(listed: str) -> None:
 
 def test_the_variable_decides_in_a_process(python) -> None:
     done = python(
-        "import torch; from harness.emulation import install; install('exact')\n"
+        "import torch; from harness.lab.emulation import install; install('exact')\n"
         "assert torch.sdaa.device_count() == torch.accelerator.device_count() == 6\n"
         "assert torch.ones(2, device='sdaa:5').sum().item() == 2\n"
         "try: torch.ones(2, device='sdaa:6')\n"

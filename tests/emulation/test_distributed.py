@@ -30,7 +30,7 @@ def train(net, device, rank=None):
 
 def work(rank, store, out):
     torch.set_num_threads(1)
-    from harness.emulation import install
+    from harness.lab.emulation import install
     install("exact")
     torch.sdaa.set_device(rank)
     dist.init_process_group("cpu:gloo,sdaa:tccl", init_method="file://" + store, rank=rank, world_size=2)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.emulation import FAULTS, install, parse_fault, set_iteration
-from harness.emulation.faults import catalogue
+from harness.lab.emulation import install
+from harness.lab.faults import FAULTS, catalogue, parse_fault
+from harness.recording.clock import set_iteration
 from harness.values.errors import UsageError
 
 

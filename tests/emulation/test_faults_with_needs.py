@@ -6,7 +6,7 @@ import pytest
 import torch
 from runner_faults.stand_in import FakeRunner
 
-from harness.emulation import FAULTS
+from harness.lab.faults import FAULTS
 from harness.values.errors import DeviceError
 
 
@@ -61,7 +61,7 @@ class Runner(SimpleNamespace):
 
 def work(rank, store):
     torch.set_num_threads(1)
-    from harness.emulation import FAULTS
+    from harness.lab.faults import FAULTS
     dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
     wanted = {
         "allreduce-not-averaged": (1 + 1 / 3 + 2, 1 + 1 / 3 + 2),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from harness.emulation import HealthyNoise
+from harness.recording.healthy_noise import HealthyNoise
 from harness.values.errors import DeviceError
 
 EPSILON = 2.0**-23

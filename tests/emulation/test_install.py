@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from harness.emulation import get_profile
+from harness.lab.emulation import get_profile
 from harness.values.errors import DeviceError
 
 REFUSED = """
 import sys
 from harness.values.errors import DeviceError
 {before}
-from harness.emulation import install
+from harness.lab.emulation import install
 try:
     install({profile!r})
 except DeviceError as error:
@@ -28,8 +28,9 @@ def refusal(python, before: str = "", profile: str = "exact", **environ: str) ->
 
 def test_importing_the_package_imports_no_torch_and_registers_nothing(python) -> None:
     done = python(
-        "import sys, harness.emulation as e; assert e.FAULTS and e.PROFILES; assert 'torch' not in sys.modules\n"
-        "import torch, harness.emulation.installation\n"
+        "import sys, harness.lab.emulation as e, harness.lab.faults as f; assert f.FAULTS and e.PROFILES\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch, harness.lab.emulation.installation\n"
         "assert torch._C._get_privateuse1_backend_name() == 'privateuseone'"
     )
     assert done.returncode == 0, done.stderr
@@ -55,7 +56,7 @@ def test_an_old_torch_is_refused(python) -> None:
 def test_a_backward_before_is_no_hindrance(python) -> None:
     done = python(
         "import torch; (torch.ones(1, requires_grad=True) * 2).backward()\n"
-        "from harness.emulation import install; install('exact')\n"
+        "from harness.lab.emulation import install; install('exact')\n"
         "for index in range(4):\n"
         "    y = torch.ones(2, device=f'sdaa:{index}', requires_grad=True); (y * 3).sum().backward()\n"
         "    assert y.grad.tolist() == [3, 3]"
@@ -70,7 +71,7 @@ def test_another_private_backend_is_refused(python) -> None:
 def test_graph_nodes_without_a_backward_are_no_reason_to_refuse(python) -> None:
     done = python(
         "import torch; x = torch.ones(1, requires_grad=True) * 2\n"
-        "from harness.emulation import install; install('exact'); x.backward()\n"
+        "from harness.lab.emulation import install; install('exact'); x.backward()\n"
         "y = torch.ones(2, device='sdaa', requires_grad=True); (y * 3).sum().backward()\n"
         "assert y.grad.tolist() == [3, 3]"
     )
@@ -99,7 +100,7 @@ def test_the_sdaa_profile_follows_its_variables(environ: dict[str, str], forward
 
 @pytest.mark.on_device
 def test_install_is_idempotent_and_describes_itself_as_emulated() -> None:
-    from harness.emulation import describe, install
+    from harness.lab.emulation import describe, install
 
     assert install("fp32") is install("tf32")
     assert install("tf32").profile.name == "tf32"

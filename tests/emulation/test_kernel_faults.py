@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kernel_faults import AREAS, RELATIONS
 
-from harness.emulation import FAULTS
+from harness.lab.faults import FAULTS
 
 
 def test_every_fault_in_kernels_has_a_relation() -> None:

@@ -101,7 +101,7 @@ def test_factories_stay_what_they_are_to_pytorch() -> None:
 def test_torchscript_still_knows_the_factories(python) -> None:
     done = python(
         "import warnings; warnings.simplefilter('ignore')\n"
-        "import torch; from harness.emulation import install; install('exact')\n"
+        "import torch; from harness.lab.emulation import install; install('exact')\n"
         "def f(x):\n    return x + torch.ones(3) + torch.zeros([3])\n"
         "assert torch.jit.script(f)(torch.ones(3)).sum() == 6"
     )
@@ -172,7 +172,7 @@ FORK = """
 import os, sys, warnings
 warnings.simplefilter("ignore")
 import torch
-from harness.emulation import install
+from harness.lab.emulation import install
 from harness.values.errors import DeviceError
 install("exact")
 if sys.argv[1] == "after":

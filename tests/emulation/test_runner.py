@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 SCRIPT = """
 import sys, warnings
 import torch
-from harness.emulation import install
+from harness.lab.emulation import install
 install("exact")
 import mmengine.device.utils
 mmengine.device.utils.DEVICE = "sdaa"

@@ -8,7 +8,7 @@ from runner_faults import AREAS, CHECKS
 from runner_faults.stand_in import FakeRunner
 from runner_faults.steps import train
 
-from harness.emulation import FAULTS, parse_fault
+from harness.lab.faults import FAULTS, parse_fault
 
 
 def test_every_fault_of_the_runner_has_a_check() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_net import train
 
-from harness.emulation import PROFILES, install
+from harness.lab.emulation import PROFILES, install
 
 pytestmark = pytest.mark.on_device
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.devices.registry import find_device_type
-from harness.isolation import isolated_python
+from harness.devices.device_registry import find_device_type
+from harness.running.isolation import isolated_python
 
 pytestmark = pytest.mark.skipif(find_spec("torch_xla") is None, reason="torch_xla is not installed: tox -e xla")
 

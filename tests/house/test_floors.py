@@ -1,4 +1,8 @@
-"""The house: imports point down, and the floors that must not know torch don't."""
+"""The house: every module stands in a room, imports point down from room to room, and what must not know torch doesn't.
+
+The rooms are those of the map in CONTRIBUTING.md. A module belongs to the longest name in ``ROOMS`` that it begins
+with, so that a room within a room, or a single module, can have a place of its own in the order.
+"""
 
 import ast
 import subprocess
@@ -9,32 +13,54 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-BUILDS = ("harness.baseline_folders", "harness.history", "harness.policy")
-
-FLOORS = [
-    ("harness.values", "harness.isolation"),
-    ("harness.rules", "harness.judge", "harness.shadow_verdict", "harness.pairs"),
-    ("harness.store", "harness.logs", "harness.devices", "harness.emulation", "models"),
-    (
-        "harness.recording",
-        "harness.baseline_folders",
-        "harness.history",
-        "harness.policy",
-        "harness.running",
-        "harness.shadow",
-        "harness.training",
-        "harness.power",
-    ),
+ROOMS = [
+    # values, and rules on them
+    ("harness.values.bounds", "harness.values.errors"),
+    ("harness.shadow.evidence",),
+    ("harness.values",),
+    ("harness.rules",),
+    ("harness.shadow.judging", "harness.pairs"),
+    # files, devices, models
+    ("harness.store",),
+    ("harness.shadow.files", "harness.logs", "harness.devices"),
+    ("models",),
+    # a run
+    ("harness.training.seam",),
+    ("harness.recording",),
+    ("harness.shadow.arithmetic",),
+    ("harness.shadow.reproducing",),
+    ("harness.shadow.watching",),
+    ("harness.shadow.by_program", "harness.shadow.forced"),
+    ("harness.shadow",),
+    ("harness.training",),
+    ("harness.baseline_folders",),
+    ("harness.running",),
+    ("harness.history", "harness.policy"),
+    ("harness.training.watching",),
+    # what tests the gate
+    ("harness.lab.faults.fault",),
+    ("harness.lab.emulation",),
+    ("harness.lab.faults",),
+    ("harness.lab.power",),
+    # what is shown
+    ("reports.words",),
+    ("reports.results",),
+    ("reports.drawing", "reports.shadow"),
+    ("reports.run",),
+    ("reports.study",),
     ("reports",),
-    ("harness.cli", "harness.pytest_plugin"),
+    # the command line
+    ("harness.cli",),
+    ("harness.efficiency", "harness.lab.commands"),
 ]
+"""From the bottom to the top; those of one line don't know each other."""
 
 
-def floor_of(module: str) -> int | None:
-    for number, names in enumerate(FLOORS, 1):
-        if any(module == name or module.startswith(f"{name}.") for name in names):
-            return number
-    return None
+def room_of(module: str) -> tuple[int, str] | None:
+    """The place of a module's room in the order, and its name."""
+    names = [(len(name), place, name) for place, row in enumerate(ROOMS) for name in row]
+    within = [(length, place, name) for length, place, name in names if f"{module}.".startswith(f"{name}.")]
+    return max(within)[1:] if within else None
 
 
 def module_name(path: Path) -> str:
@@ -47,36 +73,51 @@ def sources() -> list[Path]:
     return [path for path in found if "configs" not in path.parts]
 
 
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
 def imports(path: Path) -> list[str]:
+    """Every module that a file names; of ``from a import b`` the module b where there is one, else a."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: relative imports hide the floor"
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert node.level == 0, f"{path}: relative imports hide the room"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [name if is_module(name) else node.module for name in inner]
     return names
 
 
-def test_every_module_stands_on_a_floor():
-    homeless = [module_name(path) for path in sources() if floor_of(module_name(path)) is None]
-    assert homeless == ["harness"]
+def test_every_module_stands_in_a_room():
+    homeless = [module_name(path) for path in sources() if room_of(module_name(path)) is None]
+    assert homeless == ["harness", "harness.lab"]
+
+
+def test_no_module_lies_loose_in_the_root():
+    assert [path.name for path in (ROOT / "harness").glob("*.py")] == ["__init__.py"]
+    assert [path.name for path in (ROOT / "reports").glob("*.py")] == ["__init__.py"]
 
 
 @pytest.mark.parametrize("path", sources(), ids=module_name)
 def test_imports_point_down(path):
-    here = floor_of(module_name(path))
+    here = room_of(module_name(path))
+    if here is None:
+        return
     for name in imports(path):
-        there = floor_of(name)
-        if here is not None and there is not None:
-            assert there <= here, f"{module_name(path)} (floor {here}) imports {name} (floor {there})"
+        there = room_of(name)
+        if there is not None and there[1] != here[1]:
+            assert there[0] < here[0], f"{module_name(path)} (in {here[1]}) imports {name} (in {there[1]})"
 
 
 @pytest.mark.parametrize(
     "module",
     [
         "harness",
-        "harness.judge",
+        "harness.rules.gate",
+        "harness.shadow.judging.shadow_verdict",
         "harness.store.baselines",
         "harness.devices.choice",
         "harness.running.cases",

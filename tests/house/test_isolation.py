@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.isolation import isolated_python
+from harness.running.isolation import isolated_python
 
 PROGRAM = """
 def told(words):
@@ -26,11 +26,12 @@ def site(tmp_path):
     folder.mkdir()
     for name in ("models", "reports"):
         (folder / name).symlink_to(root / name)
-    (folder / "harness").mkdir()
+    inner = folder / "harness" / "running"
+    inner.mkdir(parents=True)
     for entry in (root / "harness").iterdir():
-        if entry.name != "isolation.py":
+        if entry.name != "running":
             (folder / "harness" / entry.name).symlink_to(entry)
-    (folder / "harness" / "isolation.py").write_text((root / "harness" / "isolation.py").read_text())
+    (inner / "isolation.py").write_text((root / "harness" / "running" / "isolation.py").read_text())
     (folder / "calendar.py").write_text("raise SystemExit('a backport was imported')")
     (folder / "told.py").write_text(PROGRAM)
     return folder

@@ -8,7 +8,7 @@ import pytest
 from written_logs import same, write
 
 from harness.logs import read_log
-from harness.store.provenance import write_provenance
+from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import LogError
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from harness.efficiency import comparisons
+from harness.efficiency import measurement as efficiency
+from harness.efficiency.comparisons import Claim, Comparison
 from harness.values.errors import UsageError
-from models import comparisons, efficiency
-from models.comparisons import Claim, Comparison
 from models.nonlocal_block import NonLocal
 
 

@@ -19,21 +19,21 @@ from pathlib import Path
 from unittest import mock
 
 import reports
-from harness.judge import Gate
+from harness.lab.power.finished_run import find_record
+from harness.lab.power.study import CaseStudy
+from harness.lab.power.study_judging import judge_study
+from harness.lab.power.study_plan import Settings
 from harness.logs import compare
-from harness.power.judging import judge_study
-from harness.power.plan import Settings
-from harness.power.record import find_record
-from harness.power.study import CaseStudy
-from harness.running import verify as verifying
+from harness.rules.gate import Gate
+from harness.running import verification as verifying
 from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import Run
 from harness.store.baselines import load_baseline
-from harness.store.provenance import read_provenance
+from harness.store.provenance_file import read_provenance
 from harness.store.stream import read_stream
 from harness.values.result import Result
-from reports.power import write_power
+from reports.study.study_report import write_power
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "pinned"

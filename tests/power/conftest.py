@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.power.detection import Detection
-from harness.power.effect import Effect, Extent
-from harness.power.outcome import PowerResult
-from harness.power.rates import Rate
-from harness.power.rows import EnsembleRow, FaultRow, HealthyRow, NotRun
+from harness.lab.power.detection import Detection
+from harness.lab.power.effect import Effect, Extent
+from harness.lab.power.outcome import PowerResult
+from harness.lab.power.proportions import Rate
+from harness.lab.power.study_rows import EnsembleRow, FaultRow, HealthyRow, NotRun
 from harness.values.verdict import Status
 
 

@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from harness.power.experiment import Experiment
-from harness.power.record import Ending, write_outcome
+from harness.lab.power.finished_run import Ending, write_outcome
+from harness.lab.power.study_run import Experiment
 
 
 def main(_):

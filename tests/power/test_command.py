@@ -51,7 +51,7 @@ def test_where_opencv_cannot_be_imported_nothing_is_run(tmp_path, capsys, monkey
     def refuse(name):
         raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory", name="cv2")
 
-    monkeypatch.setattr("harness.cli.power.importlib.import_module", refuse)
+    monkeypatch.setattr("harness.lab.commands.power.importlib.import_module", refuse)
     folders = ["--work-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
     assert main(["power", "ann_small", "--faults", "none", "--healthy", "1", *folders]) == 2
     assert "opencv-python-headless" in capsys.readouterr().err

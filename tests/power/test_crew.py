@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.power import crew as crew_module
-from harness.power.crew import Crew, Task
-from harness.power.experiment import Experiment, Kind
-from harness.power.record import Ending, find_record
+from harness.lab.power import workers as crew_module
+from harness.lab.power.finished_run import Ending, find_record
+from harness.lab.power.study_run import Experiment, Kind
+from harness.lab.power.workers import Crew, Task
 
 
 @pytest.fixture

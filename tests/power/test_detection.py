@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harness.judge import Gate
-from harness.power.detection import CRASH, HARD_INPUTS, SHADOW, detect
-from harness.power.effect import Extent, measure_effect
-from harness.power.ensembles import cut_ensembles, gate_of
-from harness.power.experiment import Experiment, Kind
-from harness.power.record import Ending
-from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.lab.power.detection import CRASH, HARD_INPUTS, SHADOW, detect
+from harness.lab.power.effect import Extent, measure_effect
+from harness.lab.power.ensembles import cut_ensembles, gate_of
+from harness.lab.power.finished_run import Ending
+from harness.lab.power.study_run import Experiment, Kind
+from harness.rules.gate import Gate
+from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Status
 
 WATCHED = Experiment("made_up", "", Kind.SHADOWED, "x", shadow=(0,), forced=True)

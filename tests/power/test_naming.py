@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.emulation.faults import parse_fault
-from harness.power.naming import is_named_by
-from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord, ShadowRow
+from harness.lab.faults import parse_fault
+from harness.lab.power.naming import is_named_by
+from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord, ShadowRow
 
 
 def check(op, module, call, part=Part.BACKWARD, tensor="weight gradient", shape=(4, 3, 3, 3), iteration=1):

@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.power.effect import Extent
-from harness.power.outcome import PowerResult
-from harness.power.rates import Rate
-from harness.power.rows import Making
-from reports.power import write_power
-from reports.power_data import encode_power, tabulate_faults, tabulate_healthy
-from reports.power_faults import heat_rows, unseen_rows
-from reports.power_markdown import render_markdown
-from reports.power_page import render_power
-from reports.power_rates import blind_rows, making_words, shadow_rows
+from harness.lab.power.effect import Extent
+from harness.lab.power.outcome import PowerResult
+from harness.lab.power.proportions import Rate
+from harness.lab.power.study_rows import Making
+from reports.study.study_data import encode_power, tabulate_faults, tabulate_healthy
+from reports.study.study_faults import heat_rows, unseen_rows
+from reports.study.study_markdown import render_markdown
+from reports.study.study_page import render_power
+from reports.study.study_rates import blind_rows, making_words, shadow_rows
+from reports.study.study_report import write_power
 
 
 def test_rates(result):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.emulation import FAULTS
-from harness.power.experiment import Experiment, Kind
-from harness.power.plan import Settings, choose_faults, needs, plan_case
-from harness.power.ports import PORTS, list_ports
+from harness.lab.faults import FAULTS
+from harness.lab.power.ports import PORTS, list_ports
+from harness.lab.power.study_plan import Settings, choose_faults, needs, plan_case
+from harness.lab.power.study_run import Experiment, Kind
 from harness.values.case import Case
 from harness.values.errors import RunError, UsageError
 

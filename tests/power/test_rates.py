@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from harness.power.rates import CONFIDENCE, Rate
+from harness.lab.power.proportions import CONFIDENCE, Rate
 
 
 @st.composite

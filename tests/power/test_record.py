@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.power.experiment import Experiment, Kind
-from harness.power.folder import ERRORS, OUTCOME
-from harness.power.record import Ending, find_record, write_outcome
+from harness.lab.power.finished_run import Ending, find_record, write_outcome
+from harness.lab.power.study_folder import ERRORS, OUTCOME
+from harness.lab.power.study_run import Experiment, Kind
 from harness.running.folder import PROVENANCE, STREAM
-from harness.store.provenance import write_provenance
+from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import AlignmentError, RunError
 

@@ -5,9 +5,9 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.emulation import FAULTS
-from harness.power.plan import choose_faults, needs
-from harness.power.sampled_faults import draw_faults
+from harness.lab.faults import FAULTS
+from harness.lab.power.sampled_faults import draw_faults
+from harness.lab.power.study_plan import choose_faults, needs
 
 CASES = ("one", "two", "three")
 ABLE = [name for name, fault in FAULTS.items() if not needs(fault)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.power.crew import Crew, Task
-from harness.power.experiment import Experiment, Kind
-from harness.power.record import Ending, find_record
-from harness.power.worker import request
+from harness.lab.power.finished_run import Ending, find_record
+from harness.lab.power.study_run import Experiment, Kind
+from harness.lab.power.study_worker import request
+from harness.lab.power.workers import Crew, Task
 from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import execute

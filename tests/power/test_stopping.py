@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.power.stopping import SeenEnoughError, ShadowStopHook
-from harness.store.shadow import ShadowStream
-from harness.values.shadow import Part, ShadowCheck
+from harness.lab.power.stopping import SeenEnoughError, ShadowStopHook
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.files.check_stream import ShadowStream
 
 
 @pytest.fixture

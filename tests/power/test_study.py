@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.power import crew as crew_module
-from harness.power import study as study_module
-from harness.power.experiment import Kind
-from harness.power.plan import ROUNDING_RUNS, Settings
-from harness.power.study import Study
+from harness.lab.power import study as study_module
+from harness.lab.power import workers as crew_module
+from harness.lab.power.study import Study
+from harness.lab.power.study_plan import ROUNDING_RUNS, Settings
+from harness.lab.power.study_run import Kind
 from harness.store.baselines import save_baseline
 from harness.values.case import Case
 from harness.values.errors import BaselineError, RunError

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.devices.registry import type_of_kind
-from harness.recording.draws import DeviceDraws, next_host_draw
+from harness.devices.device_registry import type_of_kind
+from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.recording.evaluation import EvaluationProbe, add_up, evaluated_iterations
+from harness.recording.evaluation_probe import EvaluationProbe, add_up, evaluated_iterations
 from harness.training.mmengine_runner import RunnerTraining
 from models.losses import confusion_matrix
 

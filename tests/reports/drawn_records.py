@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
+from harness.shadow.evidence.checks import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
+from harness.shadow.evidence.reproduction import Reproduction
 from harness.values.invocation import Invocation
 from harness.values.provenance import Device, Provenance
-from harness.values.reproduction import Reproduction
-from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.terms import Against, Terms
 from harness.values.verdict import Agreement, Envelope, Finding, LegacyResult, Outcome, Status, Verdict
 from reports import BaselineNote, Record

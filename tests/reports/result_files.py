@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reports import Record, json_result
+from reports import Record
+from reports.results import json_result
 
 
 def edited(record: Record, change: Callable[[dict[str, Any]], Any]) -> str:

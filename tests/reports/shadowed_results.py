@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from judged_results import passing
 
-from harness.values.reproduction import Reproduction
+from harness.shadow.evidence.checks import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
+from harness.shadow.evidence.reproduction import Reproduction
 from harness.values.result import Result
-from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.verdict import Finding, Outcome, Status
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.efficiency import Saving, draw_efficiency
+from harness.efficiency.efficiency_report import Saving, draw_efficiency
 
 SAVINGS = [Saving("criss-cross, 1×512×97×97", 6.5, 9.6, 4.2), Saving("APNB, 1×512×256×128", 30.0, None, None)]
 

@@ -10,8 +10,8 @@ import pytest
 
 from harness.values.result import Result
 from reports import record_of
-from reports.index import Entry, render_index
-from reports.sparkline import sparkline
+from reports.drawing.sparkline import sparkline
+from reports.run.index import Entry, render_index
 
 Samples = dict[str, Callable[[], Result]]
 

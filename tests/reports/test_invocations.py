@@ -12,7 +12,7 @@ from harness.values.invocation import Invocation
 from harness.values.result import Result
 from harness.values.terms import Terms
 from harness.values.verdict import Status
-from reports.invocations import describe_parts, parts_of, warnings_of
+from reports.results.invocations import describe_parts, parts_of, warnings_of
 
 CASES = ("a", "b", "c")
 

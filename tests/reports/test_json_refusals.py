@@ -11,7 +11,7 @@ from result_files import edited, stored
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from reports import ResultError, read_result, record_of
-from reports.json_result import encode
+from reports.results.json_result import encode
 
 
 def test_a_half_written_file_is_refused_wherever_it_ends(

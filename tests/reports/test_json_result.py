@@ -12,7 +12,7 @@ from result_files import stored
 
 from harness.values.result import Result
 from reports import Record, read_result, record_of
-from reports.json_result import encode
+from reports.results.json_result import encode
 
 
 def refuse(constant: str) -> None:

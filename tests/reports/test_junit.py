@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness.values.result import Result
 from harness.values.verdict import Status
 from reports import record_of
-from reports.junit import encode_junit
+from reports.results.junit import encode_junit
 
 
 def suite_of(results: list[Result]) -> ET.Element:

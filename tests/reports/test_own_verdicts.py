@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.judge import Gate
 from harness.pairs.judge import judge_pair
 from harness.pairs.log import Log, Series
+from harness.rules.gate import Gate
 from harness.values.result import Result
 from harness.values.terms import Against, Terms
 from harness.values.trace import Trace
 from reports import record_of
-from reports.contradictions import contradictions
+from reports.results.contradictions import contradictions
 
 
 @pytest.fixture(scope="module")

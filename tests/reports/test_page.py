@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.values.result import Result
 from harness.values.trace import Trace
 from harness.values.verdict import Finding, Outcome
-from reports.page import render_case
+from reports.run.page import render_case
 
 rendered = cache(render_case)  # results are values: the same sample has the same page
 

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome
-from reports import captions, plots
-from reports.curves import Curve, curves_of, thinned
+from reports.drawing import captions, plots
+from reports.drawing.curves import Curve, curves_of, thinned
 
 any_number = st.floats(allow_nan=True, allow_infinity=True, width=64)
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.shadow.evidence.checks import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.values.result import Result
-from harness.values.shadow import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
-from reports.heatmap import CLASSES, draw_heatmap
-from reports.page import render_case
-from reports.shadow_rows import call_row
-from reports.shadow_section import shadow_section
-from reports.shadow_words import precisions_line, row_words, steps_words
+from reports.run.page import render_case
+from reports.shadow.heatmap import CLASSES, draw_heatmap
+from reports.shadow.shadow_rows import call_row
+from reports.shadow.shadow_section import shadow_section
+from reports.words.shadow_words import precisions_line, row_words, steps_words
 
 Samples = dict[str, Callable[[], Result]]
 ROW = ShadowRow(0, Part.BACKWARD, "stem.conv", "convolution_backward", "weight gradient", 0.01, 3e-3, 0.01, 1e-4, 2)

@@ -13,7 +13,7 @@ from harness.store.tables import parse_trace
 from harness.values.errors import UsageError
 from harness.values.result import Result
 from reports import ResultError
-from reports.names import folder_name, folder_names
+from reports.run.folder_names import folder_name, folder_names
 
 
 def named(result: Result, case: str) -> Result:

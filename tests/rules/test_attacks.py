@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.judge import Gate
+from harness.rules.gate import Gate
 from harness.store.baselines import load_baseline
 from harness.values.errors import AlignmentError
 from harness.values.provenance import Device

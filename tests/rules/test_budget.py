@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.judge import Gate
 from harness.rules.budget import FALSE_ALARM_RATE, require_rate, share_of
+from harness.rules.gate import Gate
 from harness.rules.tier import STATISTICAL_RULES, TierRules
 from harness.values.errors import UsageError
 from harness.values.verdict import Outcome

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harness.judge import judge
 from harness.rules.evaluation import EvaluationRule
 from harness.rules.finiteness import judge_finiteness
+from harness.rules.gate import judge
 from harness.rules.tier import STATISTICAL_RULES, TierRules
 from harness.rules.visibility import measure_evaluation
 from harness.values.trace import StateTable

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.judge import judge
 from harness.rules.foreign import find_foreign_data
+from harness.rules.gate import judge
 from harness.values.verdict import Outcome, Status
 
 

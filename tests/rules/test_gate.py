@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge import Gate, judge
+from harness.rules.gate import Gate, judge
 from harness.values.errors import BaselineError, UsageError
 from harness.values.trace import StateTable
 from harness.values.verdict import Outcome, Status

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rules.hard_inputs import decides, judge_hard_inputs, lost, off_with_hard_inputs
-from harness.rules.rounding import SHADOW_TIERS
-from harness.shadow_verdict import with_hard_inputs
-from harness.values.shadow import Coverage, Part, ShadowEvidence, ShadowRow
+from harness.shadow.evidence.checks import Coverage, Part, ShadowEvidence, ShadowRow
+from harness.shadow.judging.error_model import SHADOW_TIERS
+from harness.shadow.judging.hard_input_rule import decides, judge_hard_inputs, lost, off_with_hard_inputs
+from harness.shadow.judging.shadow_verdict import with_hard_inputs
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
 KINDS = ("large", "denormal", "ties", "infinity", "NaN", "strided", "odd-sized", "empty")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harness.judge import judge
+from harness.rules.gate import judge
 from harness.values.errors import BaselineError
 from harness.values.verdict import Outcome, Status
 

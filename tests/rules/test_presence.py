@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harness.judge import Gate, judge
+from harness.rules.gate import Gate, judge
 from harness.rules.presence import judge_presence
 from harness.rules.tier import TierRules
 from harness.rules.visibility import measure_visibility

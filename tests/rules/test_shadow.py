@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rules.rounding import SHADOW_TIERS, rounding, unit_roundoff
-from harness.rules.shadow import allow, foremost, judge_shadow, weigh_shadow
-from harness.shadow_verdict import LEAST_COVERAGE, judge_alone, require_shadow, with_shadow
-from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.shadow.judging.error_model import SHADOW_TIERS, rounding, unit_roundoff
+from harness.shadow.judging.operations import allow, foremost, judge_shadow, weigh_shadow
+from harness.shadow.judging.shadow_verdict import LEAST_COVERAGE, judge_alone, require_shadow, with_shadow
 from harness.values.verdict import Outcome, Status, Verdict
 
 

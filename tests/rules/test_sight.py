@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge import Gate, judge
+from harness.rules.gate import Gate, judge
 from harness.rules.sight import LARGEST_HIDDEN_LOSS, LARGEST_HIDDEN_NORM
 from harness.rules.tier import TierRules
 from harness.rules.visibility import measure_visibility

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from harness.recording.evaluation import evaluated_iterations
+from harness.recording.evaluation_probe import evaluated_iterations
 from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import execute

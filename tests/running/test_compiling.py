@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.running.compiling import _CompiledHook, compile_in_place, compile_settings
 from harness.running.experiment import _settings
 from harness.running.order import EAGER, Order
-from harness.running.verify import verify
+from harness.running.verification import verify
 from harness.values.errors import RunError, UsageError
 from harness.values.verdict import Status
 

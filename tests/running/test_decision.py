@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 
-from harness.judge import Gate
+from harness.rules.gate import Gate
 from harness.running.decision import Decision
 from harness.running.folder import shadow_file
 from harness.running.order import Order
-from harness.store.shadow import ShadowStream
-from harness.values.shadow import Part, ShadowCheck
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.files.check_stream import ShadowStream
 
 ORDER = Order(config="made_up.py", device="cpu", shadow=(0, 3), shadow_tier="tf32")
 

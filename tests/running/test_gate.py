@@ -6,7 +6,7 @@ import pytest
 
 from harness.running.cases import find_case
 from harness.running.order import Order
-from harness.running.verify import verify
+from harness.running.verification import verify
 from harness.values.verdict import Status
 
 pytestmark = [pytest.mark.slow, pytest.mark.emulated]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.rules.shadow import judge_shadow, weigh_shadow
-from harness.running.model_sources import Request, build_model
-from harness.running.model_steps import Training, shadow_steps
+from harness.shadow.judging.operations import judge_shadow, weigh_shadow
+from harness.shadow.model_sources import Request, build_model
+from harness.shadow.model_steps import Training, shadow_steps
 from harness.values.errors import ModelError, UsageError
 from harness.values.verdict import Outcome
 

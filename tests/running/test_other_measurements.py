@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.isolation import isolated_python
 from harness.running import watchdog
 from harness.running.cases import find_case
+from harness.running.isolation import isolated_python
 from harness.running.order import Order
-from harness.running.verify import verify
+from harness.running.verification import verify
 from harness.values.verdict import Status
 
 OTHER = Path(__file__).parent / "other_device"

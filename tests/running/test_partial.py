@@ -4,7 +4,7 @@ import pytest
 
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.partial import PartialRun
-from harness.store.provenance import write_provenance
+from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream, follow_stream, read_stream
 
 

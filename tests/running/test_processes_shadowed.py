@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness.running.folder import shadow_file
-from harness.running.verify import _shadowed_by
-from harness.store.shadow import ShadowStream
-from harness.values.shadow import Part, ShadowCheck
+from harness.running.verification import _shadowed_by
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.files.check_stream import ShadowStream
 
 
 def leave(folder, rank, iterations):

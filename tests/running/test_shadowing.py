@@ -8,10 +8,10 @@ import pytest
 
 from harness.running.cases import find_case
 from harness.running.folder import REPRODUCTIONS, shadow_files
-from harness.running.verify import verify, verify_alone
-from harness.store.reproductions import read_reproductions
-from harness.store.shadow import read_shadow
-from harness.values.shadow import Part
+from harness.running.verification import verify, verify_alone
+from harness.shadow.evidence.checks import Part
+from harness.shadow.files.check_stream import read_shadow
+from harness.shadow.files.reproduction_index import read_reproductions
 from harness.values.verdict import Status
 
 pytestmark = [pytest.mark.slow, pytest.mark.emulated]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.isolation import isolated_python
+from harness.running.isolation import isolated_python
 from harness.running.supervisor import BoundedLog
 
 

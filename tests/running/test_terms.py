@@ -9,9 +9,9 @@ import pytest
 import reports
 from harness.cli.markdown import render_markdown
 from harness.cli.terminal import print_results
-from harness.judge import judge
+from harness.rules.gate import judge
+from harness.running.asked_terms import better_references, terms_alone, terms_of
 from harness.running.order import Order
-from harness.running.terms import better_references, terms_alone, terms_of
 from harness.store.baselines import save_baseline
 from harness.values.case import Case
 from harness.values.provenance import Device

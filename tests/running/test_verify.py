@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from harness.running.cases import find_case
-from harness.running.verify import verify
+from harness.running.verification import verify
 from harness.running.watchdog import Patience, execute
 from harness.values.verdict import Status
 

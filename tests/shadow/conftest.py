@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.rules.shadow import weigh_shadow
-from harness.shadow.mode import ShadowOps
-from harness.shadow.whereabouts import Whereabouts
-from harness.values.shadow import Coverage, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, ShadowRecord
+from harness.shadow.judging.operations import weigh_shadow
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 
 
 class Net(nn.Module):

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from harness.shadow.call import Call
-from harness.shadow.comparison import compare_bits, compare_in_double, host_inputs
-from harness.shadow.cutting import cut_call
-from harness.shadow.host import as_is
-from harness.shadow.kinds import Kind, read_operation
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.float64_comparison import compare_bits, compare_in_double, host_inputs
+from harness.shadow.arithmetic.host import as_is
+from harness.shadow.arithmetic.kinds import Kind, read_operation
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.shadow.sampling import cost_of
+from harness.shadow.watching.cutting import cut_call
+from harness.shadow.watching.sampling import cost_of
 
 aten = torch.ops.aten
 torch.manual_seed(0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from harness.shadow.fallback import falls_back
+from harness.shadow.watching.fallback import falls_back
 
 
 @pytest.fixture(scope="module")

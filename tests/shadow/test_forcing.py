@@ -6,14 +6,14 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from harness.rules.hard_inputs import decides, off_with_hard_inputs
-from harness.rules.shadow import weigh_shadow
-from harness.shadow import forcing
-from harness.shadow.forcing import ForcedCalls
-from harness.shadow.hard_inputs import HARD_INPUTS
-from harness.shadow.mode import ShadowOps
-from harness.shadow.whereabouts import Whereabouts
-from harness.values.shadow import Coverage, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, ShadowRecord
+from harness.shadow.forced import forcing
+from harness.shadow.forced.forcing import ForcedCalls
+from harness.shadow.forced.hard_inputs import HARD_INPUTS
+from harness.shadow.judging.hard_input_rule import decides, off_with_hard_inputs
+from harness.shadow.judging.operations import weigh_shadow
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 
 TINY = torch.finfo(torch.float32).tiny
 

@@ -5,17 +5,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from harness.rules.shadow import weigh_shadow
-from harness.shadow.elementary import steps_of
-from harness.shadow.fused_attention import compute_attention
-from harness.shadow.healthy_kernel import rounded_to
-from harness.shadow.kinds import read_operation
-from harness.shadow.measure import measure, smallest_normal_of
-from harness.shadow.mode import ShadowOps
-from harness.shadow.results import results_of
-from harness.shadow.terms import count_terms
-from harness.shadow.whereabouts import Whereabouts
-from harness.values.shadow import Coverage, ShadowRecord
+from harness.shadow.arithmetic.elementary import steps_of
+from harness.shadow.arithmetic.fused_attention import compute_attention
+from harness.shadow.arithmetic.healthy_kernel import rounded_to
+from harness.shadow.arithmetic.kinds import read_operation
+from harness.shadow.arithmetic.measure import measure, smallest_normal_of
+from harness.shadow.arithmetic.results import results_of
+from harness.shadow.arithmetic.term_counts import count_terms
+from harness.shadow.evidence.checks import Coverage, ShadowRecord
+from harness.shadow.judging.operations import weigh_shadow
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 
 aten = torch.ops.aten
 

@@ -6,9 +6,9 @@ import json
 import math
 from dataclasses import replace
 
-from harness.rules.shadow import weigh_shadow
-from harness.shadow.listing import list_operations, list_tensors, on_device, render_csv, render_json
-from harness.values.shadow import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord
+from harness.shadow.judging.operations import weigh_shadow
+from harness.shadow.ops_listing import list_operations, list_tensors, on_device, render_csv, render_json
 
 CHECK = ShadowCheck(0, Part.FORWARD, "a", "convolution", "output", 0, "float32", (2, 8), True, 2e-4, 1e-7, terms=9.0)
 COVERAGE = Coverage({"convolution": 7, "roi_align": 2}, {"convolution": 7}, {"roi_align": "none"}, ("roi_align",))

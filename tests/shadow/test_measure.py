@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.shadow.conditioning import measure_scale, perturbed
-from harness.shadow.measure import measure, measure_bits
+from harness.shadow.arithmetic.conditioning import measure_scale, perturbed
+from harness.shadow.arithmetic.measure import measure, measure_bits
 
 DOUBLES = st.lists(st.floats(-1e3, 1e3).filter(lambda x: x == 0 or abs(x) > 1e-3), min_size=1, max_size=40)
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from harness.devices.registry import type_of_kind
-from harness.shadow.counterparts import _COUNTERPARTS, with_weight_due
-from harness.shadow.kinds import Kind, read_operation
-from harness.values.shadow import Part
+from harness.devices.device_registry import type_of_kind
+from harness.shadow.arithmetic.counterparts import _COUNTERPARTS, with_weight_due
+from harness.shadow.arithmetic.kinds import Kind, read_operation
+from harness.shadow.evidence.checks import Part
 
 
 def scaled(place, factor):
@@ -160,7 +160,7 @@ class TestNotChecked:
         assert mode.checked["convolution"] < mode.calls["convolution"]
 
     def test_an_operation_that_the_host_lacks_is_told(self, shadowed, monkeypatch):
-        from harness.shadow import counterparts
+        from harness.shadow.arithmetic import counterparts
 
         def lacking(*args):
             raise NotImplementedError

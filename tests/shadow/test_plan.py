@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.shadow.plan import parse_iterations, spread_iterations
+from harness.shadow.shadowed_iterations import parse_iterations, spread_iterations
 from harness.values.errors import UsageError
 
 

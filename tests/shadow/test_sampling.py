@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.shadow import sampling
-from harness.shadow.call import Call
-from harness.shadow.kinds import read_operation
-from harness.shadow.sampling import STEPS_WORTH, StepSample, cost_of
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.kinds import read_operation
+from harness.shadow.watching import sampling
+from harness.shadow.watching.sampling import STEPS_WORTH, StepSample, cost_of
 
 aten = torch.ops.aten
 RELU = read_operation(aten.relu.default)

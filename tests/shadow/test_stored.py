@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.rules.shadow import weigh_shadow
-from harness.shadow import comparison
-from harness.shadow.stored import coarseness, stored_bits
-from harness.values.shadow import Coverage, Part, ShadowRecord
+from harness.shadow.arithmetic import float64_comparison as comparison
+from harness.shadow.arithmetic.stored import coarseness, stored_bits
+from harness.shadow.evidence.checks import Coverage, Part, ShadowRecord
+from harness.shadow.judging.operations import weigh_shadow
 
 
 def drawn(seed, size=500):

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.shadow.synchronized import SYNCHRONIZED as OPERATIONS
+from harness.shadow.arithmetic.synchronized import SYNCHRONIZED as OPERATIONS
 
 EPS, MOMENTUM = 1e-5, 0.1
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from harness.logs.read import read_log
-from harness.rules.shadow import judge_shadow, weigh_shadow
 from harness.running.order import Order
 from harness.running.told import Told
+from harness.shadow.files.check_stream import read_shadow
+from harness.shadow.files.reproduction_index import read_reproductions
+from harness.shadow.judging.operations import judge_shadow, weigh_shadow
 from harness.store.decoding import read_value
-from harness.store.provenance import read_provenance
-from harness.store.reproductions import read_reproductions
-from harness.store.shadow import read_shadow
+from harness.store.provenance_file import read_provenance
 from harness.store.stream import follow_stream, read_stream
 from harness.values.errors import RunError, TraceError
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.store.shadow import ShadowStream, read_shadow
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.evidence.unchecked import Unchecked, reasons_of
+from harness.shadow.files.check_stream import ShadowStream, read_shadow
 from harness.values.errors import RunError
-from harness.values.shadow import Part, ShadowCheck
-from harness.values.unchecked import Unchecked, reasons_of
 
 NUMBERS = st.floats(allow_nan=False)
 CHECKS = st.builds(

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from harness.cli.main import build_parser
-from harness.judge import Gate
+from harness.rules.gate import Gate
 from harness.values.errors import BaselineError, UsageError
 
 

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.recording.dropout import OWN_DROPOUT
-from harness.shadow.call import dtype_name
-from harness.shadow.measure import Distance, measure
-from harness.shadow.mode import ShadowOps
-from harness.shadow.randomness import generator_kept
-from harness.shadow.whereabouts import Whereabouts
-from harness.values.shadow import Part, ShadowCheck
+from harness.shadow.arithmetic.call import dtype_name
+from harness.shadow.arithmetic.measure import Distance, measure
+from harness.shadow.arithmetic.randomness import generator_kept
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 
 __all__ = ["OwnDropout"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from harness.shadow.call import dtype_name
-from harness.shadow.host import map_tensors, tensors_of
-from harness.shadow.measure import Distance, measure, measure_bits
-from harness.values.shadow import Part, ShadowCheck
+from harness.shadow.arithmetic.call import dtype_name
+from harness.shadow.arithmetic.host import map_tensors, tensors_of
+from harness.shadow.arithmetic.measure import Distance, measure, measure_bits
+from harness.shadow.evidence.checks import Part, ShadowCheck
 
 __all__ = ["InputsWatched"]
 

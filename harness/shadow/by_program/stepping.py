@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 
-from harness.rules.rounding import rounding
-from harness.rules.shadow import allow_rounding
+from harness.shadow.arithmetic.call import dtype_name
+from harness.shadow.arithmetic.measure import Distance, measure, smallest_normal_of
+from harness.shadow.arithmetic.sample import sample
 from harness.shadow.by_program.update import UPDATES, Update
-from harness.shadow.call import dtype_name
-from harness.shadow.measure import Distance, measure, smallest_normal_of
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.judging.error_model import rounding
+from harness.shadow.judging.operations import allow_rounding
 from harness.shadow.reproducing.program import Keep, Write, keep_nothing, without_program
 from harness.shadow.reproducing.steps import write_step
-from harness.shadow.sample import sample
-from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["BareWrapper", "StepProgram"]
 

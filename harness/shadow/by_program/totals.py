@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.reproducing.program import Keep, keep_nothing
 from harness.shadow.reproducing.sums import write_total
-from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["check_loss_scale", "check_total"]
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import torch
 
-from harness.rules.shadow import Allowance, bits_of
-from harness.shadow.call import Call
-from harness.shadow.host import tensors_of
-from harness.shadow.kinds import Kind
-from harness.shadow.reproducing.draws import write_draw
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.host import tensors_of
+from harness.shadow.arithmetic.kinds import Kind
+from harness.shadow.arithmetic.results import Result
+from harness.shadow.evidence.checks import Part
+from harness.shadow.judging.operations import Allowance, bits_of
+from harness.shadow.reproducing.drawn_values import write_draw
 from harness.shadow.reproducing.program import UnwritableError, Written, source_of
-from harness.shadow.results import Result
-from harness.values.shadow import Part
 
 __all__ = ["write_call"]
 

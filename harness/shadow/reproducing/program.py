@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 
 import torch
 
-from harness.devices.registry import known_device_types
-from harness.rules.shadow import Allowance, bits_of
-from harness.values.shadow import Part, ShadowCheck
+from harness.devices.device_registry import known_device_types
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.judging.operations import Allowance, bits_of
 
 __all__ = [
     "Keep", "Origin", "UnwritableError", "Write", "Written", "compared", "keep_nothing", "render_program", "source_of",
@@ -130,10 +130,11 @@ print("\\n".join(lines), end="")
 
 _INSTALL = """\
 if device == "emulated":  # needs the alignment harness
-    from harness.emulation import install, parse_fault
+    from harness.devices.choice import choose_device
+    from harness.devices.device_opening import open_device
+    from harness.devices.fault_registry import parse_fault
 
-    install({profile!r}, [parse_fault(fault) for fault in {faults!r}])
-    device = "sdaa"
+    device = open_device(choose_device(device), {profile!r}, [parse_fault(fault) for fault in {faults!r}]).kind
 elif device in PACKAGES:
     importlib.import_module(PACKAGES[device])
 """

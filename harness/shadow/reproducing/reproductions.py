@@ -12,16 +12,16 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from harness.rules.shadow import Allowance, allow, weigh_check
-from harness.shadow.call import Call
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.results import Result
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.evidence.reproduction import Reproduction
+from harness.shadow.files.reproduction_index import SCHEMA, Index, IndexEntry, index_name
+from harness.shadow.judging.operations import Allowance, allow, weigh_check
 from harness.shadow.reproducing.calls import write_call
 from harness.shadow.reproducing.program import Origin, UnwritableError, Write, render_program
-from harness.shadow.results import Result
 from harness.store.atomic import write_bytes, write_text
 from harness.store.decoding import encode_value
-from harness.store.reproductions import SCHEMA, Index, IndexEntry, index_name
-from harness.values.reproduction import Reproduction
-from harness.values.shadow import Part, ShadowCheck
 
 __all__ = ["Reproductions"]
 

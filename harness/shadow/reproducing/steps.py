@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.rules.shadow import Allowance
+from harness.shadow.judging.operations import Allowance
 from harness.shadow.reproducing.program import Write, Written, compared, source_of
 
 __all__ = ["write_step"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.rules.shadow import Allowance
+from harness.shadow.judging.operations import Allowance
 from harness.shadow.reproducing.program import Write, Written, compared
 
 __all__ = ["write_average", "write_total"]

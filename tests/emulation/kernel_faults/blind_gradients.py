@@ -9,7 +9,7 @@ import torch
 from probes import Results
 from torch.nn import functional
 
-from harness.emulation import set_iteration
+from harness.recording.clock import set_iteration
 from kernel_faults.blind_forward import convolve, stronger
 from kernel_faults.normalization import BIASED, GRADIENT, INPUT, MEAN, WEIGHT
 from kernel_faults.relation import Relation, only, over_channels

@@ -43,7 +43,7 @@ def raced(probe: Callable[[], Results], share: float) -> Relation:
 
 
 def large_convolutions() -> Results:
-    from harness.emulation import set_iteration
+    from harness.recording.clock import set_iteration
 
     results = {}
     for iteration, part in enumerate(("first", "second")):

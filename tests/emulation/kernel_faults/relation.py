@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from probes import Results
 
-from harness.emulation import install, parse_fault
+from harness.lab.emulation import install
+from harness.lab.faults import parse_fault
 
 Relation = Callable[[str], None]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.emulation import FAULTS, Fault, parse_fault
+from harness.lab.faults import FAULTS, Fault, parse_fault
 from runner_faults.stand_in import Check, FakeRunner
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from harness.emulation import FAULTS
+from harness.lab.faults import FAULTS
 from runner_faults.batch_and_loss import Model
 from runner_faults.stand_in import Check, FakeRunner
 

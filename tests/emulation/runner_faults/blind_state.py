@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.optim import PolyParamScheduler
 
-from harness.emulation import FAULTS, Fault, parse_fault
+from harness.lab.faults import FAULTS, Fault, parse_fault
 from runner_faults.stand_in import DECAY, MOMENTUM, RATE, Check, FakeRunner
 
 RATES = (RATE, RATE / 2, RATE / 4)

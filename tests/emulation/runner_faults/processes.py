@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.emulation import FAULTS
+from harness.lab.faults import FAULTS
 from harness.values.errors import DeviceError
 from runner_faults.stand_in import Check, FakeRunner
 

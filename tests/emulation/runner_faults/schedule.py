@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.emulation import FAULTS
+from harness.lab.faults import FAULTS
 from runner_faults.stand_in import RATE, Check, FakeRunner
 
 

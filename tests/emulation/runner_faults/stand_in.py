@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.emulation import Fault
+from harness.lab.faults import Fault
 
 RATE, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 Check = Callable[[str], None]

@@ -8,7 +8,8 @@ import os
 
 import torch
 
-from harness.recording import hook, norms, reductions
+from harness.recording import norms, reductions
+from harness.recording import recording_hook as hook
 from harness.running import worker
 
 

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from harness.recording.dropout import OWN_DROPOUT, HostDropout
-from harness.rules.shadow import weigh_check
 from harness.shadow.by_program.dropping import OwnDropout
-from harness.shadow.mode import ShadowOps
-from harness.shadow.whereabouts import Whereabouts
-from harness.values.shadow import Part
+from harness.shadow.evidence.checks import Part
+from harness.shadow.judging.operations import weigh_check
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
 
 
 class Dropping(nn.Module):

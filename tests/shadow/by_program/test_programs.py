@@ -8,13 +8,13 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from harness.rules.shadow import weigh_shadow
+from harness.shadow.arithmetic.sample import LARGEST_SAMPLE, sample
 from harness.shadow.by_program.feeding import InputsWatched
-from harness.shadow.by_program.gathering import GradientsWatched
-from harness.shadow.by_program.schedule import scheduled_rates
+from harness.shadow.by_program.gradient_gathering import GradientsWatched
+from harness.shadow.by_program.rate_schedule import scheduled_rates
 from harness.shadow.by_program.totals import check_loss_scale, check_total
-from harness.shadow.sample import LARGEST_SAMPLE, sample
-from harness.values.shadow import Coverage, Part, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, Part, ShadowRecord
+from harness.shadow.judging.operations import weigh_shadow
 
 
 def violated(checks, tier="fp32"):

@@ -8,9 +8,9 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from harness.rules.shadow import weigh_shadow
 from harness.shadow.by_program.stepping import StepProgram
-from harness.values.shadow import Coverage, ShadowRecord
+from harness.shadow.evidence.checks import Coverage, ShadowRecord
+from harness.shadow.judging.operations import weigh_shadow
 
 DECOUPLED = {"decoupled_weight_decay": True} if "decoupled" in str(signature(torch.optim.Adam)) else {}
 """Adam has it since PyTorch 2.7."""

@@ -6,17 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.shadow.call import Call
-from harness.shadow.kinds import read_operation
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.kinds import read_operation
+from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.stored import stored_bits
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.files import reproduction_index as reproductions
+from harness.shadow.files.reproduction_index import read_reproductions
 from harness.shadow.reproducing import calls
 from harness.shadow.reproducing.program import Origin
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.shadow.results import Result
-from harness.shadow.stored import stored_bits
-from harness.store import reproductions
-from harness.store.reproductions import read_reproductions
 from harness.values.errors import RunError
-from harness.values.shadow import Part, ShadowCheck
 
 aten = torch.ops.aten
 
@@ -197,7 +197,7 @@ def test_an_emulated_device_is_said_and_its_fault_named(folder):
     offer(Reproductions(folder, "fp32", origin), check_of())
     text = (folder / "1.py").read_text()
     assert "found on the emulated device with conv-wgrad-x1.05" in text
-    assert "install('tf32', [parse_fault(fault) for fault in ['conv-wgrad-x1.05']])" in text
+    assert "'tf32', [parse_fault(fault) for fault in ['conv-wgrad-x1.05']])" in text
 
 
 @pytest.mark.parametrize("name", ['a"""b', "a\\", 'quoted"', "a\nb", "{braces}", "%s"])

@@ -7,16 +7,16 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from harness.shadow.by_program.gathering import GradientsWatched
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.kinds import read_operation
+from harness.shadow.arithmetic.results import Result
+from harness.shadow.by_program.gradient_gathering import GradientsWatched
 from harness.shadow.by_program.stepping import StepProgram
 from harness.shadow.by_program.totals import check_total
-from harness.shadow.call import Call
-from harness.shadow.kinds import read_operation
+from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.shadow.files.reproduction_index import read_reproductions
 from harness.shadow.reproducing.program import without_program
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.shadow.results import Result
-from harness.store.reproductions import read_reproductions
-from harness.values.shadow import Part, ShadowCheck
 
 aten = torch.ops.aten
 

@@ -10,7 +10,8 @@ import harness
 
 def main(folder, kind, *faults):
     if kind == "emulated":
-        from harness.emulation import install, parse_fault
+        from harness.lab.emulation import install
+        from harness.lab.faults import parse_fault
 
         install("fp32", [parse_fault(fault) for fault in faults])
         kind = "sdaa"

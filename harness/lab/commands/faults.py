@@ -1,0 +1,36 @@
+"""`align faults`: the faults that there are."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich.table import Table
+
+from harness.cli.terminal import open_console
+from harness.lab.faults import FAULTS
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("faults", help="list the faults", description="Lists the faults for --fault.")
+    parser.add_argument("--names", action="store_true", help="names alone, one a line")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List them; always 0."""
+    if arguments.names:
+        print("\n".join(FAULTS))
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("fault", "set", "strikes", "severity", "what it does", "what it stands for"):
+        table.add_column(column)
+    for fault in FAULTS.values():
+        severity = "—" if fault.severity is None else f"{fault.severity:g}"
+        written = "blind" if fault.blind else "known"
+        table.add_row(fault.name, written, str(fault.strikes), severity, fault.summary, fault.stands_for)
+    open_console().print(table)
+    return 0

@@ -1,0 +1,194 @@
+"""`align power`: what the gate sees, measured with the fault catalogue and with healthy ports."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from harness.baseline_folders.baseline_places import places_to_read
+from harness.cli.console import SafeConsole, shown
+from harness.cli.options import reproduction
+from harness.cli.terminal import banner, open_console
+from harness.rules.budget import FALSE_ALARM_RATE
+from harness.values.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.lab.power.outcome import PowerResult
+    from harness.lab.power.study import Study
+    from harness.lab.power.study_rows import Making
+    from harness.lab.power.study_run import Experiment
+
+__all__ = ["add_parser"]
+
+_LINE_EVERY = 25
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "power",
+        help="measure what the gate sees, with faults and healthy ports",
+        description="Runs the fault catalogue and healthy ports of each CASE on the emulated device, judges every run, "
+        "and writes detection and false-alarm rates. A run that lies in the work folder is not made again: a study "
+        "that was killed goes on where it was, and parts of a study that share the folder add up.",
+        epilog="Without a CASE all small ones are studied: hours. `align power ann_small --faults bn-eps-1e-3 "
+        "--healthy 2` takes minutes.",
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
+    parser.add_argument(
+        "--faults", default="all", metavar="A,B", help="all, none, blind, known, or names; see `align faults`"
+    )
+    parser.add_argument(
+        "--sample",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="only N faulty runs, drawn at random over cases, layers, known and blind faults alike; a larger N later "
+        "adds to them",
+    )
+    parser.add_argument("--sample-seed", type=_count, default=0, metavar="S", help="seed of that draw (0)")
+    parser.add_argument("--healthy", type=_count, default=50, metavar="N", help="healthy ports a case (50)")
+    parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
+    parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
+    parser.add_argument("--repeats", type=_count, default=16, metavar="K", help="largest ensemble to try (16)")
+    parser.add_argument(
+        "--shadow", type=_iterations, default=(), metavar="I,J", help="shadow these iterations too, for example 0,1"
+    )
+    parser.add_argument("--forced", action="store_true", help="with --shadow: each operation with hard inputs too")
+    parser.add_argument("--no-early-stop", action="store_true", help="run faulty runs to their end too")
+    parser.add_argument("--settle", type=_count, default=2, metavar="N", help="iterations a seen run goes on (2)")
+    parser.add_argument("--jobs", type=_count, default=0, metavar="N", help="worker processes; one a core without it")
+    parser.add_argument("--judge-only", action="store_true", help="judge the runs that are there, and make none")
+    parser.add_argument("--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="of the gate")
+    parser.add_argument("--work-dir", type=Path, default=Path("alignment-power-runs"), metavar="DIR", help="the runs")
+    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument("--out", type=Path, default=Path("alignment-power"), metavar="DIR", help="the report's folder")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Study, judge, write; 0 where that could be done, whatever was found."""
+    from harness.devices.surroundings import git_commit
+    from harness.lab.power.study import Study
+    from harness.lab.power.study_judging import judge_study
+    from harness.lab.power.study_plan import Settings, choose_faults
+    from harness.running.cases import find_case, small_cases
+    from reports.study.study_report import write_power
+
+    if arguments.forced and not arguments.shadow:
+        raise UsageError("hard inputs are made of a shadowed step", where="--forced", hint="--shadow 0,1 --forced")
+    banner()
+    settings = Settings(
+        faults=choose_faults(arguments.faults),
+        healthy=arguments.healthy,
+        iterations=arguments.iterations,
+        profile=arguments.profile,
+        repeats=arguments.repeats,
+        stops=not arguments.no_early_stop,
+        settle=arguments.settle,
+        shadow=arguments.shadow,
+        forced=arguments.forced,
+        sample=arguments.sample,
+        sample_seed=arguments.sample_seed,
+    )
+    cases = [find_case(name) for name in arguments.cases] or small_cases()
+    baselines = places_to_read(arguments.baseline_dir)[-1].path
+    study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
+    commit = git_commit(Path(__file__).parent)
+    making = None if arguments.judge_only else _make(study, arguments.jobs or os.cpu_count() or 1)
+    result = judge_study(
+        study.collect(),
+        settings,
+        false_alarm_rate=arguments.false_alarm_rate,
+        missing=study.missing(),
+        command=reproduction(),
+        commit=commit,
+        making=making,
+        sampling=study.sampling,
+    )
+    page = write_power(result, arguments.out)
+    _print(open_console(), result)
+    print(shown(f"report: {page}"))
+    return 0
+
+
+def _make(study: Study, workers: int) -> Making:
+    from harness.lab.power.study_rows import Making
+
+    importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
+    started = time.monotonic()
+    with _progress() as advance:
+        runs = study.run(workers, advance)
+    return Making(runs, workers, time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar over the runs of a stage; a line now and then where standard error is not a terminal."""
+    console = SafeConsole(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("runs", total=None, last="")
+
+        def advance(done: int, total: int, experiment: Experiment | None) -> None:
+            if experiment is None:
+                progress.reset(task, total=total, completed=done)
+                return
+            last = f"{experiment.case} {experiment.kind.value} {experiment.name}"
+            progress.update(task, completed=done, total=total, last=last)
+            if not console.is_terminal and (done % _LINE_EVERY == 0 or done == total):
+                console.print(f"{done} of {total} runs")
+
+        yield advance
+
+
+def _print(console: SafeConsole, result: PowerResult) -> None:
+    from reports.study.study_rates import alarm_rows, making_words, rate_rows
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("what", "count", "rate", "95 % interval"):
+        table.add_column(name)
+    for row in rate_rows(result):
+        table.add_row(row.name, row.counts, row.share, row.interval)
+    console.print(table)
+    if result.median_iterations is not None:
+        console.print(f"median iterations to detection: {result.median_iterations:g}")
+    if result.making is not None:
+        console.print(making_words(result))
+    if result.sampling is not None:
+        console.print(str(result.sampling))
+    for unseen in result.unseen:
+        console.print(f"unseen: {unseen.case} {unseen.fault} ({unseen.effect.extent.value})")
+    for alarm in alarm_rows(result):
+        console.print(f"FALSE ALARM: {alarm}")
+    for case, count in result.missing.items():
+        if count:
+            console.print(f"not run yet: {count} runs of {case}")
+
+
+def _iterations(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of iterations")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return int(text)

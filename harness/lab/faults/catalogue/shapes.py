@@ -1,0 +1,103 @@
+"""Faults in resizing, pooling, activations and dropout, as data."""
+
+from __future__ import annotations
+
+from harness.lab.faults.fault import Fault
+
+__all__ = ["FAULTS"]
+
+FAULTS = (
+    Fault(
+        "align-corners-flipped",
+        "bilinear upsampling treats align_corners as its opposite, forward and backward",
+        "a resize kernel with the wrong corner convention",
+        "kernel",
+        "resizing_faults:align_corners_flipped",
+    ),
+    Fault(
+        "align-corners-flipped-forward",
+        "align_corners is its opposite in the forward only",
+        "a forward kernel with the wrong corner convention",
+        "kernel",
+        "resizing_faults:align_corners_flipped_forward",
+    ),
+    Fault(
+        "align-corners-flipped-backward",
+        "align_corners is its opposite in the backward only",
+        "a backward kernel with the wrong corner convention",
+        "autograd",
+        "resizing_faults:align_corners_flipped_backward",
+    ),
+    Fault(
+        "bilinear-is-nearest",
+        "bilinear upsampling takes the nearest pixel",
+        "an interpolation mode that isn't supported and isn't refused",
+        "kernel",
+        "resizing_faults:bilinear_is_nearest",
+    ),
+    Fault(
+        "fallback-stale-copy",
+        "upsampling on the host hands back its last result",
+        "a CPU fallback whose copy back isn't waited for",
+        "kernel",
+        "resizing_faults:stale_on_fallback",
+    ),
+    Fault(
+        "adaptive-pool-bins-floored",
+        "adaptive average pooling ends each bin where the next begins",
+        "a bin's end rounded down instead of up",
+        "kernel",
+        "resizing_faults:adaptive_bins_floored",
+    ),
+    Fault(
+        "avg-pool-padding-counted",
+        "average pooling treats count_include_pad as its opposite",
+        "a divisor with the wrong padding convention",
+        "kernel",
+        "resizing_faults:average_counts_padding",
+    ),
+    Fault(
+        "max-pool-gradient-overwritten",
+        "where windows share a maximum, one of their gradients arrives",
+        "a scatter that writes where it should add",
+        "autograd",
+        "resizing_faults:gradient_to_first_maximum_lost",
+    ),
+    Fault(
+        "relu-gradient-at-zero",
+        "ReLU passes the gradient where its output is zero",
+        "a comparison that includes equality",
+        "autograd",
+        "activation_faults:relu_gradient_at_zero",
+    ),
+    Fault(
+        "relu-leaks-1pct",
+        "ReLU lets 1 % of what is negative through",
+        "a leaky ReLU's kernel in ReLU's place",
+        "kernel",
+        "activation_faults:relu_leaks",
+        severity=0.01,
+        severity_means="share of a negative value let through",
+    ),
+    Fault(
+        "nan-to-zero",
+        "ReLU turns NaN into zero",
+        "a maximum that prefers the number; it hides other faults and has no effect by itself",
+        "kernel",
+        "activation_faults:nan_becomes_zero",
+    ),
+    Fault(
+        "dropout-inverted",
+        "dropout drops what it should keep",
+        "a probability taken for its complement; no effect where dropout is off",
+        "kernel",
+        "activation_faults:dropout_keeps_what_it_should_drop",
+    ),
+    Fault(
+        "dropout-keeps-all",
+        "dropout keeps everything and scales it up",
+        "a mask that isn't applied; no effect where dropout is off",
+        "kernel",
+        "activation_faults:dropout_keeps_everything",
+    ),
+)

@@ -1,0 +1,191 @@
+"""A process that runs many experiments one after the other: the device is put in once, modules are imported once.
+
+It reads a JSON line an experiment from its standard input and answers each with a line. Whatever a run prints goes to
+standard error. A run that ends by an error of its own ends the process too: what it left behind could touch the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from harness.lab.power.finished_run import Ending, write_outcome
+from harness.lab.power.study_folder import ERRORS, SAMPLES
+from harness.lab.power.study_run import Experiment, Kind
+from harness.rules.gate import Gate
+from harness.running.folder import PROVENANCE, STREAM
+from harness.running.lifeline import die_with_parent
+from harness.running.order import Order
+from harness.store.baselines import load_baseline
+from harness.store.provenance_file import read_provenance
+from harness.values.trace import Trace
+
+__all__ = ["main", "request"]
+
+
+def request(experiment: Experiment, folder: Path, twin: Path | None, baselines: Path, tier: str, rate: float) -> str:
+    """The line that asks for an experiment.
+
+    Args:
+        experiment: what to run.
+        folder: where it leaves its files.
+        twin: the folder of its twin; None where it has none.
+        baselines: root of the baselines.
+        tier: the precision tier that is demanded.
+        rate: the gate's false-alarm rate.
+    """
+    document = {
+        "experiment": experiment.to_json(),
+        "folder": str(folder),
+        "twin": str(twin) if twin else None,
+        "gate": [str(baselines), experiment.case, tier, experiment.iterations, rate],
+    }
+    return json.dumps(document) + "\n"
+
+
+def main(_: Sequence[str]) -> int:
+    """Serve until standard input ends; 1 where a run ended by an error."""
+    die_with_parent()
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        experiment = Experiment.from_json(asked["experiment"])
+        ending, error = _serve(experiment, asked)
+        answers.write(json.dumps({"ending": ending.value, "error": error}) + "\n")
+        answers.flush()
+        if ending is Ending.CRASHED:
+            return 1
+    return 0
+
+
+def _serve(experiment: Experiment, asked: dict[str, Any]) -> tuple[Ending, str]:
+    folder, started = Path(asked["folder"]), time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        ending, error = _run(experiment, folder, asked), ""
+        _forget()
+    except Exception as failure:  # noqa: BLE001  # a fault may raise anything: that is how it is seen
+        ending, error = Ending.CRASHED, f"{type(failure).__name__}: {failure}"
+    write_outcome(folder, experiment, ending, error, time.monotonic() - started)
+    return ending, error
+
+
+def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
+    """The emulated device is put in before anything of torch has run, also where this experiment runs on the CPU."""
+    from harness.devices.choice import choose_device
+    from harness.devices.device_opening import open_device
+    from harness.lab.emulation import install
+    from harness.lab.faults import parse_fault
+    from harness.recording.clock import set_iteration
+
+    install(experiment.profile or "exact")
+    set_iteration(0)
+    faults = tuple(parse_fault(text) for text in experiment.faults)
+    trusted = experiment.kind is Kind.REPEAT
+    device = open_device(choose_device(experiment.device), experiment.profile, faults, trusted=trusted)
+
+    from harness.lab.power.channels_last import ChannelsLastHook
+    from harness.lab.power.fingerprint import FingerprintHook
+    from harness.lab.power.stopping import SeenEnoughError, ShadowStopHook, StopHook
+    from harness.running.cases import find_case, load_config
+    from harness.running.experiment import run_experiment
+
+    case = find_case(experiment.config)
+    config = load_config(case.config, import_modules=True)
+    config.experiment_name = folder.name
+    hooks: list[Any] = [ChannelsLastHook()] if experiment.channels_last else []
+    fingerprint = None
+    if experiment.measures_gradients:
+        is_twin = experiment.kind is Kind.TWIN
+        samples = None if is_twin else _samples(asked["twin"])
+        fingerprint = FingerprintHook(folder / (SAMPLES if is_twin else ERRORS), samples)
+        hooks.append(fingerprint)
+    if experiment.shadow:
+        enough = ShadowStopHook(folder, experiment.shadow, experiment.shadow_tier, when_found=experiment.stops)
+        hooks.append(enough)
+    elif experiment.stops:
+        gate = _gate(*asked["gate"])
+
+        def is_seen(trace: Trace) -> bool:
+            return gate.decided(trace, read_provenance(folder / PROVENANCE)) is not None
+
+        hooks.append(StopHook(folder / STREAM, is_seen, experiment.settle))
+    order = _order(experiment)
+    try:
+        with _kernels(experiment):
+            run_experiment(order, case, config, device, faults, folder, hooks)
+    except SeenEnoughError as ended:
+        return Ending.COMPLETE if ended.whole else Ending.STOPPED
+    finally:
+        if fingerprint is not None:
+            fingerprint.close()
+    return Ending.COMPLETE
+
+
+def _order(experiment: Experiment) -> Order:
+    return Order(
+        config=experiment.config,
+        device=experiment.device,
+        profile=experiment.profile,
+        faults=experiment.faults,
+        iterations=experiment.iterations,
+        noise_tier=experiment.noise_tier,
+        noise_seed=experiment.noise_seed,
+        command=f"align power {experiment.case}",
+        trusted=experiment.kind is Kind.REPEAT,
+        shadow=experiment.shadow,
+        shadow_tier=experiment.shadow_tier or Order.shadow_tier,
+        shadow_forced=experiment.forced,
+    )
+
+
+@contextlib.contextmanager
+def _kernels(experiment: Experiment) -> Iterator[None]:
+    """The host's kernels that the experiment asks for; the process's own afterwards."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(experiment.threads)
+    try:
+        with torch.backends.mkldnn.flags(enabled=experiment.onednn):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@lru_cache(maxsize=1)
+def _samples(twin: str) -> Any:
+    from harness.lab.power.fingerprint import load_samples
+
+    return load_samples(Path(twin) / SAMPLES)
+
+
+@lru_cache(maxsize=4)
+def _gate(baselines: str, case: str, tier: str, iterations: int, rate: float) -> Gate:
+    from harness.running.cases import find_case
+
+    return Gate(load_baseline(Path(baselines), case, find_case(case).reference), iterations, tier, rate)
+
+
+def _forget() -> None:
+    """Let the model, its Runner and mmengine's registers of them go."""
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.visualization import Visualizer
+
+    for logger in MMLogger._instance_dict.values():
+        for handler in list(logger.handlers):
+            handler.close()
+    for kind in (MMLogger, MessageHub, Visualizer):
+        kind._instance_dict.clear()
+    gc.collect()

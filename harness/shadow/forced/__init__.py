@@ -1,0 +1,1 @@
+"""The same operations made again with inputs that are hard for a kernel."""

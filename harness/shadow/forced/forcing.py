@@ -1,0 +1,182 @@
+"""Each operation of a step again, with hard inputs: what a training step seldom meets, and a port is wrong on first.
+
+The smallest call of each operation is the model: its tensors are made large, denormal, tied, infinite, NaN, strided,
+odd in size or empty, and the device's results are held against the host's in float64 like those of a step. How far what
+isn't finite spreads is a choice of the algorithm's; that it is nowhere in a result is told apart
+(``harness.shadow.judging.hard_input_rule``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from harness.shadow.arithmetic.counterparts import compute_on_host, with_weight_due
+from harness.shadow.arithmetic.host import change_tensors, in_double, tensors_of
+from harness.shadow.arithmetic.kinds import Kind, Operation, read_operation
+from harness.shadow.arithmetic.results import Result, results_of
+from harness.shadow.evidence.checks import Part
+from harness.shadow.files.check_stream import ShadowStream
+from harness.shadow.forced.hard_inputs import HARD_INPUTS, can_be_odd_sized
+from harness.shadow.judging.hard_input_rule import lost
+from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.mode import ShadowOps
+
+__all__ = ["ForcedCalls"]
+
+LARGEST_CALL = 64 * 2**20
+"""Bytes of the tensors of a call that is kept to be made again."""
+
+_NOT_FINITE = frozenset({"infinity", "NaN"})
+
+_NOT_MADE_AGAIN = ("_foreach_", "_fused_", "as_strided")
+"""Beginnings of operations that are left as they are: of many tensors at once, and of the memory behind a tensor, which
+holds what nobody wrote where the tensor is laid out anew."""
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A call that is made again: the bytes of its tensors, and its arguments, copied."""
+
+    size: int
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+class ForcedCalls(TorchDispatchMode):
+    """Enter it before a shadowed step's own mode: it keeps the smallest call of each operation. Then ``replay``.
+
+    Args:
+        stream: where the checks go, each with the kind of its hard inputs in place of the module.
+        tier: precision tier, a key of ``SHADOW_TIERS``.
+    """
+
+    def __init__(self, stream: ShadowStream, tier: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._stream = stream
+        self._tier = tier
+        self._calls: dict[Any, _Model] = {}
+        self._even: dict[Any, _Model] = {}
+        self._too_large: dict[str, int] = {}
+
+    def __torch_dispatch__(
+        self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the call as it is; keep it where it is the smallest of its operation so far."""
+        kwargs = kwargs or {}
+        operation = read_operation(op)
+        if operation.kind in {Kind.COMPUTE, Kind.MOVE} and not operation.name.startswith(_NOT_MADE_AGAIN):
+            self._keep(op, operation.name, args, kwargs)
+        return op(*args, **kwargs)
+
+    def replay(self, iteration: int) -> None:
+        """Make each kept call again with each kind of hard inputs, and write down how far the device is off.
+
+        Args:
+            iteration: that the calls are of.
+        """
+        for op, smallest in self._calls.items():
+            for kind, harden in HARD_INPUTS.items():
+                model = self._even.get(op, smallest) if kind == "odd-sized" else smallest
+                with torch.no_grad():
+                    hard = harden(read_operation(op).name, list(model.args))
+                    self._once(iteration, kind, op, hard, model.kwargs)
+        made = {read_operation(op).name for op in self._calls}
+        too_large = {name: size for name, size in self._too_large.items() if name not in made}
+        left_out = {name: f"its smallest call has {size / 2**20:.0f} MiB" for name, size in too_large.items()}
+        self._stream.append(iteration, (), {}, {}, left_out)
+        self._calls.clear()
+        self._even.clear()
+
+    def _keep(self, op: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        tensors = list(tensors_of([*args, *kwargs.values()]))
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        if not any(tensor.is_floating_point() for tensor in tensors):
+            return
+        if size > LARGEST_CALL:
+            self._too_large[name] = min(size, self._too_large.get(name, size))
+            return
+        fits = [self._calls, *([self._even] if can_be_odd_sized(name, args) else [])]
+        smaller = [kept for kept in fits if op not in kept or size < kept[op].size]
+        if smaller:
+            with _disable_current_modes():
+                model = _Model(size, _copied(list(args)), {key: _copied(value) for key, value in kwargs.items()})
+            for kept in smaller:
+                kept[op] = model
+
+    def _once(self, iteration: int, kind: str, op: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any]) -> None:
+        """One call under shadow; a refusal of the device's is a finding where the host doesn't refuse."""
+        if args is None:
+            return
+        operation = read_operation(op)
+        name = operation.name
+        mode = ShadowOps(_HardPlace(kind), iteration, self._tier, flushes=kind != "denormal")
+        twin = _HostTwin(op, operation, args, kwargs)
+        try:
+            with mode:
+                returned = op(*args, **kwargs)
+        except (RuntimeError, ValueError, IndexError, NotImplementedError) as refusal:
+            if not twin.refuses:
+                said = f"the device refuses what the host computes: {str(refusal).splitlines()[0][:120]}"
+                self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
+            return
+        gone = twin.vanished(returned, args, kwargs) if kind in _NOT_FINITE else frozenset()
+        checks = [replace(each, module=lost(kind)) if each.tensor in gone else each for each in mode.checks]
+        skipped = {f"{name}, {kind}": call.why for call in mode.unchecked}
+        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped)
+
+
+class _HostTwin:
+    """The same call on the host in float64, from copies of the arguments as they are now; made when it is asked for."""
+
+    def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._op, self._operation = op, operation
+        with _disable_current_modes():
+            self._args = with_weight_due(operation, [in_double(value) for value in args], args)
+            self._kwargs = {key: in_double(value) for key, value in kwargs.items()}
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the host can't compute it."""
+        return bool(self._computed[1])
+
+    def vanished(self, returned: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> frozenset[str]:
+        """The results of the device's call that are finite throughout where float64's aren't, by name."""
+        due, reason = self._computed
+        if reason:
+            return frozenset()
+        with _disable_current_modes():
+            results = results_of(self._operation, (returned, due), (args, self._args), (kwargs, self._kwargs))
+            return frozenset(result.name for result in results if _is_lost(result))
+
+    @cached_property
+    def _computed(self) -> tuple[Any, str]:
+        with _disable_current_modes():
+            return compute_on_host(self._op, self._operation, self._args, self._kwargs)
+
+
+def _is_lost(result: Result) -> bool:
+    made, due = result.candidate.detach().cpu(), result.reference.to(result.candidate.dtype)
+    return made.is_floating_point() and bool(made.isfinite().all()) and not bool(due.isfinite().all())
+
+
+class _HardPlace(Whereabouts):
+    """A call that no module made: the kind of its inputs stands in its place."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(torch.nn.Module())
+        self._kind = kind
+
+    def here(self) -> tuple[Part, str]:
+        """The forward, and the kind of the inputs."""
+        return Part.FORWARD, self._kind
+
+
+def _copied(value: Any) -> Any:
+    """The argument with each tensor copied on its own device."""
+    return change_tensors(value, lambda tensor: tensor.detach().clone())

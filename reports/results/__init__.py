@@ -1,0 +1,1 @@
+"""A result as data: result.json, JUnit XML, and whether a result contradicts itself."""

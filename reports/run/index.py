@@ -1,0 +1,146 @@
+"""The index: a row a case."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from markupsafe import Markup
+
+from harness.values.terms import Against
+from harness.values.verdict import Status
+from reports.drawing.sparkline import sparkline
+from reports.results.invocations import describe_parts, parts_of, warnings_of
+from reports.results.result_record import Record
+from reports.run.environment import render
+from reports.words import wording
+from reports.words.terms_words import QUESTIONS, asked_lines, weaknesses
+
+__all__ = ["Entry", "render_index"]
+
+_SCRIPT = Path(__file__).parents[1] / "templates" / "index.js"
+
+_FILTER_FROM = 8  # rows: with fewer, there is nothing to search
+
+# What needs a person comes first.
+_URGENCY = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, Status.PASS)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One case in the index.
+
+    Args:
+        record: what is known of it.
+        link: a relative URL of its page; empty where there is none.
+    """
+
+    record: Record
+    link: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many cases have one verdict."""
+
+    verdict: str
+    tone: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry, worded."""
+
+    case: str
+    link: str
+    verdict: str
+    tone: str
+    reason: str
+    device: str
+    name: str
+    emulated: bool
+    aligned: str
+    demanded: str
+    legacy: str
+    iterations: str
+    thumbnail: Markup
+    weaknesses: tuple[str, ...]
+    asked: tuple[str, ...]
+
+
+def render_index(entries: Sequence[Entry]) -> str:
+    """The index page: one HTML document, needing no network; its script only sorts and searches.
+
+    Args:
+        entries: in any order; they are shown with the most urgent verdict first.
+    """
+    ordered = sorted(entries, key=lambda entry: _URGENCY.index(entry.record.verdict.status))
+    rows = [_row(entry) for entry in ordered]
+    parts = parts_of(entry.record for entry in entries)
+    script = _script()
+    return render(
+        "index.html.j2",
+        title=_title(rows),
+        script=Markup(script),  # noqa: S704  # our own file
+        script_source=f"; script-src 'sha256-{_digest(script)}'",
+        counts=[Count(s.value, s.value.lower(), sum(row.verdict == s.value for row in rows)) for s in _URGENCY],
+        rows=rows,
+        emulated=sum(row.emulated for row in rows),
+        searchable=len(rows) >= _FILTER_FROM,
+        question=_question(entries),
+        invocations=describe_parts(parts),
+        warnings=warnings_of(parts),
+    )
+
+
+def _question(entries: Sequence[Entry]) -> str:
+    """What the verdicts answer; of some without a reference each row says so."""
+    alone = all(entry.record.terms.against is Against.HOST for entry in entries)
+    return QUESTIONS[Against.HOST] if alone else "Do they train like the reference?"
+
+
+def _title(rows: Sequence[Row]) -> str:
+    passed = sum(row.verdict == Status.PASS.value for row in rows)
+    emulated = " · EMULATED" if any(row.emulated for row in rows) else ""
+    return f"{passed} of {len(rows)} aligned{emulated}"
+
+
+def _row(entry: Entry) -> Row:
+    record, verdict = entry.record, entry.record.verdict
+    return Row(
+        case=verdict.case,
+        link=entry.link,
+        verdict=verdict.status.value,
+        tone=verdict.status.value.lower(),
+        reason=wording.unbroken(verdict.reason),
+        device=record.device or ("not stated" if record.done else "unknown"),
+        name=_device_name(record),
+        emulated=record.emulated is True,
+        aligned=verdict.aligned_tier or ("no tier" if verdict.demanded_tier else wording.NOTHING),
+        demanded=verdict.demanded_tier,
+        legacy=verdict.legacy.verdict if verdict.legacy is not None else wording.NOTHING,
+        iterations=f"{record.done} of {record.planned}" if record.planned is not None else str(record.done),
+        thumbnail=sparkline(verdict),
+        weaknesses=tuple(weaknesses(record.terms)),
+        asked=tuple(asked_lines(record.terms)),
+    )
+
+
+def _device_name(record: Record) -> str:
+    if record.candidate is not None:
+        return record.candidate.device.name
+    return "" if record.done else "no run said"
+
+
+def _script() -> str:
+    """The script without what a browser wouldn't miss, as its digest has to match to the byte."""
+    return re.sub(r"\s*\n\s*", "\n", _SCRIPT.read_text(encoding="utf-8")).strip()
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii")

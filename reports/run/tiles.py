@@ -1,0 +1,98 @@
+"""The numbers that matter, at the top of a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.rules import equivalence, first_step
+from harness.shadow.judging import operations as shadow
+from harness.values.result import Result
+from harness.values.terms import Against
+from harness.values.verdict import Verdict
+from reports.results.result_record import planned_iterations
+from reports.words.wording import NOTHING, duration, relative
+
+__all__ = ["Tile", "tiles_of"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number with its name, and what to make of it."""
+
+    name: str
+    value: str
+    note: str
+
+
+_WHERE = {
+    first_step.RULE: "at iteration 0",
+    equivalence.RULE: "on average over the run",
+    shadow.RULE: "in one operation",
+}
+"""Where a rule sees the smallest deviation that it says it sees."""
+
+
+def tiles_of(result: Result) -> tuple[Tile, ...]:
+    """Six tiles: tier, violations, sight, iterations, legacy, time; of two logs, what logs have."""
+    verdict = result.verdict
+    if result.terms.against is Against.LOGS:
+        return _of_logs(result)
+    demanded = f"the gate demands {verdict.demanded_tier}" if verdict.demanded_tier else "demanded tier not stated"
+    legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
+    checks = len(verdict.findings)
+    return (
+        Tile("Aligned at", verdict.aligned_tier or ("no tier" if verdict.demanded_tier else NOTHING), demanded),
+        Tile("Violations", str(len(verdict.violations)), f"of {checks} {'check' if checks == 1 else 'checks'}"),
+        _sight(verdict),
+        _iterations(result),
+        Tile("Legacy rule", legacy, "never sufficient"),
+        Tile("Time", duration(result.seconds), "run and judging"),
+    )
+
+
+def _of_logs(result: Result) -> tuple[Tile, ...]:
+    """Four or five tiles: a log has no tier to demand, and no run to time."""
+    verdict = result.verdict
+    legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
+    tiles = [
+        Tile("Legacy rule", legacy, "never sufficient"),
+        Tile("Time", duration(result.seconds), "reading and judging"),
+    ]
+    envelope = verdict.envelopes.get("loss")
+    if envelope is not None and len(envelope.deviation):
+        largest = int(abs(envelope.deviation).argmax())
+        common = Tile("Common iterations", str(len(envelope.iterations)), f"from {envelope.iterations[0]} on")
+        apart = Tile(
+            "Largest deviation",
+            relative(float(envelope.deviation[largest])),
+            f"at iteration {envelope.iterations[largest]}",
+        )
+        tiles = [common, apart, *tiles]
+    if verdict.aligned_tier:
+        tiles = [Tile("Aligned at", verdict.aligned_tier, "by how closely the two losses agree"), *tiles]
+    return tuple(tiles)
+
+
+def _sight(verdict: Verdict) -> Tile:
+    """The smallest deviation of the loss that a rule would have called; of any signal, where no rule saw the loss."""
+    name = "Smallest deviation it can see"
+    known = [
+        (finding.smallest_detectable, finding)
+        for finding in verdict.findings
+        if finding.smallest_detectable is not None
+    ]
+    about = [(seen, finding) for seen, finding in known if finding.signal == "loss"] or known
+    if not about:
+        return Tile(name, NOTHING, "no rule said")
+    seen, finding = min(about, key=lambda pair: pair[0])
+    of = f"of {finding.signal} " if finding.signal != "*" else ""
+    where = _WHERE.get(finding.rule, "at its best iteration")
+    return Tile(name, relative(seen), f"{of}{where}, by {finding.rule}")
+
+
+def _iterations(result: Result) -> Tile:
+    planned = planned_iterations(result)
+    note = f"of {planned}" if planned is not None else "number planned unknown"
+    if result.trace is None:
+        return Tile("Iterations", "0", note)
+    return Tile("Iterations", str(len(result.trace)), note + ("" if result.trace.complete else ", ended early"))

@@ -1,0 +1,1 @@
+"""The page of a power study, its data and its Markdown."""
