@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from mmengine.dataset import pseudo_collate
 
+from harness.recording.start_weights import draw_start_weights
 from harness.running.cases import find_case, load_config
 from models import build_model
 from models.datasets import TicketSampler
 from models.registry import DATASETS
-from models.start import draw_start_weights
 
 
 class TrainingStep:

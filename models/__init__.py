@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.recording.start_weights import draw_start_weights, weights_digest
     from models.build import build_model, config_names
     from models.checkpoint import load_checkpoint
-    from models.start import draw_start_weights, weights_digest
 
 __all__ = ["build_model", "config_names", "draw_start_weights", "load_checkpoint", "weights_digest"]
 
@@ -20,8 +20,8 @@ _MODULES = {
     "build_model": "models.build",
     "config_names": "models.build",
     "load_checkpoint": "models.checkpoint",
-    "draw_start_weights": "models.start",
-    "weights_digest": "models.start",
+    "draw_start_weights": "harness.recording.start_weights",
+    "weights_digest": "harness.recording.start_weights",
 }
 
 

@@ -9,8 +9,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from harness.recording.start_weights import draw_start_weights
 from harness.values.errors import CaseError
-from models.start import draw_start_weights
 
 __all__ = ["GENERATED", "KEPT", "LOADED", "PATHS_OF_WEIGHTS", "StartHook", "pretrained_parts"]
 

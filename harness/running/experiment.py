@@ -21,6 +21,7 @@ from harness.recording.clock import set_iteration
 from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.recorder import Recorder
 from harness.recording.start import PATHS_OF_WEIGHTS, StartHook, pretrained_parts
+from harness.recording.start_weights import weights_digest
 from harness.running.around import noise_of, shadowed, together
 from harness.running.cases import RUNNER_FIELDS, flatten
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
@@ -33,7 +34,6 @@ from harness.training.mmengine_runner import ObserverHook
 from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
-from models.start import weights_digest
 
 __all__ = ["effective_settings", "run_experiment"]
 

@@ -17,6 +17,7 @@ from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.host_draws import HostDraws, require_drawn_on_host
 from harness.recording.recorder import Recorder
 from harness.recording.start import GENERATED, KEPT
+from harness.recording.start_weights import draw_start_weights, weights_digest
 from harness.running.around import noise_of, shadowed, together
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import EAGER, Order
@@ -31,7 +32,6 @@ from harness.training.seam import Observer
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 from harness.values.provenance import Device, Provenance
-from models.start import draw_start_weights, weights_digest
 
 __all__ = ["run_own_case", "seed_everything"]
 

@@ -82,7 +82,7 @@ def case(
         tiers: the tiers that a baseline holds an ensemble of, tightest first.
         reference: which of the case's baselines a candidate is judged against; the only one that is there where empty.
         summary: one line for lists.
-        start: settings of generated start weights (``models.start.draw_start_weights``), which replace the model's
+        start: settings of generated start weights (``harness.recording.start_weights``), which replace the model's
             own, ``{}`` for their defaults; None keeps what the function gives.
     """
     settings = {name: value for name, value in locals().items() if value is not None}

@@ -28,6 +28,7 @@ from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.host_draws import require_drawn_on_host
 from harness.recording.recorder import Recorder
 from harness.recording.start import GENERATED, KEPT
+from harness.recording.start_weights import draw_start_weights, weights_digest
 from harness.running.around import Around, noise_of, shadowed, together
 from harness.running.folder import ORDER, OUTPUT, PROVENANCE, STREAM
 from harness.running.order import Order
@@ -41,7 +42,6 @@ from harness.training.seam import Observer, trained_kind
 from harness.values.errors import RunError, UsageError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
-from models.start import draw_start_weights, weights_digest
 
 __all__ = ["REPEAT", "TIER", "Watch", "watch"]
 
@@ -246,7 +246,7 @@ def watch(
         shadow_tier: the precision tier that they are judged at.
         host_draws: whether dropout's masks and other draws come from the host, equal on all devices. Without it two
             devices that draw are no comparable runs.
-        start: settings of generated start weights (``models.start.draw_start_weights``); None keeps the model's.
+        start: settings of generated start weights (``harness.recording.start_weights``); None keeps the model's.
         settings: what must be equal beside the optimizers' own settings: name → a plain value.
         evaluate: see ``Training.evaluate``.
 

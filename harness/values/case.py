@@ -28,7 +28,7 @@ class Case:
             one that is there where empty.
         fp64_iterations: how many iterations the float64 run of a baseline has.
         summary: one line for lists.
-        start: settings of the frozen start weights (``models.start.draw_start_weights``).
+        start: settings of the frozen start weights (``harness.recording.start_weights.draw_start_weights``).
         function: the function of a user's file that returns the training; empty for mmengine's config.
         own_start: whether the weights are kept that the training begins with, all of them.
         evaluate: whether the model is asked in evaluation mode at a few iterations.

@@ -23,10 +23,10 @@ ROOMS = [
     # files, devices, models
     ("harness.store",),
     ("harness.shadow.files", "harness.logs", "harness.devices"),
-    ("models",),
     # a run
     ("harness.training.seam",),
     ("harness.recording",),
+    ("models",),
     ("harness.shadow.arithmetic",),
     ("harness.shadow.reproducing",),
     ("harness.shadow.watching",),
@@ -128,3 +128,15 @@ def test_imports_point_down(path):
 def test_what_must_answer_quickly_does_not_import_torch(module):
     program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_map_in_contributing_names_every_room():
+    """A room that nobody can find on the map is a room that nobody finds."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = text.split("```")[1]
+    rooms = {path.parent.relative_to(ROOT).as_posix() for path in sources()}
+    outer = {room for room in rooms if room.split("/")[0] in {"harness", "reports"} and room.count("/") == 1}
+    unnamed = [room for room in sorted(outer - {"harness/lab"}) if f"{room}/" not in drawn]
+    inner = {room for room in rooms if room.startswith(("harness/shadow/", "harness/lab/")) and room.count("/") == 2}
+    unnamed += [room for room in sorted(inner) if f"{room.rpartition('/')[2]}/" not in drawn]
+    assert unnamed == []

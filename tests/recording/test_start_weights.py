@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from harness.recording.start_weights import _draws
 from harness.values.errors import ModelError
 from models import build_model, draw_start_weights, weights_digest
-from models.start import _draws
 
 
 def _net(width=8):
