@@ -23,7 +23,8 @@ from pathlib import Path
 from harness.logs.choosing import choose_reader
 from harness.logs.formats import FORMATS
 from harness.logs.records import LineReader
-from harness.logs.rows import JSON_FORMATS, TABLE_FORMATS
+from harness.logs.delimited import TABLE_FORMATS
+from harness.logs.rows import JSON_FORMATS
 
 _READ = """
 import json, resource, sys, time

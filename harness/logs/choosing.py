@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from harness.logs.delimited import column_reader, table_reader
 from harness.logs.formats import FORMATS
 from harness.logs.guessing import GuessingReader
 from harness.logs.metrics import keeps
 from harness.logs.records import LineReader, Record, RowError
-from harness.logs.rows import column_reader, json_reader, table_reader
+from harness.logs.rows import json_reader
 
 __all__ = ["choose_reader", "guess_reader", "names_in"]
 
@@ -52,8 +53,9 @@ def guess_reader(piece: bytes, metric: str | None) -> GuessingReader | None:
         end = piece.find(b"\n", mark.end())
         line = piece[begin : end if end >= 0 else len(piece)]
         if any(wanted(name) for record in reader.read_line(line) for name in record.values):
-            return reader
-    return None
+            return reader.fit(piece[: 1 << 18])
+    fitted = reader.fit(piece[: 1 << 18])
+    return fitted if fitted.commas and _count(piece[: 1 << 16].split(b"\n"), fitted, metric) else None
 
 
 def names_in(head: bytes) -> list[str]:

@@ -13,19 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.logs.gathering import UNKNOWN
+from harness.logs.launchers import START
 from harness.logs.records import Record
-from harness.logs.tokens import PHASE, tokens, words
+from harness.logs.tokens import GLOBAL_STEPS, PHASE, find_rank, tokens, words
 
-__all__ = ["FORMATS", "GLOBAL_STEPS", "LineFormat", "find_rank"]
+__all__ = ["FORMATS", "TRAINER_DICTS", "LineFormat"]
 
-_RANK = re.compile(
-    rb"\[(?:rank|default|Rank )(\d{1,6})\]|(?<![A-Za-z])(?:local_|global_)?rank[\"']?[ \t]{0,4}[:=]?[ \t]{0,4}(\d{1,6})(?![\d.])",
-    re.IGNORECASE,
-)
-GLOBAL_STEPS = ("global step", "global step max steps", "trainer global step", "train global step")
-"""Names of a step that counts through the whole training, and is taken before any other."""
-
-_LINE_START = 200  # bytes, in which torchrun and its likes say whose line it is
 _COLONS = (b":", b"=", b"|", b",", b" ")
 
 
@@ -46,6 +39,8 @@ class LineFormat:
         per_epoch: whether iterations that stand beside an epoch are counted from its start.
         lacks: what says, in a record without a loss, why it has none.
         states: whether a record is a state of a progress bar.
+        anchors: characters by which numbers may be found in a line, the likeliest first.
+        groups: whether commas may stand inside numbers, between thousands.
     """
 
     name: str
@@ -60,6 +55,7 @@ class LineFormat:
     lacks: re.Pattern[bytes] | None = None
     states: bool = False
     anchors: tuple[bytes, ...] = field(default=_COLONS)
+    groups: bool = True
 
     def read_line(self, line: bytes) -> Iterator[Record]:
         """The records of a line, in their order."""
@@ -116,15 +112,6 @@ class LineFormat:
         return record
 
 
-def find_rank(line: bytes, start: int, end: int) -> tuple[int, int] | None:
-    """The rank that a record names, or its line before it, and where; None where there is none."""
-    match = _RANK.search(line, start, end) or (_RANK.search(line, 0, min(start, _LINE_START)) if start else None)
-    if match is None:
-        return None
-    group = 1 if match[1] is not None else 2
-    return int(match[group]), match.start(group)
-
-
 def _last(pattern: re.Pattern[bytes], line: bytes, start: int, end: int) -> re.Match[bytes] | None:
     """The last match between two places."""
     found = None
@@ -159,8 +146,15 @@ def _form(
     )
 
 
-_I, _E, _N, _R = r"(?P<i>\d{1,18})", r"(?P<e>\d{1,18})(?![\d.])", r"(?P<n>\d{1,18})", r"(?P<r>\d{1,6})"
+TRAINER_DICTS = "Hugging Face printed dicts (Trainer, ms-swift, LLaMA-Factory)"
+_I, _E, _N, _R = (
+    r"(?P<i>\d{1,3}(?:,\d{3}){1,5}(?![\d.])|\d{1,18})",
+    r"(?P<e>\d{1,18})(?![\d.])",
+    r"(?P<n>\d{1,18})",
+    r"(?P<r>\d{1,6})",
+)
 _S = r"[ \t]{0,12}"
+_START = START.decode()
 _V = r"(?P<v>[-+]?(?:\d{1,20}(?:\.\d{1,20})?(?:[eE][-+]?\d{1,3})?|[Nn]a[Nn]|[Ii]nf(?:inity)?))(?![\w]|\.\d)"
 
 FORMATS = (
@@ -218,7 +212,7 @@ FORMATS = (
     ),
     _form(
         "torchtitan text",
-        rf"\bstep:[ \t]{{1,8}}{_I}[ \t]{{2,4}}(?=loss:)",
+        rf"(?<!validate )\bstep:[ \t]{{1,8}}{_I}[ \t]{{2,4}}(?=loss:)",
         "[titan] 2026-08-18 03:11:22,000 - root - INFO - step:  1  loss:  7.65945  grad_norm: 1.5000  memory:  1.04GiB(2.20%)",
     ),
     _form(
@@ -228,7 +222,7 @@ FORMATS = (
     ),
     _form(
         "llama2.c",
-        rf"(?:^|[ \]]){_I} \| (?=loss [^|]{{1,30}} \| lr )",
+        rf"(?:^|[ \]:]){_I} \| (?=loss [^|]{{1,30}} \| lr )",
         "1230 | loss 5.4480 | lr 4.682000e-05 | 8801.79ms | mfu 0.22%",
     ),
     _form(
@@ -258,7 +252,7 @@ FORMATS = (
         losses=("train_loss", "val_loss"),
     ),
     _form(
-        "Hugging Face printed dicts (Trainer, ms-swift, LLaMA-Factory)",
+        TRAINER_DICTS,
         r"\{'loss': ",
         "  2%|2         | 10/600 [00:05<05:00,  1.97it/s]\n"
         "{'loss': 2.3105, 'grad_norm': 1.25, 'learning_rate': 4.9e-05, 'epoch': 0.02}",
@@ -267,11 +261,26 @@ FORMATS = (
     ),
     _form(
         "Keras progress bar",
-        rf"(?:^|[ \t\x08])(?<![\d/]){_I}/{_N} (?:\[[=>.]{{3,80}}\]|[━╸╺ ]{{3,80}})",
+        rf"(?:^|[ \t\x08\]:])(?<![\d/]){_I}/{_N} (?:\[[=>.]{{3,80}}\]|[━╸╺ ]{{3,80}})",
         "Epoch 1/5\n 10/100 [==>...........................] - ETA: 5s - loss: 2.3025 - accuracy: 0.1094",
         marker="loss|Epoch",
-        above=rf"^Epoch {_E}/\d{{1,9}}{_S}$",
+        above=rf"{_START}Epoch {_E}/\d{{1,9}}{_S}$",
         window=2,
+        states=True,
+    ),
+    _form(
+        "Keras, a line an epoch",
+        rf"{_START}(?:\d{{1,9}}/\d{{1,9}})? ?- \d{{1,9}}m?s(?: |/)(?=[^\n]{{0,60}}\bloss: )",
+        "Epoch 3/5\n20/20 - 0s - 8ms/step - loss: 3.9538 - mae: 1.5794 - val_loss: 1.7315",
+        marker="loss|Epoch",
+        above=rf"{_START}Epoch {_E}/\d{{1,9}}{_S}$",
+    ),
+    _form(
+        "PyTorch-Ignite progress bar",
+        rf"(?:\b[Ee]poch \[{_E}/\d{{1,9}}\]: )?\[{_I}/{_N}\] {{1,4}}\d{{1,3}}%\|",
+        "Epoch [1/2]: [10/60]  17%|#7        , loss=4.95 [00:05<00:25]",
+        marker="%",
+        losses=("loss", "batch loss", "output"),
         states=True,
     ),
     _form(
@@ -288,7 +297,7 @@ FORMATS = (
     ),
     _form(
         "MindSpore",
-        rf"\bepoch: {_E},? step: {_I}, loss is {_V}",
+        rf"\bepoch: {_E},? step: {_I}, loss is [\[(]?{_V}",
         "epoch: 1 step: 3, loss is 2.3105",
     ),
     _form(
@@ -354,7 +363,7 @@ FORMATS = (
     ),
     _form(
         "fairseq",
-        rf"\bepoch {_E}:[ \t]{{1,10}}\d{{1,9}} / \d{{1,9}} [^\n]{{0,600}}?\bnum_updates=(?P<i>\d{{1,3}}(?:,\d{{3}}){{1,5}}(?!\d)|\d{{1,18}})",
+        rf"\bepoch {_E}:[ \t]{{1,10}}\d{{1,9}} / \d{{1,9}} [^\n]{{0,600}}?\bnum_updates={_I}",
         "2020-07-17 06:59:26 | INFO | train_inner | epoch 001:    100 / 2000 loss=10.745, ppl=1716.04, num_updates=100, lr=2.7e-05",
         marker="num_updates=",
         per_epoch=False,
@@ -395,7 +404,7 @@ FORMATS = (
     ),
     _form(
         "OLMo",
-        r"^[ \t]{1,12}(?=[\w-]{1,40}/[\w /.-]{1,80}=)",
+        rf"{_START}[ \t]{{1,12}}(?=[\w-]{{1,40}}/[\w /.-]{{1,80}}=)",
         "2025-12-26 22:22:20.622\thost-1:0\tolmo.train:990\tINFO\t[step=10/1000,epoch=0]\n    train/CrossEntropyLoss=9.133",
         marker=r"CrossEntropyLoss=|CE loss=|\[step=",
         losses=("train/CrossEntropyLoss", "train/CE loss", "train/loss"),
@@ -403,7 +412,7 @@ FORMATS = (
     ),
     _form(
         "Composer",
-        r"^[ \t]{1,12}(?=Train [^\n]{0,60}(?:loss|Loss|CrossEntropy)[\w/ ]{0,60}: )",
+        rf"{_START}[ \t]{{1,12}}(?=Train [^\n]{{0,60}}(?:loss|Loss|CrossEntropy)[\w/ ]{{0,60}}: )",
         "[epoch=0][batch=20/300]:\n\t Train loss/train/total: 7.1234",
         marker=r"loss|Loss|CrossEntropy|\[batch=",
         losses=("Train loss/train/total", "Train loss/train", "Train LanguageCrossEntropy"),
@@ -448,7 +457,7 @@ FORMATS = (
     ),
     _form(
         "Darknet",
-        rf"^{_S}{_I}: {_V}, [-\d.naif]{{1,20}} avg(?: loss)?, ",
+        rf"{_START}{_S}{_I}: {_V}, [-\d.naif]{{1,20}} avg(?: loss)?, ",
         " 100: 2.310500, 2.567000 avg, 0.001000 rate, 2.300000 seconds, 6400 images",
         marker=" avg",
     ),

@@ -58,6 +58,7 @@ class Gathering:
         epoch_length: iterations of an epoch, where the log says so.
         total: what stands behind a slash after iterations: an epoch's length where the iterations start over with it.
         per_epoch: whether the log's format numbers iterations from the start of their epoch.
+        states: whether records are states of a progress bar.
         head: the first bytes of the text, where settings are printed.
         records: how many were read.
         most_records: how many are read at most.
@@ -70,6 +71,7 @@ class Gathering:
     epoch_length: int = 0
     total: int = 0
     per_epoch: bool = False
+    states: bool = False
     head: bytes = b""
     records: int = 0
     most_records: int = LIMITS.records

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.logs.formats import GLOBAL_STEPS, find_rank
 from harness.logs.gathering import UNKNOWN
 from harness.logs.records import Record
-from harness.logs.tokens import PHASE, Token, tokens, words
+from harness.logs.tokens import GLOBAL_STEPS, PHASE, PHASE_WORD, Token, find_rank, tokens, words
 
 __all__ = ["GuessingReader"]
 
@@ -17,10 +16,13 @@ _STEPS = {"iteration", "iterations", "iter", "iters", "step", "steps", "it", "it
 _BATCHES = {"batch", "batches", "mini batch", "minibatch"}
 _BEFORE_STEPS = {
     "", "train", "training", "global", "current", "cur", "optim", "optimizer", "num", "n", "at", "info", "the", "of",
+    "after", "in", "on", "this", "trainer", "total",
 }  # fmt: skip
 _EPOCHS = {"epoch", "epochs", "ep"}
 _NO_METRIC = {"eta", "rank", "local rank", "global rank"}
 _LOSS = re.compile(rb"[lL]oss|LOSS|\bnll\b|[cC]ross.?[eE]ntropy")
+_LOSS_OR_STEP = re.compile(_LOSS.pattern + rb"|[sS]tep|[iI]ter|STEP|ITER")
+_COMMA = re.compile(rb"(?<=\d),(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -29,23 +31,69 @@ class GuessingReader:
 
     Args:
         marker: something in each line that may hold a record.
+        above: whether lines with a step and no loss number the losses that follow them.
+        commas: whether a comma stands before decimals, as in 2,51.
     """
 
     marker: re.Pattern[bytes] = _LOSS
+    above: bool = False
+    commas: bool = False
     name: str = "name and number lines (guessed)"
     losses: tuple[str, ...] = ()
     window: int = 1
     anchors: tuple[bytes, ...] = (b":", b"=", b"|", b",", b" ")
+    groups: bool = True
 
     def read_line(self, line: bytes) -> Iterator[Record]:
         """The records of a line, in their order."""
+        if self.commas:
+            line = _COMMA.sub(b".", line)
         found = [token for token in tokens(line) if token.name or token.total]
         if not found:
             return
         for number, group in enumerate(_records(found)):
             record = _record(line, group, begin=group[0].at if number else 0)
-            if record.values:
+            if self.commas:
+                record.places.clear()  # such numbers are not read in bulk
+            if self.above and not _LOSS.search(line):
+                record.values.clear()
+            if record.values or (self.above and record.iteration != UNKNOWN):
                 yield record
+
+    def fit(self, sample: bytes) -> GuessingReader:
+        """The same, fitted to how a log prints: steps on lines of their own, decimals behind commas.
+
+        Args:
+            sample: whole lines of the log.
+        """
+        commas = bool(_COMMA_DECIMAL.search(sample)) and not _POINT_DECIMAL.search(sample)
+        fitted = replace(self, commas=commas)
+        return replace(fitted, above=True, marker=_LOSS_OR_STEP) if _alternates(sample, fitted) else fitted
+
+
+_COMMA_DECIMAL = re.compile(rb"[lL](?:oss|OSS)[\"' :=]{1,4}[-+]?(?:0,\d|\d{1,9},(?:\d{1,2}|\d{4,20})(?![\d,]))")
+_POINT_DECIMAL = re.compile(rb"[lL](?:oss|OSS)[\"' :=]{1,4}[-+]?\d{0,9}\.\d")
+
+
+def _alternates(sample: bytes, reader: GuessingReader) -> bool:
+    """Whether each loss without a step of its own follows one line with a step and without a loss."""
+    above = waiting = False
+    losses = 0
+    for line in sample.split(b"\n")[:2000]:
+        if not _LOSS_OR_STEP.search(line):
+            continue
+        if not _LOSS.search(line):
+            found = [token for token in tokens(line) if _is_step(token)]
+            above = above or bool(found)
+            waiting = waiting or bool(found)
+            continue
+        for record in reader.read_line(line):
+            if not any("loss" in name.lower() for name in record.values):
+                continue
+            if record.iteration != UNKNOWN or not waiting:
+                return False
+            losses, waiting = losses + 1, False
+    return above and losses > 0
 
 
 def _records(found: Sequence[Token]) -> Iterator[Sequence[Token]]:
@@ -81,6 +129,11 @@ def _record(line: bytes, group: Sequence[Token], begin: int) -> Record:
             record.iteration, record.places["iteration"] = int(token.value), token.at
             record.length = token.total if _is_in_brackets(group, number) else 0
             record.total = token.total
+    if record.iteration == UNKNOWN and (counters := _counters(group)):
+        record.iteration, record.places["iteration"] = int(counters[-1].value), counters[-1].at
+        record.length = record.total = counters[-1].total
+        if len(counters) == 2:
+            record.epoch, record.places["epoch"] = int(counters[0].value), counters[0].at
     _take_values(line, group, record, begin)
     if rank := find_rank(line, max(group[0].at - 20, 0), group[-1].at + 20):
         record.rank, record.places["rank"] = rank
@@ -89,14 +142,22 @@ def _record(line: bytes, group: Sequence[Token], begin: int) -> Record:
     return record
 
 
+def _counters(group: Sequence[Token]) -> list[Token]:
+    """The ``10/600`` or ``[2/25][10/600]`` without names that begin a record: its step, or its epoch and its step."""
+    counts = [token for token in group if not token.name and token.total and token.value % 1 == 0 and token.value >= 0]
+    return counts if counts == list(group[: len(counts)]) and len(counts) in (1, 2) else []
+
+
 def _take_values(line: bytes, group: Sequence[Token], record: Record, begin: int) -> None:
     """Take what is a metric; of another phase than training, under that phase's name."""
     other = False
     for token in group:
-        if phases := PHASE.findall(line, begin, token.at):
+        if phases := PHASE_WORD.findall(line, begin, token.at):
             other = not phases[-1].lower().startswith(b"train")
         begin = token.at
         name = words(token.name)
+        if (phase := PHASE.match(token.name.encode())) and name.split(" ")[-1] in {*_STEPS, *_EPOCHS, *_BATCHES}:
+            other = not phase[0].lower().startswith(b"train")
         if token.name and not (_is_step(token) or _is_epoch(token) or name in _NO_METRIC):
             shown = f"val/{token.name}" if other and not PHASE.search(token.name.encode()) else token.name
             record.put(shown, token.value, token.at)

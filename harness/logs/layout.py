@@ -55,6 +55,7 @@ class Layout:
         integers: the places of ``epoch``, ``iteration`` and ``rank``, as far as they are printed.
         decimals: metric → place.
         texts: places of literal text alone.
+        groups: whether commas may stand inside numbers, between thousands.
     """
 
     anchor: int
@@ -62,6 +63,7 @@ class Layout:
     integers: Mapping[str, _Place]
     decimals: Mapping[str, _Place]
     texts: tuple[_Place, ...] = ()
+    groups: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,13 @@ class Reading:
 
 
 def learn_layout(
-    line: bytes, anchor: bytes, integers: Mapping[str, int], decimals: Mapping[str, int], texts: Sequence[int] = ()
+    line: bytes,
+    anchor: bytes,
+    integers: Mapping[str, int],
+    decimals: Mapping[str, int],
+    texts: Sequence[int] = (),
+    *,
+    groups: bool = False,
 ) -> Layout | None:
     """The layout of a line; None where its numbers can't be found by their anchors.
 
@@ -92,6 +100,7 @@ def learn_layout(
         integers: name → where in the line the integer begins.
         decimals: metric → where in the line the number begins.
         texts: where in the line literal text ends that tells such lines from others.
+        groups: whether commas may stand inside numbers, between thousands.
     """
     places = {
         name: _place(line, start, anchor, whole=name in decimals)
@@ -107,6 +116,7 @@ def learn_layout(
         {name: found[name] for name in integers},
         {name: found[name] for name in decimals},
         tuple(place for place in guards if place is not None),
+        groups,
     )
 
 
@@ -128,11 +138,11 @@ def read_by_layout(piece: bytes, layout: Layout) -> Reading:
         fits &= _locate(words, text, lines, place)[1]
     for name, place in layout.integers.items():
         at, here = _locate(words, text, lines, place)
-        integers[name], read = read_integers(words, at)
+        integers[name], read = read_integers(words, at, groups=layout.groups)
         fits &= here & read
     for name, place in layout.decimals.items():
         at, here = _locate(words, text, lines, place)
-        decimals[name], read = read_decimals(buffer, words, at)
+        decimals[name], read = read_decimals(buffer, words, at, groups=layout.groups)
         fits &= here & read
     starts, ends = lines.starts - _LEAD, lines.ends - _LEAD
     if fits.all():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.documents import DOCUMENTS
 from harness.logs.formats import FORMATS
-from harness.logs.rows import JSON_FORMATS, TABLE_FORMATS
+from harness.logs.rows import JSON_FORMATS
 
 __all__ = ["formats_table"]
 

@@ -9,6 +9,7 @@ NaN and infinities go through Python's own ``float``, one by one.
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -21,14 +22,16 @@ __all__ = ["NUMBER", "NUMBER_END", "PADDING", "Mask", "WordArray", "as_words", "
 WordArray = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
-NUMBER = rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
-NUMBER_END = rb"(?!\w|\.\w|[:/+-])"
+NUMBER = rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan(?!\()|inf(?:inity)?))"
+NUMBER_END = rb"(?!\w|\.[\w.]|[:/+#-])"
 """What follows is no part of a number, a date or a time of day; a sentence may end behind a number."""
 
 PADDING = 32
 """Bytes that must follow a text, so that reading whole words at its last number stays inside the buffer."""
 
 _TOKEN = re.compile(NUMBER + NUMBER_END)
+_UNGROUPED = re.compile(NUMBER + NUMBER_END + rb"(?!,\d)")
+"""The same where commas may stand between thousands: the 1 of ``1,000`` is no number."""
 
 _LOWEST_BITS = np.uint64(0x0101010101010101)
 _HIGHEST_BITS = np.uint64(0x8080808080808080)
@@ -57,32 +60,38 @@ def as_words(buffer: bytes) -> WordArray:
     return np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer, strides=(1,))
 
 
-def read_integers(words: WordArray, at: IntArray) -> tuple[IntArray, Mask]:
+def read_integers(words: WordArray, at: IntArray, *, groups: bool = False) -> tuple[IntArray, Mask]:
     """The integers of one to seven digits that begin at the given bytes.
 
     Args:
         words: of the text.
         at: (N,) byte positions.
+        groups: whether commas may stand between thousands: then the 1 of ``1,000`` is no integer.
 
     Returns:
         (N,) integers, and (N,) whether there is such an integer, with a separator behind it.
     """
     text = words[at]
     if len(text) > 1 and text[0] == text[-1] and np.all(text == text[0]):  # such as a column of ranks
-        value, read = read_integers(words, at[:1])
+        value, read = read_integers(words, at[:1], groups=groups)
         return value.repeat(len(at)), read.repeat(len(at))
     digits = _count_digits(text)
-    read = (digits > 0) & (digits < _EIGHT) & _AFTER_INTEGER[_byte_of(text, digits)]
+    behind = _byte_of(text, digits)
+    read = (digits > 0) & (digits < _EIGHT) & _AFTER_INTEGER[behind]
+    if groups and (rows := np.flatnonzero(read & (behind == ord(",")))).size:
+        beyond = words[at[rows] + digits[rows].astype(np.int64) + 1] & _BYTE
+        read[rows] = (beyond < ord("0")) | (beyond > ord("9"))
     return _sum_up(text, digits).astype(np.int64), read
 
 
-def read_decimals(buffer: bytes, words: WordArray, at: IntArray) -> tuple[FloatArray, Mask]:
+def read_decimals(buffer: bytes, words: WordArray, at: IntArray, *, groups: bool = False) -> tuple[FloatArray, Mask]:
     """The numbers that begin at the given bytes, each the float64 nearest to what is printed.
 
     Args:
         buffer: the text.
         words: of the same text.
         at: (N,) byte positions.
+        groups: whether commas may stand between thousands: then the 1 of ``1,000`` is no number.
 
     Returns:
         (N,) numbers, and (N,) whether there is a number, with a separator behind it.
@@ -107,7 +116,7 @@ def read_decimals(buffer: bytes, words: WordArray, at: IntArray) -> tuple[FloatA
     values = mantissa.astype(np.float64) / _POWERS[np.minimum(after, _MOST_DIGITS)].astype(np.float64)
     if not read.all():
         _read_exponents(words, end + after.astype(np.int64), mantissa, after, values, read, short & ~closed)
-        _read_one_by_one(buffer, at, values, read)
+        _read_one_by_one(buffer, at, values, read, _UNGROUPED if groups else _TOKEN)
     return values, read
 
 
@@ -141,11 +150,16 @@ def _read_exponents(
     values[rows[known]], read[rows[known]] = numbers[known], True
 
 
-def _read_one_by_one(buffer: bytes, at: IntArray, values: FloatArray, read: Mask) -> None:
-    """Fill in, in place, the numbers that the arithmetic above can't read exactly."""
+def _read_one_by_one(buffer: bytes, at: IntArray, values: FloatArray, read: Mask, pattern: re.Pattern[bytes]) -> None:
+    """Fill in, in place, the numbers that the arithmetic above can't read exactly.
+
+    Digits that spell more than float64 holds are left to the reading line by line, which says so.
+    """
     for row in np.flatnonzero(~read).tolist():
-        if token := _TOKEN.match(buffer, int(at[row])):
-            values[row], read[row] = float(token[0]), True
+        if token := pattern.match(buffer, int(at[row])):
+            value = float(token[0])
+            if math.isfinite(value) or token[0][-1:] not in b"0123456789.":
+                values[row], read[row] = value, True
 
 
 def _count_digits(text: WordArray) -> WordArray:

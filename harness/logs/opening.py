@@ -28,13 +28,17 @@ _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[
 _CHINESE = tuple(
     (re.compile(written.encode()), plain)
     for written, plain in (
-        ("：", b":"), ("＝", b"="), ("，", b","), ("；", b";"), ("（", b"("), ("）", b")"), ("｜", b"|"), ("　", b" "),
+        ("　", b" "), ("【", b"["), ("】", b"] "), ("、", b","), ("。", b"; "),
         ("训练损失(?:值)?", b"train loss"), ("(?:验证|测试|评估)损失(?:值)?", b"val loss"), ("平均损失(?:值)?", b"average loss"), ("总损失(?:值)?", b"total loss"),
-        ("损失(?:值)?(?:函数)?", b"loss"), ("第 ?([0-9]{1,15}) ?(?:步|次迭代)", rb"step \1"), ("第 ?([0-9]{1,15}) ?(?:轮|(?:个)?周期)", rb"epoch \1"),
-        ("(?:迭代次数|迭代步数|迭代|步数|步骤)", b"step"), ("(?:轮次|轮数|周期)", b"epoch"), ("学习率", b"lr"), ("(?:准确率|精度)", b"accuracy"),
+        ("损失(?:函数)?(?:值)?", b"loss"), ("第 ?([0-9]{1,15}(?: ?/ ?[0-9]{1,15})?) ?(?:步|次迭代)", rb"step \1 "),
+        ("第 ?([0-9]{1,15}(?: ?/ ?[0-9]{1,15})?) ?(?:轮|个?周期)", rb"epoch \1 "), ("(?:迭代次数|迭代步数|迭代|步数|步骤|步)", b"step"),
+        ("(?:轮次|轮数|周期)", b"epoch"), ("学习率", b"lr"), ("(?:准确率|精度)", b"accuracy"),
+        ("训练", b"train "), ("(?:验证|校验)", b"val "), ("测试", b"test "), ("评估", b"eval "),
     )
 )  # fmt: skip
-"""Full-width signs and Chinese words, as what they mean."""
+"""Chinese words, as what they mean."""
+_FULL_WIDTH = re.compile(rb"\xef\xbc([\x81-\xbf])|\xef\xbd([\x80-\x9e])")
+"""U+FF01 … U+FF5E: ASCII's signs, digits and letters at the width of a Chinese character."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -103,9 +107,14 @@ def clean(piece: bytes, found: Gathering) -> bytes:
             piece.decode("utf-8")
         except UnicodeDecodeError:
             piece = _from_gb18030(piece, found)
+        piece = _FULL_WIDTH.sub(_as_ascii, piece)
         for pattern, plain in _CHINESE:
             piece = pattern.sub(plain, piece)
     return piece
+
+
+def _as_ascii(wide: re.Match[bytes]) -> bytes:
+    return bytes([wide[1][0] - 0x60 if wide[1] else wide[2][0] - 0x20])
 
 
 def _from_gb18030(piece: bytes, found: Gathering) -> bytes:

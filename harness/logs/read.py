@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.logs.blocks import looks_like_blocks, read_blocks
 from harness.logs.choosing import choose_reader, guess_reader, names_in
+from harness.logs.dicts import read_dicts
 from harness.logs.documents import read_document
 from harness.logs.events import EVENT_FILE, read_events
+from harness.logs.formats import TRAINER_DICTS, LineFormat
 from harness.logs.gathering import Gathering
+from harness.logs.launchers import find_launcher
 from harness.logs.limits import LIMITS, Limits
 from harness.logs.metrics import choose_metric, is_loss, keeps
 from harness.logs.opening import clean, open_log, whole_lines
@@ -27,6 +31,8 @@ from harness.values.errors import LogError
 __all__ = ["read_log"]
 
 _MMENGINE_WINDOW = 10  # iterations: mmengine's LogProcessor, unless its window_size says otherwise
+_WANDB = b":W&B"
+_STRAY = 0.05  # of the records of the most frequent loss
 _LOOKED_AHEAD = 8  # pieces in which a known format is looked for before one is guessed
 
 
@@ -69,6 +75,8 @@ def read_log(
     found = Gathering(keep=keeps(metric), most_records=limits.records)
     kind = _read_any(place, metric, section, found, limits)
     held = [name for name, column in found.columns.items() if len(column)]
+    if kind.guessed and metric in (None, "loss"):
+        held = _without_strays(held, found)
     name = choose_metric(held or found.names, metric, place, kind.losses)
     if name not in found.columns or not len(found.columns[name]):
         raise LogError("the log holds no value of the metric", where=place, observed=name)
@@ -128,12 +136,22 @@ def _read_any(path: Path, metric: str | None, section: str | None, found: Gather
         first = next(pieces, b"")
         if not first.strip():
             raise LogError("the log is empty", where=path)
-        return _read_pieces(_with_head(itertools.chain([first], pieces), found), first, path, metric, section, found)
+        whole = _with_head(itertools.chain([first], pieces), found)
+        if launcher := find_launcher(first, found):
+            first, whole = launcher.take_off(first), map(launcher.take_off, whole)
+        return _read_pieces(whole, first, path, metric, section, found)
 
 
 def _read_pieces(
     pieces: Iterator[bytes], first: bytes, path: Path, metric: str | None, section: str | None, found: Gathering
 ) -> _Kind:
+    if first.startswith(_WANDB):
+        raise LogError(
+            "the file is Weights & Biases' own record of a run, which only its own program reads",
+            where=path,
+            allowed="its history as JSON lines or CSV",
+            hint=f"wandb sync {shlex.quote(str(path.parent))}, then the export of the run's chart as CSV",
+        )
     lines = first.strip().split(b"\n", 2)
     if lines[0][:1] in (b"{", b"[") and not (len(lines) > 1 and lines[0].endswith(b"}") and lines[1][:1] == b"{"):
         kind, kept = read_document(pieces, found)
@@ -168,8 +186,18 @@ def _read_lines(
     pieces: Iterator[bytes], reader: LineReader, metric: str | None, found: Gathering, *, guessed: bool = False
 ) -> _Kind:
     found.keep = keeps(metric, reader.losses)
-    read_text(pieces, reader, metric, found)
+    found.states = isinstance(reader, LineFormat) and reader.states
+    if reader.name == TRAINER_DICTS:
+        read_dicts(pieces, found)
+    else:
+        read_text(pieces, reader, metric, found)
     return _Kind(reader.name, reader.losses, reader.window, guessed)
+
+
+def _without_strays(names: Sequence[str], found: Gathering) -> list[str]:
+    """Metrics without those that a sentence or two of a guessed log seem to print, beside a loss of many records."""
+    most = max((len(found.columns[name]) for name in names if is_loss(name)), default=0)
+    return [name for name in names if len(found.columns[name]) > most * _STRAY]
 
 
 def _window(kind: _Kind, settings: dict[str, str], found: Gathering) -> int:

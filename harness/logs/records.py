@@ -79,6 +79,10 @@ class LineReader(Protocol):
         """Something in each line that may hold a record."""
 
     @property
+    def groups(self) -> bool:
+        """Whether commas may stand inside numbers, between thousands; else they separate numbers."""
+
+    @property
     def anchors(self) -> tuple[bytes, ...]:
         """Characters by which numbers may be found in a line, the likeliest first."""
 

@@ -1,43 +1,42 @@
-"""Lines that are rows: JSON objects, with or without a word before them, and tables."""
+"""Lines that are JSON objects, with or without a word before them."""
 
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.logs.gathering import UNKNOWN
-from harness.logs.records import Record, RowError
-from harness.logs.tokens import words
-from harness.values.errors import LogError
+from harness.logs.records import Record
+from harness.logs.tokens import PHASE_WORD, find_rank
 
 __all__ = [
+    "EPOCHS",
     "JSON_FORMATS",
-    "TABLE_FORMATS",
-    "ColumnReader",
+    "PHASES",
+    "RANKS",
+    "STEPS",
+    "Formatted",
     "JsonReader",
-    "TableReader",
-    "column_reader",
+    "RowFormat",
+    "as_count",
+    "as_number",
+    "is_other",
     "json_reader",
     "row_record",
-    "table_reader",
 ]
 
-_ANY = re.compile(rb"[^\n]")
-_STEPS = (
+STEPS = (
     "global_step/max_steps", "train/global_step", "trainer/global_step", "global_step", "current_steps", "_step",
-    "num_updates", "iteration", "iter", "step", "steps", "it", "train/step", "batch_idx",
+    "num_updates", "iteration", "iter", "iterations", "step", "steps", "it", "train/step", "batch_idx", "batch",
 )  # fmt: skip
 """Names of an iteration, the ones that count through the whole training first."""
-_EPOCHS, _RANKS = ("epoch", "epoch_num"), ("rank", "local_rank", "global_rank")
-_PHASES = ("mode", "phase", "split", "stage")
+EPOCHS, RANKS = ("epoch", "epoch_num"), ("rank", "local_rank", "global_rank")
+PHASES = ("mode", "phase", "split", "stage")
 _NESTED = ("signals", "metrics", "data")  # objects whose name is no part of their metrics' names
-_LARGEST_CELL = 1 << 27
 _LONGEST_PREFIX = 300  # bytes before an object
 _STEP_LIST = re.compile(rb'"step"\s{0,4}:\s{0,4}\[\s{0,4}(\d{1,18})\s{0,4},\s{0,4}(\d{1,18})\s{0,4}\]')
 
@@ -125,38 +124,11 @@ JSON_FORMATS = (
     ),
 )
 
-TABLE_FORMATS = (
-    RowFormat("TensorBoard CSV export", ("Wall time", "Step", "Value"), "Wall time,Step,Value\n1700000000.1,10,2.31", ("Value",)),
-    RowFormat(
-        "Ultralytics results.csv",
-        ("epoch", "train/box_loss", "train/cls_loss"),
-        "epoch,train/box_loss,train/cls_loss,train/dfl_loss,val/box_loss\n1,1.21,2.31,1.1,1.3",
-        ("train/box_loss",),
-    ),
-    RowFormat(
-        "Lightning metrics.csv",
-        ("step", "epoch", "train_loss_step"),
-        "epoch,step,train_loss_epoch,train_loss_step,val_loss\n0,49,,2.31,",
-        ("train_loss_step",),
-    ),
-    RowFormat("Lightning metrics.csv, one loss", ("step", "epoch", "train_loss"), "epoch,step,train_loss,val_loss\n0,49,2.31,", ("train_loss",)),
-    RowFormat("Keras CSVLogger", ("epoch", "loss", "val_loss"), "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.1,2.31,0.1,2.2"),
-    RowFormat(
-        "Weights & Biases CSV export",
-        ("Step", "run - train/loss"),
-        '"Step","run - train/loss","run - train/loss__MIN","run - train/loss__MAX"\n"10","2.31","2.31","2.31"',
-    ),
-)  # fmt: skip
 
-
-@dataclass(frozen=True)
-class JsonReader:
-    """Reads JSON objects, one a line."""
+class Formatted:
+    """A reader that says of its format what every reader has to say."""
 
     format: RowFormat
-
-    marker: re.Pattern[bytes] = re.compile(rb"\{")
-    anchors: tuple[bytes, ...] = (b":", b",", b'"')
 
     @property
     def name(self) -> str:
@@ -173,10 +145,23 @@ class JsonReader:
         """Over how many iterations a value is a mean or a median."""
         return self.format.window
 
+
+@dataclass(frozen=True)
+class JsonReader(Formatted):
+    """Reads JSON objects, one a line."""
+
+    format: RowFormat
+
+    marker: re.Pattern[bytes] = re.compile(rb"\{")
+    anchors: tuple[bytes, ...] = (b":", b",", b'"')
+    groups: bool = False
+
     def read_line(self, line: bytes) -> Iterator[Record]:
         """The record of a line."""
         begin = line.find(b"{")
         if begin < 0 or (self.format.prefix and not re.search(self.format.prefix.encode(), line[:begin])):
+            return
+        if (phases := PHASE_WORD.findall(line, 0, begin)) and not phases[-1].lower().startswith(b"train"):
             return
         row = _parse(line[begin:])
         if row is None:
@@ -187,6 +172,8 @@ class JsonReader:
         for name in record.values:
             if place := _place_of(line, name.rsplit(".", 1)[-1] if f'"{name}"'.encode() not in line else name):
                 record.places[name] = place
+        if record.rank == UNKNOWN and begin and (rank := find_rank(line, 0, begin)):
+            record.rank, record.places["rank"] = rank
         _place_numbers(line, row, record)
         if self.format.prefix == ":::MLLOG":
             _place_mlperf(line, record)
@@ -212,12 +199,12 @@ def _is_row_of(known: RowFormat, before: bytes, row: Mapping[str, Any]) -> bool:
     """Whether an object, and what stands before it, are a format's."""
     if known.prefix:
         return re.search(known.prefix.encode(), before) is not None
-    return not before.strip() and all(key in _names(row) for key in known.keys)
+    return all(key in _names(row) for key in known.keys)
 
 
 def row_record(row: Mapping[str, Any]) -> Record | None:
     """The record of an object that holds an iteration and metrics; None of another phase than training."""
-    if "planned" in row or any(_is_other(row.get(name)) for name in _PHASES) or row.get("type") == "METADATA":
+    if "planned" in row or any(is_other(row.get(name)) for name in PHASES) or row.get("type") == "METADATA":
         return None
     record = Record()
     step = row.get("step")
@@ -228,16 +215,16 @@ def row_record(row: Mapping[str, Any]) -> Record | None:
             return None  # a summary of an epoch or of the whole run
         record.epoch, record.iteration = step[0], step[1]
     else:
-        for name in _STEPS:
+        for name in STEPS:
             if (text := row.get(name)) and isinstance(text, str) and (match := re.match(r"(\d{1,18})/\d{1,18}$", text)):
                 record.iteration = int(match[1])
                 break
-            if name in lower and (number := _integer(flat[lower[name]])) != UNKNOWN:
+            if name in lower and (number := as_count(flat[lower[name]])) != UNKNOWN:
                 record.iteration = number
                 break
-        record.epoch = next((_integer(flat[lower[name]]) for name in _EPOCHS if name in lower), UNKNOWN)
-    record.rank = next((_integer(flat[lower[name]]) for name in _RANKS if name in lower), UNKNOWN)
-    known = {*_STEPS, *_EPOCHS, *_RANKS}
+        record.epoch = next((as_count(flat[lower[name]]) for name in EPOCHS if name in lower), UNKNOWN)
+    record.rank = next((as_count(flat[lower[name]]) for name in RANKS if name in lower), UNKNOWN)
+    known = {*STEPS, *EPOCHS, *RANKS}
     for name, value in flat.items():
         if name.lower() not in known:
             record.put(name, value, None)
@@ -251,7 +238,7 @@ def _mlperf_record(row: Mapping[str, Any]) -> Record | None:
     record = Record()
     if isinstance(about, dict):
         steps = (about.get(name) for name in ("step_num", "iteration", "step", "iter", "samples_count"))
-        record.iteration = next((_integer(_as_float(step)) for step in steps if isinstance(step, int)), UNKNOWN)
+        record.iteration = next((as_count(_as_float(step)) for step in steps if isinstance(step, int)), UNKNOWN)
         epoch = about.get("epoch_num")
         if isinstance(epoch, int) and record.iteration == UNKNOWN:
             record.epoch = epoch
@@ -259,7 +246,8 @@ def _mlperf_record(row: Mapping[str, Any]) -> Record | None:
     return record
 
 
-def _is_other(phase: object) -> bool:
+def is_other(phase: object) -> bool:
+    """Whether a row's phase is another than training."""
     return isinstance(phase, str) and phase.lower() not in ("train", "training", "fit")
 
 
@@ -283,7 +271,7 @@ def _flatten(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
             continue
         if isinstance(value, (int, float)):
             yield prefix + name, _as_float(value)
-        elif isinstance(value, str) and (number := _number(value)) is not None:
+        elif isinstance(value, str) and (number := as_number(value)) is not None:
             yield prefix + name, number
         elif isinstance(value, str) and name == "data" and value.startswith("{") and (inner := _literal(value)):
             yield from _flatten(inner)
@@ -318,10 +306,10 @@ def _place_numbers(line: bytes, row: Mapping[str, Any], record: Record) -> None:
             record.places |= {"epoch": match.start(1), "iteration": match.start(2)}
         return
     if record.iteration != UNKNOWN:
-        name = next((name for name in _STEPS if f'"{name}"'.encode() in line), "")
+        name = next((name for name in STEPS if f'"{name}"'.encode() in line), "")
         if name and (place := _place_of(line, name)) is not None:
             record.places["iteration"] = place
-    for kind, names in (("epoch", _EPOCHS), ("rank", _RANKS)):
+    for kind, names in (("epoch", EPOCHS), ("rank", RANKS)):
         name = next((name for name in names if f'"{name}"'.encode() in line), "")
         if getattr(record, kind) != UNKNOWN and name and (place := _place_of(line, name)) is not None:
             record.places[kind] = place
@@ -343,133 +331,6 @@ def _place_mlperf(line: bytes, record: Record) -> None:
         record.guards = (line.find(b'"', key) + 1,)
 
 
-@dataclass(frozen=True)
-class TableReader:
-    """Reads the rows of a table with a header."""
-
-    format: RowFormat
-    names: tuple[str, ...]
-    delimiter: str
-    keys: tuple[int | None, int | None, int | None]
-
-    marker: re.Pattern[bytes] = _ANY
-    window: int = 1
-
-    @property
-    def name(self) -> str:
-        """The format, in words."""
-        return self.format.name
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """What the format calls the loss."""
-        return self.format.losses
-
-    @property
-    def anchors(self) -> tuple[bytes, ...]:
-        """The table's delimiter."""
-        return (self.delimiter.encode(),)
-
-    def read_line(self, line: bytes) -> Iterator[Record]:
-        """The record of a row."""
-        text = line.decode("utf-8", "replace")
-        row = _cells(text, self.delimiter)
-        if len(row) != len(self.names):
-            raise RowError("{count} row(s) with another number of cells than the header were left out")
-        if tuple(row) == self.names:
-            return
-        starts = _cell_starts(line, self.delimiter.encode(), len(row))
-        numbers = [_integer(_number(row[at])) if at is not None else UNKNOWN for at in self.keys]
-        record = Record(numbers[0], numbers[1], numbers[2])
-        for name, at in zip(("epoch", "iteration", "rank"), self.keys, strict=True):
-            if at is not None and starts:
-                record.places[name] = starts[at]
-        for at, name in enumerate(self.names):
-            if at in self.keys or name.endswith(("__MIN", "__MAX")):
-                continue
-            if (value := _number(row[at])) is not None:
-                record.put(name, value, starts[at] if starts else None)
-            elif row[at].strip():
-                record.odd += (name,)
-        yield record
-
-
-def table_reader(head: bytes) -> TableReader | None:
-    """The reader of a text that begins with a header of names and a row of as many numbers; None where it is none."""
-    lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()][:2]
-    if len(lines) < 2 or any(len(line) > 100_000 for line in lines):
-        return None
-    delimiter = max(",;\t", key=lines[0].count)
-    names, row = (_cells(line, delimiter) for line in lines)
-    if len(set(names)) != len(names) or not all(names) or any(_number(name) is not None for name in names):
-        return None
-    if len(names) == 1 and not names[0].lower().endswith("loss"):
-        return None
-    if len(row) != len(names) or all(_number(cell) is None for cell in row):
-        return None
-    lower = [name.lower() for name in names]
-    epoch, rank = (next((lower.index(key) for key in keys if key in lower), None) for keys in (_EPOCHS, _RANKS))
-    step = next((lower.index(key) for key in _STEPS if key in lower), None)
-    return TableReader(_table_format(names), tuple(names), delimiter, (epoch, step, rank))
-
-
-def _table_format(names: Sequence[str]) -> RowFormat:
-    if any(name.endswith("__MIN") for name in names):
-        return TABLE_FORMATS[-1]
-    known = (one for one in TABLE_FORMATS[:-1] if all(key in names for key in one.keys))
-    return next(known, RowFormat("CSV", (), "", ()))
-
-
-@dataclass(frozen=True)
-class ColumnReader:
-    """Reads a table without a header: a loss a line; an iteration and its loss; a time, a value and its step."""
-
-    name: str
-    width: int
-    metric: str
-    losses: tuple[str, ...] = ()
-    window: int = 1
-    marker: re.Pattern[bytes] = _ANY
-    anchors: tuple[bytes, ...] = (b" ", b"\t", b",", b";")
-
-    def read_line(self, line: bytes) -> Iterator[Record]:
-        """The record of a row."""
-        if not line.strip() or line.lstrip().startswith(b"#"):
-            return
-        row = _columns(line)
-        if len(row) != self.width:
-            raise RowError("{count} line(s) hold something else than the first row and were left out")
-        record = Record()
-        cells = [match.start() for match in re.finditer(rb"[^\s,;]{1,100}", line)]
-        value, step = (1, 2) if self.width == 3 else (self.width - 1, 0)
-        record.put(self.metric, row[value], cells[value] if len(cells) == self.width else None)
-        if self.width > 1:
-            record.iteration = _integer(row[step])
-            record.places["iteration"] = cells[step]
-        yield record
-
-
-def column_reader(head: bytes, path: Path) -> ColumnReader | None:
-    """The reader of a text that holds nothing but one, two or three numbers a line; None where it is none."""
-    lines = [line for line in head.split(b"\n")[:-1] if line.strip() and not line.lstrip().startswith(b"#")]
-    width = len(_columns(lines[0])) if lines else 0
-    if width not in (1, 2, 3):
-        return None
-    rows = [_columns(line) for line in lines]
-    if not all(len(row) == width for row in rows):
-        return None
-    if width == 3 and all(row[0] > 1e11 and _integer(row[2]) >= 0 for row in rows):
-        return ColumnReader("MLflow metric file", 3, _metric_of(path))
-    if width == 2 and all(_integer(row[0]) >= 0 for row in rows):
-        return ColumnReader("two columns without a header: iteration and loss", 2, "loss")
-    return ColumnReader("one column without a header: the loss", 1, "loss") if width == 1 else None
-
-
-def _metric_of(path: Path) -> str:
-    """The metric of an MLflow file: its own name; the loss where that says nothing of one."""
-    return path.name if "loss" in words(path.name).split(" ") or words(path.name).endswith("loss") else "loss"
-
-
 def _as_float(value: float) -> float:
     try:
         return float(value)
@@ -477,33 +338,7 @@ def _as_float(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    csv.field_size_limit(_LARGEST_CELL)
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error as error:
-        raise LogError("the table can't be parsed", observed=str(error)) from None
-
-
-def _cell_starts(line: bytes, delimiter: bytes, count: int) -> list[int]:
-    """Where the cells of a row begin, inside their quotes; nothing where that isn't plain."""
-    parts = line.split(delimiter)
-    if len(parts) != count:
-        return []
-    starts, at = [], 0
-    for part in parts:
-        starts.append(at + (len(part) - len(part.lstrip(b' "'))))
-        at += len(part) + 1
-    return starts
-
-
-def _columns(line: bytes) -> list[float]:
-    """The numbers of a line that holds nothing else; else nothing."""
-    numbers = [_number(cell) for cell in line.decode("utf-8", "replace").replace(",", " ").replace(";", " ").split()]
-    return [] if None in numbers else [number for number in numbers if number is not None]
-
-
-def _number(cell: str) -> float | None:
+def as_number(cell: str) -> float | None:
     """A number as logs print it: not Python's own ``1_000``, nor digits of other scripts."""
     if not cell.isascii() or "_" in cell:
         return None
@@ -513,6 +348,6 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _integer(value: float | None) -> int:
+def as_count(value: float | None) -> int:
     """A number as a count; UNKNOWN where it is none that an int64 holds exactly."""
     return int(value) if value is not None and value == value // 1 and 0 <= value < 2**53 else UNKNOWN

@@ -13,7 +13,10 @@ from harness.values.provenance import Provenance
 
 __all__ = ["find_log", "read_settings_beside"]
 
-_IN_A_FOLDER = ("trace.csv", "trace.jsonl", "vis_data/scalars.json", "scalars.json")
+_IN_A_FOLDER = (
+    "trace.csv", "trace.jsonl", "vis_data/scalars.json", "scalars.json", "metrics.csv", "results.csv", "metrics.json",
+    "trainer_state.json", "logging.jsonl", "trainer_log.jsonl",
+)  # fmt: skip
 _TRACES = ("trace.csv", "trace.jsonl")
 
 

@@ -15,6 +15,13 @@ from harness.values.trace import FloatArray, IntArray
 __all__ = ["Numbering", "mean_over_ranks", "require_rank", "settle"]
 
 
+_BRANCH = 3
+"""Records beyond a counter's fall that make it a resume; fewer may be lines out of order."""
+
+_FEWEST_MIXED = 4
+"""Iterations with several values, below which the last of them is taken, and said."""
+
+
 @dataclass
 class Numbering:
     """How a log's records are numbered: what is asked for goes in, what was found comes out.
@@ -81,7 +88,7 @@ def _by_rank(ranks: IntArray, found: Gathering) -> dict[int, slice | Mask]:
 
 def _number(
     epochs: IntArray, iterations: IntArray, found: Gathering, numbering: Numbering
-) -> tuple[IntArray, slice | Mask]:
+) -> tuple[IntArray, slice | Mask | IntArray]:
     """Iteration numbers of the whole training, and which records have one."""
     known = iterations != UNKNOWN if iterations.min() == UNKNOWN else np.ones(len(iterations), np.bool_)
     if not known.any():
@@ -99,8 +106,15 @@ def _number(
             return _by_position(int((~known).sum()), found, numbering), ~known
         found.note("{count} record(s) without an iteration number were left out", int((~known).sum()))
         epochs, iterations = epochs[known], iterations[known]
+    if found.states and (begun := iterations == 0).any() and not begun.all():
+        found.note("{count} state(s) of a progress bar at 0 were left out: no iteration was done", int(begun.sum()))
+        known = np.flatnonzero(known)[~begun]
+        epochs, iterations = epochs[~begun], iterations[~begun]
     if found.per_epoch and found.epoch_length and epochs.max() == UNKNOWN:
         epochs = _counted_epochs(iterations, found.epoch_length)
+    elif epochs.max() == UNKNOWN and _repeats_itself(iterations):
+        found.note("the iteration counter runs through the same numbers again and again: each time counts as an epoch")
+        epochs = np.concatenate([[0], np.cumsum(np.diff(iterations) < 0)]).astype(np.int64)
     if epochs.min() != UNKNOWN and (found.per_epoch or _starts_over(epochs, iterations)):
         iterations = _numbered_through(epochs, iterations, found, numbering)
     else:
@@ -116,7 +130,7 @@ def _by_position(records: int, found: Gathering, numbering: Numbering) -> IntArr
 
 def _numbered_through(epochs: IntArray, iterations: IntArray, found: Gathering, numbering: Numbering) -> IntArray:
     """Iterations that are counted from the start of their epoch, counted through."""
-    largest = int(iterations.max() - min(int(iterations.min()), 1) + 1)
+    largest = int(iterations.max()) if found.states else int(iterations.max() - min(int(iterations.min()), 1) + 1)
     length = found.epoch_length or numbering.epoch_length or found.total
     numbering.epoch_length_printed = bool(length) or _is_whole(epochs, iterations)
     length = max(length, largest) if length else largest
@@ -145,16 +159,31 @@ def _counted_epochs(iterations: IntArray, length: int) -> IntArray:
     return np.concatenate([[0], np.cumsum(falls)]).astype(np.int64)
 
 
+def _repeats_itself(iterations: IntArray) -> bool:
+    """Whether a counter without epochs runs at least twice through the same numbers, and begins a third time."""
+    cuts = np.flatnonzero(np.diff(iterations) < 0) + 1
+    if len(cuts) < 2:
+        return False
+    first, *others = np.split(iterations, cuts)
+    return len(first) > 1 and all(
+        np.array_equal(one, first if at < len(others) - 1 else first[: len(one)]) for at, one in enumerate(others)
+    )
+
+
 def _starts_over(epochs: IntArray, iterations: IntArray) -> bool:
     """Whether the counter falls back wherever, and only where, the epoch rises."""
     if epochs[0] == epochs[-1]:
         return False
-    rises, falls = np.diff(epochs) > 0, np.diff(iterations) < 0
+    rises, falls = np.diff(epochs) > 0, np.diff(iterations) <= 0
     return bool(rises.any() and np.all(falls[rises]))
 
 
 def _one_an_iteration(iterations: IntArray, values: FloatArray, found: Gathering) -> Series:
-    """The last record of each iteration, in the order of iterations."""
+    """The last record of each iteration, in the order of iterations; what a resumed run leaves behind is left out.
+
+    Raises:
+        LogError: most iterations have several records with different values, side by side: no resume does this.
+    """
     steps = np.diff(iterations)
     if np.all(steps > 0):
         return Series(iterations.astype(np.int64), values.astype(np.float64))
@@ -165,6 +194,13 @@ def _one_an_iteration(iterations: IntArray, values: FloatArray, found: Gathering
             f"the iteration counter goes back {len(falls):,} time(s), first from {iterations[at]} to "
             f"{iterations[at + 1]}, as after a resume"
         )
+    if not found.states and (stale := _left_behind(iterations, falls)).any():
+        found.note(
+            "{count} record(s) before a resume lie beyond what was run again, and were left out", int(stale.sum())
+        )
+        iterations, values = iterations[~stale], values[~stale]
+    elif not len(falls):
+        _refuse_mixed(iterations, values, found)
     distinct, first = np.unique(iterations[::-1], return_index=True)
     last = len(iterations) - 1 - first
     repeated = len(iterations) - len(last)
@@ -176,6 +212,45 @@ def _one_an_iteration(iterations: IntArray, values: FloatArray, found: Gathering
             "the last of each iteration counts"
         )
     return Series(distinct.astype(np.int64), values[last].astype(np.float64))
+
+
+def _left_behind(iterations: IntArray, falls: IntArray) -> Mask:
+    """Which records are of a branch that a resume gave up: beyond where it begins, and never run again.
+
+    Counters that fall back often are out of order, as several writers' are, and no resume.
+    """
+    stale = np.zeros(len(iterations), np.bool_)
+    if len(falls) > max(1, len(iterations) // 20):
+        return stale
+    for at in falls.tolist():
+        resumed, before = iterations[at + 1], iterations[: at + 1]
+        beyond = before >= resumed
+        if resumed in before or int(beyond.sum()) >= _BRANCH:
+            stale[: at + 1] |= beyond & ~np.isin(before, iterations[at + 1 :])
+    return stale
+
+
+def _refuse_mixed(iterations: IntArray, values: FloatArray, found: Gathering) -> None:
+    """Refuse records of several processes, or of other phases, that nothing tells apart.
+
+    Of a progress bar, which is drawn several times at one iteration, the last state counts.
+
+    Raises:
+        LogError: at least half of the iterations stand there several times in a row, with different values.
+    """
+    again = np.diff(iterations) == 0
+    other = again & (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    distinct = len(iterations) - int(again.sum())
+    if found.states or int(other.sum()) < max(_FEWEST_MIXED, distinct // 2):
+        return
+    at = int(np.argmax(other))
+    raise LogError(
+        "several records of one iteration hold different values, and nothing says which is whose",
+        where=f"iteration {iterations[at]}",
+        observed=f"{values[at]:.6g} and {values[at + 1]:.6g}; {int(other.sum())} such pairs, {distinct} iterations",
+        allowed="one record an iteration and rank",
+        hint="split it by process, or let each line begin with its rank, as torchrun's [rank0]: does",
+    )
 
 
 def require_rank(ranks: dict[int, Series], rank: int, where: object) -> Series:

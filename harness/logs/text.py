@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _WORTH_LEARNING = 64  # lines in a piece that may hold a record; fewer are read 
 _SAMPLE = 1 << 16  # bytes that a layout is tried on
 _LONGEST_LEARNED = 1 << 14  # bytes of a line
 _TRIED = 40  # records, after which no line was found to learn from
+_THOUSAND = 1000.0
+_GROUPED = re.compile(rb"[+-]?\d{1,3}(?:,\d{3}){1,6}(?![\d.])")
 _KNOWN_NAMES = 200  # records after which only lines that may hold the metric are looked at
 
 
@@ -101,7 +104,9 @@ def _records(
         stop = piece.find(b"\n", mark.end(), end)
         stop = end if stop < 0 else stop
         try:
-            for record in reader.read_line(piece[begin:stop]):
+            for record in reader.read_line(line := piece[begin:stop]):
+                if found is not None and max(map(abs, record.values.values()), default=0.0) >= _THOUSAND:
+                    _note_odd_numbers(line, record, found)
                 yield begin, record
         except RowError as odd:
             if found is not None:
@@ -126,7 +131,7 @@ def _learn(piece: bytes, reader: LineReader, found: Gathering) -> list[Layout]:
         line = piece[begin : piece.index(b"\n", begin)]
         for name in record.values:
             found.column(name)
-        if layout := _best_layout(piece[begin : begin + _SAMPLE], line, reader.anchors, record, kept):
+        if layout := _best_layout(piece[begin : begin + _SAMPLE], line, reader, record, kept):
             _note(record, found)
             layouts[numbers] = layout
             if not numbers and "iteration" in record.places:
@@ -148,16 +153,14 @@ def _lone_records(piece: bytes, reader: LineReader) -> Iterator[tuple[int, Recor
                     yield begin, records[0]
 
 
-def _best_layout(
-    sample: bytes, line: bytes, anchors: Sequence[bytes], record: Record, kept: Sequence[str]
-) -> Layout | None:
+def _best_layout(sample: bytes, line: bytes, reader: LineReader, record: Record, kept: Sequence[str]) -> Layout | None:
     """Of the layouts by each anchor, the first that reads nine tenths of what the best one reads."""
     sample = sample[: sample.rfind(b"\n") + 1]
     integers = {name: record.places[name] for name in _INTEGERS if name in record.places}
     decimals = {name: record.places[name] for name in kept}
     best, most = None, 0
-    for anchor in anchors:
-        layout = learn_layout(line, anchor, integers, decimals, record.guards)
+    for anchor in reader.anchors:
+        layout = learn_layout(line, anchor, integers, decimals, record.guards, groups=reader.groups)
         if layout is None:
             continue
         reading = read_by_layout(sample, layout)
@@ -175,6 +178,18 @@ def _gaps(readings: Sequence[Reading], length: int) -> list[tuple[int, int]]:
     starts, ends = np.concatenate([[0], read[1]]), np.concatenate([read[0], [length]])
     left = np.flatnonzero(ends > starts)
     return list(zip(starts[left].tolist(), ends[left].tolist(), strict=True))
+
+
+def _note_odd_numbers(line: bytes, record: Record, found: Gathering) -> None:
+    """Tell of digits that spell more than float64 holds, no infinity that was printed; and of commas in numbers."""
+    for name, value in record.values.items():
+        at = record.places.get(name)
+        if at is None or not found.keep(name):
+            continue
+        if math.isinf(value) and line[at : at + 2].lstrip(b"+-")[:1].isdigit():
+            found.note("{count} value(s) of " + name + " are printed beyond float64's range: they count as infinite")
+        elif value >= _THOUSAND and _GROUPED.match(line, at):
+            found.note("{count} value(s) of " + name + " hold a comma and no point: it was taken to separate thousands")
 
 
 def _note(record: Record, found: Gathering) -> None:

@@ -6,18 +6,20 @@ A name is whole: what stands before its number, back to the number before it or 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.logs.numerals import NUMBER
 
-__all__ = ["PHASE", "Token", "number_of", "tokens", "words"]
+__all__ = ["GLOBAL_STEPS", "PHASE", "PHASE_WORD", "Token", "find_rank", "number_of", "tokens", "words"]
 
-_THOUSANDS = rb"[-+]?[1-9]\d{0,2}(?:,\d{3}){1,6}(?:\.\d{1,20})?(?![\d,])"
+_THOUSANDS = rb"[-+]?[1-9]\d{0,2}(?:,\d{3}){1,6}(?:\.\d{1,20})?(?!\d|,\d)"
+_WINDOWS = rb"[-+]?(?:nan\((?:ind|snan)\)|1\.#(?:QNAN|SNAN|IND|INF)\d{0,4})"  # as Microsoft's C library prints them
 _NUMBER = re.compile(
-    rb"(?<![\w.])(?<!\d[:/-])(" + _THOUSANDS + rb"|" + NUMBER + rb")"
-    rb"(?:[ \t]{0,12}/[ \t]{0,12}(\d{1,18}))?(?![\w]|\.\d|[:/-]\d|\()"
+    rb"(?<![\w.])(?<!\d[:/-])(?<!\d,)(" + _THOUSANDS + rb"|" + _WINDOWS + rb"|" + NUMBER + rb"(?!,\d))"
+    rb"(?:[ \t]{0,12}/[ \t]{0,12}(\d{1,18}))?(?![\w#]|\.\d|[:/-]\d|\()"
 )  # fmt: skip
 _LONGEST_GAP = 120
 _OPENING = b" \t\"'(["
@@ -31,6 +33,16 @@ PHASE = re.compile(
     re.IGNORECASE,
 )
 """A word that names a phase of a training."""
+PHASE_WORD = re.compile(rb"(?<![\w./-])" + PHASE.pattern + rb"(?![\w./-]*[\w/])", re.IGNORECASE)
+"""A phase that stands as a word of its own: not the ``val`` of ``val_loss``, which is that metric's alone."""
+_RANK = re.compile(
+    rb"\[(?:rank|default|Rank )(\d{1,6})\]|"
+    rb"(?<![A-Za-z])(?:local_|global_)?rank[\"']?[ \t]{0,4}[:=]?[ \t]{0,4}(\d{1,6})(?![\d.])",
+    re.IGNORECASE,
+)
+GLOBAL_STEPS = ("global step", "global step max steps", "trainer global step", "train global step")
+"""Names of a step that counts through the whole training, and is taken before any other."""
+_LINE_START = 200  # bytes, in which torchrun and its likes say whose line it is
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def tokens(line: bytes, start: int = 0, end: int | None = None) -> Iterator[Toke
         gap = line[max(previous, match.start() - _LONGEST_GAP) : match.start()]
         name, signed = _name_of(gap)
         text = match[1]
-        if text[-1:] not in b"0123456789." and not (signed or _stands_alone(line, match.end(), end, name)):
+        if text[-1:] not in b"0123456789.)" and not (signed or _stands_alone(line, match.end(), end, name)):
             continue  # the word "nan" in a sentence
         previous = match.end()
         bracketed = gap.rstrip(b" ").endswith((b"[", b"("))
@@ -69,6 +81,8 @@ def tokens(line: bytes, start: int = 0, end: int | None = None) -> Iterator[Toke
 
 def number_of(text: bytes) -> float:
     """A number as it is printed, its thousands separated by commas or not."""
+    if text[-1:] == b")" or b"#" in text:
+        return math.copysign(math.inf, -1 if text.startswith(b"-") else 1) if b"INF" in text else math.nan
     return float(text.replace(b",", b""))
 
 
@@ -100,3 +114,12 @@ def _name_of(gap: bytes) -> tuple[str, bool]:
     if text.count(b"(") > text.count(b")"):  # "lr(1e-3", whose bracket was cut off above
         text += b")"
     return (text.decode("utf-8", "replace"), signed) if _NAME.match(text) else ("", signed)
+
+
+def find_rank(line: bytes, start: int, end: int) -> tuple[int, int] | None:
+    """The rank that a record names, or its line before it, and where; None where there is none."""
+    match = _RANK.search(line, start, end) or (_RANK.search(line, 0, min(start, _LINE_START)) if start else None)
+    if match is None:
+        return None
+    group = 1 if match[1] is not None else 2
+    return int(match[group]), match.start(group)

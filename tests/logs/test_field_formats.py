@@ -8,9 +8,10 @@ import pytest
 from written_logs import same, write
 
 from harness.logs import read_log
+from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
 from harness.logs.listing import formats_table
-from harness.logs.rows import JSON_FORMATS, TABLE_FORMATS
+from harness.logs.rows import JSON_FORMATS
 from harness.values.errors import LogError
 
 EXAMPLES = {
@@ -30,6 +31,8 @@ EXAMPLES = {
     "modded-nanogpt": (125, 4.6241),
     "Hugging Face printed dicts (Trainer, ms-swift, LLaMA-Factory)": (10, 2.3105),
     "Keras progress bar": (10, 2.3025),
+    "Keras, a line an epoch": (3, 3.9538),
+    "PyTorch-Ignite progress bar": (10, 4.95),
     "PaddleSeg": (10, 2.3105),
     "PaddleDetection": (20, 23.456),
     "MindSpore": (3, 2.3105),
