@@ -21,9 +21,9 @@ import tempfile
 from pathlib import Path
 
 from harness.logs.choosing import choose_reader
+from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
 from harness.logs.records import LineReader
-from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.rows import JSON_FORMATS
 
 _READ = """

@@ -75,5 +75,5 @@ def test_iterations_that_print_no_loss_are_told(place):
 
 
 def test_two_runs_of_one_table_have_to_be_named(place):
-    with pytest.raises(LogError, match="--metric '.* - train/loss' '.* - train/loss'"):
+    with pytest.raises(LogError, match=r"--metric '.* - train/loss' '.* - train/loss'"):
         read_log(place("f30_wandb_two_runs.csv"))
