@@ -24,6 +24,7 @@ from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
 from harness.store.stream import TraceStream
 from harness.training.seam import Trained, trained_kind
+from harness.training.steps import listen
 
 __all__ = ["Recorder", "state_iterations"]
 
@@ -68,7 +69,7 @@ class Recorder:
         host_draws: bool = True,
     ) -> None:
         self._draws_on_host = host_draws
-        self._handles: list[Any] = []
+        self._listening: list[Callable[[], None]] = []
         self._stream = stream
         self._seed = seed
         self._around = around
@@ -89,7 +90,7 @@ class Recorder:
         self._norms = StateNorms.of(self._model)
         kind = trained_kind(self._model)
         self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
-        self._handles = [optimizer.register_step_pre_hook(self._before_step) for optimizer in training.optimizers]
+        self._listening = [listen(optimizer, self._before_step) for optimizer in training.optimizers]
         self._processes = HostGroup.join()
         self._rates = LearningRates(self._stream.groups if self._stream is not None else None)
 
@@ -136,9 +137,9 @@ class Recorder:
 
     def end(self) -> None:
         """Let go of the optimizers."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        for let_go in self._listening:
+            let_go()
+        self._listening = []
 
     def _measure(
         self, losses: dict[str, torch.Tensor], *, keeps_state: bool
@@ -176,7 +177,7 @@ class Recorder:
             return answer
         return add_up(self._processes.gather(answer))
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """The gradients as an optimizer gets them: averaged over processes, unscaled, clipped."""
         if self._stream is not None:
             several = len(self._training.optimizers) > 1

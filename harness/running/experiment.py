@@ -20,14 +20,14 @@ from harness.devices.surroundings import git_commit, host, numerics_environment,
 from harness.recording.clock import set_iteration
 from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.recorder import Recorder
-from harness.recording.start import PATHS_OF_WEIGHTS, StartHook, pretrained_parts
+from harness.recording.start import StartHook, pretrained_parts
 from harness.recording.start_weights import weights_digest
 from harness.running.around import noise_of, shadowed, together
-from harness.running.cases import RUNNER_FIELDS, flatten
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.compiling import COMPILER, compile_in_place, compile_settings
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import Order
+from harness.running.settings_of_config import effective_settings
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.mmengine_runner import ObserverHook
@@ -35,15 +35,7 @@ from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
 
-__all__ = ["effective_settings", "run_experiment"]
-
-_WITHOUT_EFFECT = frozenset(
-    {
-        *("alignment", "randomness", "train_cfg", "work_dir", "log_level", "log_processor", "visualizer"),
-        *("default_hooks", "env_cfg", "resume", "default_scope", "compile"),
-    }
-)
-"""Fields of a Runner that don't change what is trained, or are compared by themselves."""
+__all__ = ["run_experiment"]
 
 
 def run_experiment(
@@ -71,7 +63,7 @@ def run_experiment(
         RunError: there is no checkpoint to go on from.
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
-    settings = dict(effective_settings(config))
+    settings = effective_settings(config)
     given = pretrained_parts(config.model)
     iterations = _iterations(order, case, config)
     _adapt(config, order, case, device, iterations, folder)
@@ -153,22 +145,6 @@ def _provenance(
         command=order.command,
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def effective_settings(config: Config) -> dict[str, str]:
-    """What must be equal: the resolved config, without paths and without what has no effect on the training."""
-    effective = RUNNER_FIELDS - _WITHOUT_EFFECT
-    fields = {name: value for name, value in config.to_dict().items() if name in effective}
-    chosen = {name: value for name, value in (config.get("randomness") or {}).items() if name != "seed" and value}
-    if chosen:  # what is off says no more than what isn't there
-        fields["randomness"] = chosen
-    settings = {}
-    for name, text in flatten(fields):
-        field = name.rpartition(".")[2]
-        if field not in {"data_root", "load_from"}:
-            # Where a file with weights lies differs from host to host; whether its weights do, their digest says.
-            settings[name] = "a checkpoint" if field in PATHS_OF_WEIGHTS and text.startswith(("'", '"')) else text
-    return settings
 
 
 def _data_roots(value: Any) -> Iterator[str]:

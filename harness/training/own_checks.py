@@ -19,6 +19,7 @@ from harness.shadow.by_program.stepping import BareWrapper, StepProgram
 from harness.shadow.evidence.checks import ShadowCheck
 from harness.shadow.reproducing.program import Keep
 from harness.training.seam import Trained
+from harness.training.steps import listen
 
 __all__ = ["OwnChecks"]
 
@@ -50,24 +51,21 @@ class OwnChecks:
         with ExitStack() as stack, PassesWatched(parameters, self._iteration, self.found, self._keep):
             for optimizer in self._training.optimizers:
                 stepping = _Stepping(self, optimizing)
-                stack.callback(optimizer.register_step_pre_hook(stepping.begin).remove)
-                stack.callback(optimizer.register_step_post_hook(stepping.end).remove)
                 stack.callback(stepping.close)
+                stack.callback(listen(optimizer, stepping.begin, stepping.end))
             yield
 
     def after(self, returned: Any) -> None:
         """Nothing is left to compare: each step was when it ended."""
 
-    def program_of(self, optimizer: torch.optim.Optimizer, closure: Any) -> StepProgram | None:
+    def program_of(self, optimizer: torch.optim.Optimizer) -> StepProgram | None:
         """The check of a step that begins; None where there is none, which is told."""
         groups = [
             {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
         ]
         program = StepProgram(BareWrapper(optimizer), self._names, self._iteration, groups, None, self._keep)
         reason = program.reason
-        if closure is not None:
-            reason = "it computes its gradients itself, by a closure"
-        elif getattr(optimizer, "grad_scale", None) is not None:
+        if getattr(optimizer, "grad_scale", None) is not None:
             reason = "a fused step takes scaled gradients"
         if reason:
             name = type(optimizer).__name__
@@ -85,18 +83,17 @@ class _Stepping:
         self._stack = ExitStack()
         self._program: StepProgram | None = None
 
-    def begin(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        """Called by the optimizer before its step."""
-        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+    def begin(self, optimizer: torch.optim.Optimizer) -> None:
+        """Called when the gradients of a step are there."""
         with _disable_current_modes():
-            self._program = self._checks.program_of(optimizer, closure)
+            self._program = self._checks.program_of(optimizer)
             if self._program is not None:
                 self._program.before()
                 self._program.after_backward()
         self._stack.enter_context(self._optimizing())
 
-    def end(self, *_: Any) -> None:
-        """Called by the optimizer after its step."""
+    def end(self, _: torch.optim.Optimizer) -> None:
+        """Called after its step."""
         self._stack.close()
         if self._program is not None:
             with _disable_current_modes():

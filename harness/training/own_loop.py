@@ -41,7 +41,6 @@ class OwnTraining(Trained):
     def __init__(self, model: Any, optimizers: Any, evaluate: Any = None, where: str = "", kind: str = "") -> None:
         self.model = _one_module(model, where)
         self.optimizers = _unwrapped(optimizers, where)
-        self.iteration = 0
         self._evaluate = evaluate
         _require_supported(self.model, self.optimizers, where, kind)
 

@@ -24,10 +24,17 @@ class Trained(ABC):
     Attributes:
         model: bare, out of a wrapper that distributes it; its parameters lie on the device.
         optimizers: those that train it, in a fixed order.
+        iteration: that is made now; kept by whoever runs the loop.
     """
 
     model: torch.nn.Module
     optimizers: tuple[torch.optim.Optimizer, ...]
+    iteration: int = 0
+
+    @property
+    def answers(self) -> bool:
+        """Whether it may be asked in evaluation mode."""
+        return True
 
     @abstractmethod
     def logged(self, returned: Any) -> dict[str, torch.Tensor]:

@@ -38,12 +38,12 @@ from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.here import device_here, now
 from harness.training.own_loop import OWN_PRECISION, OwnTraining, batch_size, settings_of
-from harness.training.seam import Observer, trained_kind
+from harness.training.seam import Observer, Trained, trained_kind
 from harness.values.errors import RunError, UsageError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 
-__all__ = ["REPEAT", "TIER", "Watch", "watch"]
+__all__ = ["REPEAT", "TIER", "Watch", "watch", "watch_training"]
 
 REPEAT, TIER = "ALIGN_REPEAT", "ALIGN_TIER"
 """Environment variables that make a script's run one of a reference's repeats, without a change of the script."""
@@ -59,7 +59,7 @@ class Watch:
 
     _entered: ClassVar[Watch | None] = None
 
-    def __init__(self, training: OwnTraining, order: Order, folder: Path, provenance: Provenance, draws: bool) -> None:
+    def __init__(self, training: Trained, order: Order, folder: Path, provenance: Provenance, draws: bool) -> None:
         self.folder, self.iteration = folder, 0
         self._training, self._order, self._provenance, self._draws = training, order, provenance, draws
         self._stack = ExitStack()
@@ -254,10 +254,55 @@ def watch(
         CaseError: the training can't be watched; the message says why.
         UsageError: an argument can't be meant.
     """
+    training = OwnTraining(model, optimizers, evaluate, f"harness.watch into {folder}")
+    return watch_training(
+        training,
+        settings_of(training, settings or {}),
+        folder=folder,
+        iterations=iterations,
+        case=case,
+        seed=seed,
+        shadow=shadow,
+        shadow_tier=shadow_tier,
+        host_draws=host_draws,
+        start=start,
+    )
+
+
+def watch_training(
+    training: Trained,
+    settings: Mapping[str, str],
+    *,
+    folder: str | Path,
+    iterations: int = 30,
+    case: str = "",
+    seed: int = 0,
+    shadow: str | Sequence[int] = "auto",
+    shadow_tier: str = "tf32",
+    host_draws: bool = True,
+    start: Mapping[str, float] | None = None,
+) -> Watch:
+    """Watch a training of any kind in place; see ``watch`` for the arguments.
+
+    Args:
+        training: which.
+        settings: what must be equal, as text.
+        folder: of the run.
+        iterations: to record.
+        case: name.
+        seed: of the host's draws.
+        shadow: iterations.
+        shadow_tier: that they are judged at.
+        host_draws: whether draws come from the host.
+        start: of generated weights; None keeps them.
+
+    Raises:
+        CaseError: a kernel of the model draws inside itself.
+        UsageError: an argument can't be meant.
+    """
     where = f"harness.watch into {folder}"
     if type(iterations) is not int or iterations < 1:
         raise UsageError("there is no such number of iterations", where=where, observed=iterations, allowed="1 or more")
-    training = OwnTraining(model, optimizers, evaluate, where)
     if host_draws:
         require_drawn_on_host(training.model)
     script = Path(sys.argv[0])
@@ -283,7 +328,7 @@ def watch(
     )
     provenance = Provenance(
         case=name,
-        settings=settings_of(training, settings or {}),
+        settings=settings,
         weights=weights_digest(training.model),
         seed=seed,
         start=KEPT if start is None else GENERATED,
