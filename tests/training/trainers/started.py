@@ -11,7 +11,8 @@ def device(kind, faults):
     """The torch device type, opened."""
     if kind != "emulated":
         return kind
-    from harness.emulation import install, parse_fault
+    from harness.lab.emulation import install
+    from harness.lab.faults import parse_fault
 
     install("fp32", [parse_fault(fault) for fault in faults])
     return "sdaa"
