@@ -24,7 +24,7 @@ ROOMS = [
     ("harness.store",),
     ("harness.shadow.files", "harness.logs", "harness.devices"),
     # a run
-    ("harness.training.seam",),
+    ("harness.training.seam", "harness.training.steps"),
     ("harness.recording",),
     ("models",),
     ("harness.shadow.arithmetic",),
@@ -37,6 +37,7 @@ ROOMS = [
     ("harness.running",),
     ("harness.history", "harness.policy"),
     ("harness.training.watching",),
+    ("harness.training.hooks",),
     # what tests the gate
     ("harness.lab.faults.fault",),
     ("harness.lab.emulation",),
