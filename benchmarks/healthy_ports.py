@@ -6,9 +6,10 @@
 A run is a case in float32 by one of the ways that a CPU can compute in (``foreign_kernels.py``) with the noise of a
 seed over it: each convolution and product scaled by s and 1/s, so that every rounding is another. All of it is right.
 Each run is judged twice, with fp32 demanded and with tf32, by the committed baselines. Their seeds are 0 to 7, those of
-a study of the gate below 5000; no seed here serves two runs of a case. Each run leaves a line in ``results.jsonl`` of
-the work folder and its trace beside it; what is there isn't run again, and ``--table`` judges it by today's rules.
-Order: all cases by one kernel, then the next, then the next seed.
+a study of the gate below 5000; no seed here serves two runs of a case.
+
+Each run leaves a line in ``results.jsonl`` of the work folder and its trace beside it; what is there isn't run again,
+and ``--table`` judges it by today's rules. Order: all cases by one kernel, then the next, then the next seed.
 """
 
 from __future__ import annotations

@@ -112,21 +112,23 @@ def _require_evidence(arguments: argparse.Namespace) -> None:
         raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=", ".join(tiers))
 
 
-def _require_eager(case: Case, arguments: argparse.Namespace) -> None:
-    """Shadow ops see eager code alone, so that without a baseline nothing would judge what is compiled."""
+def _require_judged(case: Case, arguments: argparse.Namespace) -> None:
+    """Without a baseline shadow ops alone judge what is compiled: of a backend whose graphs can be had."""
     from harness.running.cases import load_config
     from harness.running.compiling import compile_settings
     from harness.running.order import Order
+    from harness.shadow.compiled.watched_backend import can_watch
 
     if case.function:
         return  # it is refused with --compile, and has no other compiler
     order = Order(str(case.config), arguments.device or "", compile=arguments.compile)
-    if compile_settings(order, load_config(case.config, arguments.cfg_options).get("compile")):
+    settings = compile_settings(order, load_config(case.config, arguments.cfg_options).get("compile"))
+    if settings and (arguments.forced or not can_watch(settings.get("backend", "inductor"))):
         raise UsageError(
-            "a compiled model is judged by its trace, which needs a baseline: shadow ops see eager code",
+            "what this compiles is judged by its trace, which needs a baseline: shadow ops would see eager code",
             where="--no-baseline",
             observed=f"--compile {arguments.compile}" if arguments.compile else f"{case.config}: compile",
-            hint="--compile none, or leave --no-baseline out",
+            hint="--compile none, --compile inductor without --forced, or leave --no-baseline out",
         )
 
 
@@ -143,7 +145,7 @@ def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, ar
     from harness.shadow.shadowed_iterations import parse_iterations
 
     if arguments.no_baseline:
-        _require_eager(case, arguments)
+        _require_judged(case, arguments)
     iterations = arguments.iterations or (min(_ALONE, case.iterations) if arguments.no_baseline else case.iterations)
     order = Order(
         config=case.address,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.recording.healthy_noise import HealthyNoise
-from harness.running.compiling import COMPILER
+from harness.running.compiling import COMPILER, judges_compiled
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
 from harness.shadow.files.check_stream import ShadowStream
@@ -49,9 +49,13 @@ def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[
         kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin, rank)
         hook = ShadowSteps(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
         if COMPILER in device.build:
-            hook.leave_out_always(
-                COMPILER, "a shadowed iteration runs eager code: the trace alone judges what is compiled"
-            )
+            if judges_compiled(order, device.build[COMPILER]):
+                hook.judge_compiled()
+                hook.leave_out_always(COMPILER, "a graph is held against itself: its decompositions are taken as given")
+            else:
+                hook.leave_out_always(
+                    COMPILER, "a shadowed iteration runs eager code: the trace alone judges what is compiled"
+                )
         yield hook
 
 

@@ -10,9 +10,10 @@ from mmengine.hooks import Hook
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from harness.running.order import EAGER, Order
+from harness.shadow.compiled.watched_backend import can_watch, watched_backend
 from harness.values.errors import RunError, UsageError
 
-__all__ = ["COMPILER", "compile_in_place", "compile_settings"]
+__all__ = ["COMPILER", "compile_in_place", "compile_settings", "judges_compiled"]
 
 COMPILER = "torch.compile"
 """The entry of a device's build that names the backend."""
@@ -36,11 +37,21 @@ def compile_settings(order: Order, configured: Any) -> dict[str, Any] | None:
     return {"target": "train_step", **own} if configured else None
 
 
-def compile_in_place(runner: Any, settings: Mapping[str, Any], order: Order, iterations: int) -> None:
-    """Compile a method of a Runner's model in its place; where a dispatch mode watches, the eager one runs.
+def judges_compiled(order: Order, backend: object) -> bool:
+    """Whether what is compiled is judged at shadowed iterations, graph by graph, and not eager code in its place.
 
-    torch.compile passes a frame that a mode watches, and never compiles it afterwards: without the choice that is made
-    here a run whose first iteration is shadowed would be eager throughout, and say that it passes compiled.
+    Args:
+        order: what is run. Hard inputs are made of eager calls, and so of an eager iteration.
+        backend: of ``torch.compile``: a name, or a function of the config's.
+    """
+    return bool(order.shadow) and not order.shadow_forced and can_watch(backend)
+
+
+def compile_in_place(runner: Any, settings: Mapping[str, Any], order: Order, iterations: int) -> None:
+    """Compile a method of a Runner's model in its place; where a mode watches that can't judge it, the eager one runs.
+
+    torch.compile passes a frame that such a mode watches, and never compiles it afterwards: without the choice that is
+    made here a run whose first iteration is shadowed would be eager throughout, and say that it passes compiled.
 
     Inductor draws random numbers by a generator of its own unless it is told to leave them to PyTorch's; then dropout's
     masks are the reference's.
@@ -54,7 +65,9 @@ def compile_in_place(runner: Any, settings: Mapping[str, Any], order: Order, ite
     Raises:
         UsageError: every iteration is shadowed, so that nothing compiled would run.
     """
-    if set(range(iterations)) <= set(order.shadow):
+    backend = settings.get("backend", "inductor")
+    judged = judges_compiled(order, backend)
+    if not judged and set(range(iterations)) <= set(order.shadow):
         raise UsageError(
             "every iteration is shadowed, and a shadowed one runs eager code: nothing compiled would be judged",
             where="--shadow",
@@ -67,10 +80,15 @@ def compile_in_place(runner: Any, settings: Mapping[str, Any], order: Order, ite
     arguments = dict(settings)
     target = arguments.pop("target")
     eager = getattr(runner.model, target)
+    if judged:
+        own: dict[str, Any] = {name: arguments.pop(name) for name in ("mode", "options") if name in arguments}
+        arguments["backend"] = watched_backend(str(backend), own)
     compiled = torch.compile(eager, **arguments)
 
     def chosen(*args: Any, **kwargs: Any) -> Any:
-        return (eager if _get_current_dispatch_mode_stack() else compiled)(*args, **kwargs)
+        watching = _get_current_dispatch_mode_stack()
+        passes = not watching or (judged and all(mode.ignore_compile_internals() for mode in watching))
+        return (compiled if passes else eager)(*args, **kwargs)
 
     setattr(runner.model, target, chosen)
     runner.register_hook(_CompiledHook(target), priority="VERY_LOW")

@@ -59,10 +59,15 @@ class ShadowSteps:
         self._forced = forced
         self._always: dict[str, str] = {}
         self._stack = ExitStack()
+        self._compiled = False
 
     def leave_out_always(self, what: str, reason: str) -> None:
         """Tell with each shadowed iteration what its operations can't show, and why; it counts as a call unchecked."""
         self._always[what] = reason
+
+    def judge_compiled(self) -> None:
+        """Judge what is compiled, graph by graph; the modules are left without hooks, which would be compiled."""
+        self._compiled = True
 
     def begin(self, training: Trained) -> None:
         """Find out what is asked of the training's steps."""
@@ -99,7 +104,12 @@ class ShadowSteps:
             return
         mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget, self._reproductions)
         forced, self._forced = self._forced, None
-        with self._where.following(), forced or nullcontext(), OwnDropout(self._where, iteration) as dropout, mode:
+        with (
+            self._where.following(modules=not self._compiled),
+            forced or nullcontext(),
+            OwnDropout(self._where, iteration) as dropout,
+            mode,
+        ):
             yield
             dropped = dropout.ask(mode)
         for check in dropped:

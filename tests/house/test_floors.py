@@ -28,7 +28,7 @@ ROOMS = [
     ("harness.recording",),
     ("models",),
     ("harness.shadow.arithmetic",),
-    ("harness.shadow.reproducing",),
+    ("harness.shadow.reproducing", "harness.shadow.compiled"),
     ("harness.shadow.watching",),
     ("harness.shadow.by_program", "harness.shadow.forced"),
     ("harness.shadow",),

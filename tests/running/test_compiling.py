@@ -8,10 +8,11 @@ import torch
 from mmengine.config import Config
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.running.compiling import _CompiledHook, compile_in_place, compile_settings
+from harness.running.compiling import _CompiledHook, compile_in_place, compile_settings, judges_compiled
 from harness.running.experiment import _settings
 from harness.running.order import EAGER, Order
 from harness.running.verification import verify
+from harness.shadow.compiled.watched_backend import can_watch
 from harness.values.errors import RunError, UsageError
 from harness.values.verdict import Status
 
@@ -90,7 +91,7 @@ def test_a_run_that_compiled_nothing_is_an_error(compiled, monkeypatch):
 def test_where_every_iteration_is_shadowed_nothing_compiled_would_be_judged():
     runner = SimpleNamespace(model=torch.nn.Identity(), register_hook=None)
     with pytest.raises(UsageError, match="nothing compiled would be judged") as caught:
-        compile_in_place(runner, {"target": "forward"}, Order("case", "cpu", shadow=(0, 1, 2)), 3)
+        compile_in_place(runner, {"target": "forward", "backend": "tvm"}, Order("case", "cpu", shadow=(0, 1, 2)), 3)
     assert "--shadow 0" in str(caught.value)
 
 
@@ -101,5 +102,16 @@ def test_a_compiled_candidate_passes_and_says_what_shadow_ops_did_not_see(tiny, 
     assert result.verdict.status is Status.PASS, result.verdict.reason
     assert result.candidate.device.build["torch.compile"] == "aot_eager"
     coverage = result.verdict.shadow.coverage
-    assert "eager code" in coverage.skipped["torch.compile"]
+    assert "decompositions are taken as given" in coverage.skipped["torch.compile"]
     assert coverage.rate < 1
+    assert any(op.startswith("compiled graph") and coverage.checked[op] for op in coverage.calls)
+
+
+def test_what_is_compiled_by_a_backend_of_a_user_s_is_not_judged_at_a_shadowed_iteration():
+    order = Order("case", "cpu", shadow=(0,))
+    assert judges_compiled(order, "aot_eager") == can_watch("aot_eager")
+    assert not judges_compiled(order, lambda graph, inputs: graph)
+    assert not judges_compiled(dataclasses.replace(order, shadow=()), "aot_eager")
+    assert not judges_compiled(dataclasses.replace(order, shadow_forced=True), "aot_eager"), (
+        "hard inputs are of eager calls"
+    )

@@ -28,7 +28,7 @@ from harness.shadow.arithmetic.host import map_tensors
 from harness.shadow.arithmetic.kinds import Kind, read_operation
 from harness.shadow.judging.error_model import kept_bits, result_bits, unit_roundoff
 
-__all__ = ["Compute", "HealthyKernel", "rounded_to"]
+__all__ = ["EXACT", "Compute", "HealthyKernel", "rounded_to"]
 
 Compute = Callable[..., Any]
 Run = Callable[[Sequence[Any], Mapping[str, Any], "Compute | None"], Sequence[torch.Tensor]]
@@ -145,7 +145,7 @@ def rounded_to(tensor: torch.Tensor, bits: int, factor: float = 1.0, smallest: f
     return (scaled / step).round_().mul_(step).div_(factor)
 
 
-_EXACT = frozenset(
+EXACT = frozenset(
     {
         *("floor", "ceil", "round", "trunc", "frac", "sign", "sgn", "abs", "neg", "relu", "clamp", "clamp_min"),
         *("clamp_max", "maximum", "minimum", "amax", "amin", "max", "min", "sort", "topk", "pad", "unbind", "split"),
@@ -167,7 +167,7 @@ class _Moving(TorchDispatchMode):
     ) -> Any:
         made = op(*args, **(kwargs or {}))
         operation = read_operation(op)
-        if operation.kind is not Kind.COMPUTE or operation.written or operation.name in _EXACT:
+        if operation.kind is not Kind.COMPUTE or operation.written or operation.name in EXACT:
             return made
         return map_tensors(made, self._move)
 

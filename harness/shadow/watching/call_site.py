@@ -32,13 +32,13 @@ class Whereabouts:
         self._optimizing = False
 
     @contextmanager
-    def following(self) -> Iterator[None]:
-        """While it is entered, the model's calls are followed."""
+    def following(self, *, modules: bool = True) -> Iterator[None]:
+        """While it is entered, the model's calls are followed; without its modules, those of no module are."""
         self._stack.clear()
         self._made.clear()
         self._optimizing = False
         handles = []
-        for path, module in self._model.named_modules():
+        for path, module in self._model.named_modules() if modules else ():
             handles.append(module.register_forward_pre_hook(self._entering(path), prepend=True))
             handles.append(module.register_forward_hook(self._leave, always_call=True))
         try:

@@ -23,6 +23,7 @@ from harness.shadow.arithmetic.kinds import Kind, read_operation, without_place
 from harness.shadow.arithmetic.randomness import Draw
 from harness.shadow.arithmetic.results import Result
 from harness.shadow.arithmetic.term_counts import count_terms
+from harness.shadow.compiled.compiled_region import CompiledRegion, RegionResult
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.evidence.unchecked import Unchecked, reasons_of
 from harness.shadow.judging.error_model import unit_roundoff
@@ -120,6 +121,43 @@ class ShadowOps(TorchDispatchMode):
         for part, found in made:
             self._write_down(place, part, number, call.contiguous, found)
         return returned
+
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """Whether torch.compile compiles frames that this mode watches: what is compiled is judged graph by graph."""
+        return True
+
+    def take_region(self, region: CompiledRegion, inputs: list[Any]) -> Any:
+        """Run a compiled graph as one operation, and check what came of it."""
+        place, number = self._whereabouts.here(), self.calls.total()
+        self.calls[region.name] += 1
+        with _disable_current_modes():
+            returned, reason, found = region.run(inputs, self._tier, self._iteration)
+        if reason:
+            self.unchecked.append(Unchecked(self._iteration, number, region.name, place[1], reason))
+        else:
+            self.checked[region.name] += 1
+        part = Part.BACKWARD if region.name.endswith("backward") else Part.FORWARD
+        self.checks += [self._of_region(region, part, number, entry) for entry in found]
+        return returned
+
+    def _of_region(self, region: CompiledRegion, part: Part, number: int, found: RegionResult) -> ShadowCheck:
+        return ShadowCheck(
+            iteration=self._iteration,
+            part=part,
+            module=found.module,
+            op=region.name,
+            tensor=found.tensor,
+            call=number,
+            dtype=dtype_name(found.candidate.dtype),
+            shape=tuple(found.candidate.shape),
+            contiguous=True,
+            error=found.distance.error,
+            projection=found.distance.projection,
+            scale=found.scale,
+            along=found.along,
+            spread=found.distance.spread,
+        )
 
     @property
     def skipped(self) -> dict[str, str]:
