@@ -164,9 +164,9 @@ def add_compile_option(parser: argparse.ArgumentParser) -> None:
         const="inductor",
         default="",
         metavar="BACKEND",
-        help="compile the model's forward with torch.compile, by inductor without a name; `none` compiles nothing. The "
-        "default is what the config says. It is the same experiment; by backends other than inductor and aot_eager a shadowed "
-        "iteration runs eager code",
+        help="compile the model's forward with torch.compile, by inductor without a name; `none` compiles nothing. "
+        "The default is what the config says. It is the same experiment; by backends other than inductor and aot_eager "
+        "a shadowed iteration runs eager code",
     )
 
 

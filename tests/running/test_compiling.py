@@ -9,8 +9,8 @@ from mmengine.config import Config
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.running.compiling import _CompiledHook, compile_in_place, compile_settings, judges_compiled
-from harness.running.experiment import _settings
 from harness.running.order import EAGER, Order
+from harness.running.settings_of_config import effective_settings
 from harness.running.verification import verify
 from harness.shadow.compiled.watched_backend import can_watch
 from harness.values.errors import RunError, UsageError
@@ -35,7 +35,9 @@ def test_the_option_goes_before_the_config(asked, configured, settings):
 
 
 def test_it_makes_no_other_experiment():
-    assert _settings(Config({"compile": True, "model": {"depth": 50}})) == _settings(Config({"model": {"depth": 50}}))
+    assert effective_settings(Config({"compile": True, "model": {"depth": 50}})) == effective_settings(
+        Config({"model": {"depth": 50}})
+    )
 
 
 class Watching(TorchDispatchMode):
