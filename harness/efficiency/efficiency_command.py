@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from rich.table import Table
 
 from harness.cli.terminal import open_console
 from harness.store.atomic import write_text
+from harness.store.decoding import encode_value
 
 if TYPE_CHECKING:
     from harness.efficiency.measurement import Row
@@ -49,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"measured {row.block} at {_size(row)}")
     open_console().print(_table(rows))
     if arguments.json:
-        write_text(arguments.json, json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+        write_text(arguments.json, encode_value({"rows": rows}))
     if arguments.plot:
         savings = [
             Saving(f"{row.block}, {_size(row)}", row.gmac_ratio, row.memory_ratio, row.time_ratio) for row in rows

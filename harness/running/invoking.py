@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
 import harness
 from harness.devices.surroundings import git_commit
+from harness.store.decoding import decode_value, encode_value
 from harness.values.errors import UsageError
 from harness.values.invocation import Invocation
 
@@ -21,8 +20,6 @@ __all__ = ["VARIABLE", "begin_invocation", "handed_on"]
 
 VARIABLE = "ALIGN_INVOCATION"
 """The environment variable by which a command takes part in an invocation that another process began."""
-
-_TEXTS = ("id", "started", "command", "machine", "version", "commit")
 
 
 def begin_invocation(command: str, cases: Sequence[str]) -> Invocation:
@@ -50,22 +47,18 @@ def begin_invocation(command: str, cases: Sequence[str]) -> Invocation:
 
 def handed_on(invocation: Invocation) -> str:
     """The value of ``VARIABLE`` for processes that take part in it."""
-    return json.dumps(asdict(invocation))
+    return encode_value(invocation, indent=None).rstrip()
 
 
 def _taken(text: str) -> Invocation:
     try:
-        document = json.loads(text)
-        found = Invocation(**document)
-        texts = [getattr(found, name) for name in _TEXTS]
-        if not all(isinstance(value, str) for value in (*texts, *found.cases)) or not found.id:
-            raise TypeError("a field has another type")
-        return replace(found, cases=tuple(found.cases))
-    except (ValueError, TypeError, RecursionError) as failure:
+        return decode_value(text.encode(), Invocation, f"${VARIABLE}", UsageError)
+    except UsageError as failure:
         raise UsageError(
             "the invocation that is handed on can't be read",
-            where=f"${VARIABLE}",
-            observed=str(failure),
+            where=failure.where,
+            observed=f"{failure.what}: {failure.observed}",
+            allowed=failure.allowed,
             hint=f"unset {VARIABLE}",
         ) from None
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,6 +12,7 @@ from typing import Any
 from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowEvidence, ShadowRecord
 from harness.shadow.judging.error_model import family_of
 from harness.shadow.judging.operations import weigh_check
+from harness.store.decoding import encode_value
 
 __all__ = ["OpRow", "list_operations", "list_tensors", "on_device", "render_csv", "render_json"]
 
@@ -128,9 +127,9 @@ def render_json(rows: Iterable[OpRow], coverage: Coverage) -> str:
             "skipped": dict(coverage.skipped),
             "programs": dict(coverage.programs),
         },
-        "rows": [{name: _strict(value) for name, value in asdict(row).items()} for row in rows],
+        "rows": tuple(rows),
     }
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return encode_value(document)
 
 
 def _row(checks: Sequence[ShadowCheck], evidence: ShadowEvidence) -> OpRow:
@@ -175,9 +174,3 @@ def _merged(rows: Sequence[OpRow], calls: int) -> OpRow:
     return replace(
         worst, part=parts, calls=calls or max(of_tensor.values()), contiguous=all(row.contiguous for row in rows)
     )
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    return list(value) if isinstance(value, tuple) else value

@@ -26,8 +26,7 @@ from harness.store.atomic import (
     require_plain_name,
     write_text,
 )
-from harness.store.decoding import convert_value, decode_plain
-from harness.store.provenance_file import provenance_to_json
+from harness.store.decoding import convert_value, decode_plain, encode_value, plain_value
 from harness.store.tables import TABLES, parse_state, parse_trace, render_state, render_trace
 from harness.values.baseline import Baseline
 from harness.values.bounds import Count
@@ -36,7 +35,7 @@ from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
 from harness.values.trace import StateTable, Trace
 
-__all__ = ["SCHEMA", "Asking", "choose_reference", "list_references", "load_baseline", "save_baseline"]
+__all__ = ["SCHEMA", "Asking", "BaselineIndex", "choose_reference", "list_references", "load_baseline", "save_baseline"]
 
 SCHEMA = 1
 _INDEX = "baseline.json"
@@ -47,7 +46,7 @@ _ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
-class _Index:
+class BaselineIndex:
     """What ``baseline.json`` holds beside its checksum.
 
     Args:
@@ -152,19 +151,19 @@ def save_baseline(root: Path, baseline: Baseline) -> Path:
                 if table.names:
                     write_text(fresh / f"{name}.{kind}.csv", render_state(table))
         files = sorted(path.relative_to(fresh).as_posix() for path in fresh.rglob("*.csv"))
-        index: dict[str, Any] = {
-            "schema": SCHEMA,
-            "case": baseline.case,
-            "reference": baseline.reference,
-            "recorded": baseline.recorded,
-            "reason": baseline.reason,
-            "repeats": {tier: len(runs) for tier, runs in baseline.tiers.items()},
-            "iterations": {name: run.planned for name, run in runs.items()},
-            "provenance": provenance_to_json(baseline.provenance),
-            "sha256": {name: _sha256((fresh / name).read_text(encoding="utf-8")) for name in files},
-        }
-        index["checksum"] = _checksum(index)
-        write_text(fresh / _INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+        index = BaselineIndex(
+            schema=SCHEMA,
+            case=baseline.case,
+            reference=baseline.reference,
+            recorded=baseline.recorded,
+            reason=baseline.reason,
+            repeats={tier: len(runs) for tier, runs in baseline.tiers.items()},
+            iterations={name: run.planned for name, run in runs.items()},
+            provenance=baseline.provenance,
+            sha256={name: _sha256((fresh / name).read_text(encoding="utf-8")) for name in files},
+        )
+        plain = plain_value(index)
+        write_text(fresh / _INDEX, encode_value({**plain, "checksum": _checksum(plain)}))
     return folder
 
 
@@ -259,7 +258,7 @@ def _folder(root: Path, case: str, reference: str) -> Path:
     return root / require_plain_name(case, "the case's name") / require_plain_name(reference, "the reference's name")
 
 
-def _read_index(path: Path, hint: str) -> _Index:
+def _read_index(path: Path, hint: str) -> BaselineIndex:
     plain = decode_plain(read_bounded(path, BaselineError, hint).encode(), path, BaselineError, hint=hint)
     schema = plain.get("schema") if isinstance(plain, dict) else None
     if schema != SCHEMA:
@@ -270,10 +269,10 @@ def _read_index(path: Path, hint: str) -> _Index:
         raise BaselineError(
             "the baseline was edited", where=path, observed=f"checksum {checksum}", allowed=claimed, hint=hint
         )
-    return convert_value(plain, _Index, path, BaselineError, hint=hint)
+    return convert_value(plain, BaselineIndex, path, BaselineError, hint=hint)
 
 
-def _read_files(folder: Path, index: _Index, hint: str) -> dict[str, str]:
+def _read_files(folder: Path, index: BaselineIndex, hint: str) -> dict[str, str]:
     """File → its text; every run has a checksum, every checksum a file, and they agree."""
     checksums = index.sha256
     if unguarded := [f"{name}.csv" for name in index.iterations if f"{name}.csv" not in checksums]:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from harness.store.atomic import write_text
-from harness.store.decoding import convert_value, encode_value, plain_value, read_value
+from harness.store.decoding import convert_value, encode_value, read_value
 from harness.values.errors import AlignmentError, TraceError
 from harness.values.provenance import Provenance
 
-__all__ = ["SCHEMA", "provenance_from_json", "provenance_to_json", "read_provenance", "write_provenance"]
+__all__ = ["SCHEMA", "provenance_from_json", "read_provenance", "write_provenance"]
 
 SCHEMA = 1
-
-
-def provenance_to_json(provenance: Provenance) -> dict[str, Any]:
-    """A provenance as plain values."""
-    plain: dict[str, Any] = plain_value(provenance)
-    return plain
 
 
 def provenance_from_json(document: object, where: object, error: type[AlignmentError] = TraceError) -> Provenance:

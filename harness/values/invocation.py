@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.values.bounds import NotEmpty
+
 __all__ = ["Invocation"]
 
 
@@ -21,7 +23,7 @@ class Invocation:
         cases: the cases that it is to judge, in their order.
     """
 
-    id: str
+    id: NotEmpty
     started: str
     command: str = ""
     machine: str = ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -14,6 +12,7 @@ from harness.lab.power.detection import SHADOW, Detection
 from harness.lab.power.outcome import GateRates, PowerResult
 from harness.lab.power.proportions import CONFIDENCE, Rate
 from harness.lab.power.study_rows import FaultRow
+from harness.store.decoding import encode_value
 from reports.study.study_rates import blind_rows, shadow_rows
 
 __all__ = ["SCHEMA", "encode_power", "tabulate_faults", "tabulate_healthy"]
@@ -92,7 +91,7 @@ def encode_power(result: PowerResult) -> str:
         ],
         "not_run": [asdict(row) for row in result.not_run],
     }
-    return json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return encode_value(document)
 
 
 def tabulate_faults(result: PowerResult) -> str:
@@ -202,11 +201,3 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list) else value

@@ -1,6 +1,5 @@
 """A crew: every task ends in an outcome, whatever its worker does, and nothing outlives the crew."""
 
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from harness.lab.power import workers as crew_module
 from harness.lab.power.finished_run import Ending, find_record
 from harness.lab.power.study_run import Experiment, Kind
+from harness.lab.power.study_worker import request
 from harness.lab.power.workers import Crew, Task
 
 
@@ -24,8 +24,7 @@ def tasks(tmp_path, monkeypatch):
         for name in names:
             experiment = Experiment("made_up", "made_up.py", Kind.FAULT, name)
             folder = tmp_path / name
-            line = {"experiment": experiment.to_json(), "folder": str(folder)}
-            made.append(Task(experiment, folder, json.dumps(line) + "\n"))
+            made.append(Task(experiment, folder, request(experiment, folder, None, tmp_path, "tf32", 1e-3)))
         return made
 
     return make

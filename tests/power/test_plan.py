@@ -11,6 +11,8 @@ from harness.lab.faults import FAULTS
 from harness.lab.power.ports import PORTS, list_ports
 from harness.lab.power.study_plan import Settings, choose_faults, needs, plan_case
 from harness.lab.power.study_run import Experiment, Kind
+from harness.lab.power.study_worker import Request, request
+from harness.store.decoding import convert_value, decode_value
 from harness.values.case import Case
 from harness.values.errors import RunError, UsageError
 
@@ -63,13 +65,14 @@ def test_what_a_run_has_in_its_key_and_what_not():
 
 def test_an_experiment_crosses_to_its_worker_whole():
     for experiment in planned(shadow=(0, 1)):
-        assert Experiment.from_json(experiment.to_json()) == experiment
+        line = request(experiment, Path("there"), None, Path("baselines"), "tf32", 1e-3)
+        assert decode_value(line.encode(), Request, "a line", RunError).experiment == experiment
 
 
 @pytest.mark.parametrize("document", [{}, {"kind": "unheard-of"}, {"kind": "fault"}])
 def test_what_is_no_experiment_is_refused(document):
     with pytest.raises(RunError):
-        Experiment.from_json(document)
+        convert_value(document, Experiment, "an experiment", RunError)
 
 
 def test_faults_are_chosen_by_name():

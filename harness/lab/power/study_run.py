@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from harness.store.decoding import convert_value, plain_value
+from harness.store.decoding import plain_value
 from harness.values.bounds import Count
-from harness.values.errors import RunError
 
 __all__ = ["Experiment", "Kind"]
 
@@ -93,21 +91,12 @@ class Experiment:
         Args:
             code: digest of the code that runs it.
         """
-        settings = {**asdict(self), "config": "", "stops": False, "settle": 0}  # a whole run serves for a stopped one
+        settings = {
+            **plain_value(self),
+            "config": "",
+            "stops": False,
+            "settle": 0,
+        }  # a whole run serves for a stopped one
         digest = hashlib.blake2b((json.dumps(settings, sort_keys=True) + code).encode(), digest_size=6).hexdigest()
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip(".-")[:60]
         return f"{self.kind.value}-{plain}-{digest}"
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        plain: dict[str, Any] = plain_value(self)
-        return plain
-
-    @classmethod
-    def from_json(cls, document: object) -> Experiment:
-        """From what ``to_json`` gave.
-
-        Raises:
-            RunError: it is something else.
-        """
-        return convert_value(document, cls, "an experiment", RunError)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,30 +26,47 @@ from harness.running.folder import PROVENANCE, STREAM
 from harness.running.lifeline import die_with_parent
 from harness.running.order import Order
 from harness.store.baselines import load_baseline
+from harness.store.decoding import decode_value, encode_value
 from harness.store.provenance_file import read_provenance
+from harness.values.errors import RunError
 from harness.values.trace import Trace
 
-__all__ = ["main", "request"]
+__all__ = ["Answer", "Request", "main", "request"]
 
 
-def request(experiment: Experiment, folder: Path, twin: Path | None, baselines: Path, tier: str, rate: float) -> str:
-    """The line that asks for an experiment.
+@dataclass(frozen=True)
+class Request:
+    """What a worker is asked for, a JSON line of its standard input.
 
     Args:
         experiment: what to run.
         folder: where it leaves its files.
-        twin: the folder of its twin; None where it has none.
+        twin: the folder of its twin; empty where it has none.
         baselines: root of the baselines.
         tier: the precision tier that is demanded.
         rate: the gate's false-alarm rate.
     """
-    document = {
-        "experiment": experiment.to_json(),
-        "folder": str(folder),
-        "twin": str(twin) if twin else None,
-        "gate": [str(baselines), experiment.case, tier, experiment.iterations, rate],
-    }
-    return json.dumps(document) + "\n"
+
+    experiment: Experiment
+    folder: str
+    twin: str
+    baselines: str
+    tier: str
+    rate: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What it answers, a JSON line of its standard output."""
+
+    ending: Ending
+    error: str
+
+
+def request(experiment: Experiment, folder: Path, twin: Path | None, baselines: Path, tier: str, rate: float) -> str:
+    """The line that asks for an experiment; see ``Request``."""
+    asked = Request(experiment, str(folder), str(twin) if twin else "", str(baselines), tier, rate)
+    return encode_value(asked, indent=None)
 
 
 def main(_: Sequence[str]) -> int:
@@ -58,30 +75,28 @@ def main(_: Sequence[str]) -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
-        asked = json.loads(line)
-        experiment = Experiment.from_json(asked["experiment"])
-        ending, error = _serve(experiment, asked)
-        answers.write(json.dumps({"ending": ending.value, "error": error}) + "\n")
+        answer = _serve(decode_value(line.encode(), Request, "a request", RunError))
+        answers.write(encode_value(answer, indent=None))
         answers.flush()
-        if ending is Ending.CRASHED:
+        if answer.ending is Ending.CRASHED:
             return 1
     return 0
 
 
-def _serve(experiment: Experiment, asked: dict[str, Any]) -> tuple[Ending, str]:
-    folder, started = Path(asked["folder"]), time.monotonic()
+def _serve(asked: Request) -> Answer:
+    folder, started = Path(asked.folder), time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        ending, error = _run(experiment, folder, asked), ""
+        ending, error = _run(asked, folder), ""
         _forget()
     except Exception as failure:  # noqa: BLE001  # a fault may raise anything: that is how it is seen
         ending, error = Ending.CRASHED, f"{type(failure).__name__}: {failure}"
-    write_outcome(folder, experiment, ending, error, time.monotonic() - started)
-    return ending, error
+    write_outcome(folder, asked.experiment, ending, error, time.monotonic() - started)
+    return Answer(ending, error)
 
 
-def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
+def _run(asked: Request, folder: Path) -> Ending:
     """The emulated device is put in before anything of torch has run, also where this experiment runs on the CPU."""
     from harness.devices.choice import choose_device
     from harness.devices.device_opening import open_device
@@ -89,6 +104,7 @@ def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
     from harness.lab.faults import parse_fault
     from harness.recording.clock import set_iteration
 
+    experiment = asked.experiment
     install(experiment.profile or "exact")
     set_iteration(0)
     faults = tuple(parse_fault(text) for text in experiment.faults)
@@ -108,14 +124,14 @@ def _run(experiment: Experiment, folder: Path, asked: dict[str, Any]) -> Ending:
     fingerprint = None
     if experiment.measures_gradients:
         is_twin = experiment.kind is Kind.TWIN
-        samples = None if is_twin else _samples(asked["twin"])
+        samples = None if is_twin else _samples(asked.twin)
         fingerprint = FingerprintHook(folder / (SAMPLES if is_twin else ERRORS), samples)
         hooks.append(fingerprint)
     if experiment.shadow:
         enough = ShadowStopHook(folder, experiment.shadow, experiment.shadow_tier, when_found=experiment.stops)
         hooks.append(enough)
     elif experiment.stops:
-        gate = _gate(*asked["gate"])
+        gate = _gate(asked.baselines, experiment.case, asked.tier, experiment.iterations, asked.rate)
 
         def is_seen(trace: Trace) -> bool:
             return gate.decided(trace, read_provenance(folder / PROVENANCE)) is not None

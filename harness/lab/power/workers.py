@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import select
@@ -18,8 +17,10 @@ from pathlib import Path
 from harness.lab.power.finished_run import Ending, write_outcome
 from harness.lab.power.study_folder import OUTCOME
 from harness.lab.power.study_run import Experiment
+from harness.lab.power.study_worker import Answer
 from harness.running.isolation import isolated_python
 from harness.running.lifeline import watched
+from harness.store.decoding import decode_value
 from harness.values.errors import RunError
 
 __all__ = ["Crew", "Task"]
@@ -159,10 +160,9 @@ def _environment() -> dict[str, str]:
 def _is_over(answer: bytes) -> bool:
     """Whether a worker has to be replaced after its answer: it ended with it, or in the middle of a line."""
     try:
-        ending = json.loads(answer)["ending"]
-    except (ValueError, KeyError, TypeError):
+        return decode_value(answer, Answer, "an answer", RunError).ending is Ending.CRASHED
+    except RunError:
         return True
-    return bool(ending == Ending.CRASHED.value)
 
 
 class _Worker:
