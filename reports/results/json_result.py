@@ -35,7 +35,7 @@ from reports.results.contradictions import contradictions
 from reports.results.result_error import ResultError
 from reports.results.result_record import BaselineNote, Record
 
-__all__ = ["SCHEMA", "encode", "read_result"]
+__all__ = ["SCHEMA", "ResultContent", "encode", "read_result"]
 
 SCHEMA = 2
 """2: checksum, terms and invocation, and a verdict that follows from its findings."""
@@ -108,7 +108,7 @@ class _Reproduction:
 
 
 @dataclass(frozen=True)
-class _Content:
+class ResultContent:
     """The fields of the document, in their order, without schema and checksum."""
 
     case: str
@@ -167,7 +167,7 @@ def read_result(path: Path) -> Record:
             hint="fetch it again, or judge the case again: align verify",
         )
     read = _canonical(content)  # before it is converted, which may change it
-    record = _record(convert_value(content, _Content, path, ResultError))
+    record = _record(convert_value(content, ResultContent, path, ResultError))
     written = json.loads(encode_value(_content(record)))
     if read != _canonical(written):
         names = [name for name in written if _canonical(written[name]) != _canonical(json.loads(read).get(name))]
@@ -185,10 +185,10 @@ def _checksum(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
 
-def _content(record: Record) -> _Content:
+def _content(record: Record) -> ResultContent:
     verdict = record.verdict
     shadow = verdict.shadow
-    return _Content(
+    return ResultContent(
         case=verdict.case,
         device=record.device,
         emulated=record.emulated,
@@ -215,7 +215,7 @@ def _content(record: Record) -> _Content:
     )
 
 
-def _record(content: _Content) -> Record:
+def _record(content: ResultContent) -> Record:
     loss = content.loss
     return Record(
         verdict=Verdict(
@@ -288,7 +288,7 @@ def _shadow_ops(evidence: ShadowEvidence) -> _ShadowOps:
     )
 
 
-def _evidence(content: _Content) -> ShadowEvidence | None:
+def _evidence(content: ResultContent) -> ShadowEvidence | None:
     ops = content.shadow_ops
     if ops is None:
         return None

@@ -16,14 +16,15 @@ from harness.store.decoding import complete_lines, convert_value, decode_plain, 
 from harness.values.bounds import Count
 from harness.values.errors import RunError
 
-__all__ = ["SCHEMA", "ShadowStream", "read_shadow"]
+__all__ = ["FIELDS", "SCHEMA", "ShadowEnd", "ShadowHead", "ShadowLine", "ShadowStream", "read_shadow"]
 
 SCHEMA = 1
 
-_FIELDS = (
+FIELDS = (
     "iteration", "part", "module", "op", "tensor", "call", "dtype", "shape", "contiguous",
     "error", "projection", "scale", "along", "terms", "spread", "operand",
 )  # fmt: skip
+"""Of a check, in the order in which a line holds them: their names stand once, in the first line."""
 
 
 class ShadowStream:
@@ -36,7 +37,7 @@ class ShadowStream:
 
     def __init__(self, path: Path, tier: str) -> None:
         self._file = path.open("x", encoding="utf-8", newline="\n")
-        self._write({"schema": SCHEMA, "tier": tier, "fields": _FIELDS})
+        self._write({"schema": SCHEMA, "tier": tier, "fields": FIELDS})
 
     def __enter__(self) -> ShadowStream:
         return self
@@ -58,7 +59,7 @@ class ShadowStream:
         unchecked: Iterable[Unchecked] = (),
     ) -> None:
         """Write one iteration's checks, and hand them to the operating system before returning."""
-        rows = [[getattr(check, name) for name in _FIELDS] for check in checks]
+        rows = [[getattr(check, name) for name in FIELDS] for check in checks]
         self._write(
             {
                 "iteration": iteration,
@@ -111,7 +112,7 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
 
 
 @dataclass(frozen=True)
-class _Head:
+class ShadowHead:
     """The first line of a stream: the precision tier, and the fields of a check in the order of its numbers."""
 
     tier: str
@@ -119,7 +120,7 @@ class _Head:
 
 
 @dataclass(frozen=True)
-class _Row:
+class ShadowLine:
     """A shadowed iteration, see ``ShadowStream.append``; of each unchecked call number, operation, module and why."""
 
     iteration: Count
@@ -137,36 +138,36 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _End:
+class ShadowEnd:
     """The last line of a run that reached its end."""
 
     end: Literal[True]
 
 
-def _read(path: Path) -> tuple[_Head, list[_Row]]:
+def _read(path: Path) -> tuple[ShadowHead, list[ShadowLine]]:
     content = read_bytes(path, RunError, largest=4 * LARGEST_FILE)
     lines = complete_lines(content)
     if not lines:
         raise RunError("the shadow checks can't be read", where=path, observed="no whole line")
-    head = decode_value(lines[0], _Head, f"{path}:1", RunError, schema=SCHEMA)
-    if head.fields != _FIELDS:
-        raise RunError("the shadow checks have other fields", where=path, observed=head.fields, allowed=_FIELDS)
+    head = decode_value(lines[0], ShadowHead, f"{path}:1", RunError, schema=SCHEMA)
+    if head.fields != FIELDS:
+        raise RunError("the shadow checks have other fields", where=path, observed=head.fields, allowed=FIELDS)
     rows = [_row(line, f"{path}:{number}") for number, line in enumerate(lines[1:], 2)]
     if any(row is None for row in rows[:-1]):
         raise RunError("the shadow checks go on after their end", where=path)
     return head, [row for row in rows if row is not None]
 
 
-def _row(line: bytes, where: str) -> _Row | None:
+def _row(line: bytes, where: str) -> ShadowLine | None:
     """A shadowed iteration; None for the end."""
     plain = decode_plain(line, where, RunError)
     if isinstance(plain, dict) and "end" in plain:
-        convert_value(plain, _End, where, RunError)
+        convert_value(plain, ShadowEnd, where, RunError)
         return None
     checks = plain.get("checks") if isinstance(plain, dict) else None
     if isinstance(checks, list):  # each is a list of numbers on disk: their names stand in the head once
         plain["checks"] = [
-            dict(zip(_FIELDS, check, strict=True)) if isinstance(check, list) and len(check) == len(_FIELDS) else check
+            dict(zip(FIELDS, check, strict=True)) if isinstance(check, list) and len(check) == len(FIELDS) else check
             for check in checks
         ]
-    return convert_value(plain, _Row, where, RunError)
+    return convert_value(plain, ShadowLine, where, RunError)
