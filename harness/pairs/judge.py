@@ -28,7 +28,7 @@ from harness.pairs.growth import LARGEST_HEALTHY, TF32_ROUNDING
 from harness.pairs.joining import Pair, cut_slice, join
 from harness.pairs.log import Log
 from harness.pairs.printing import agree_as_printed, identical
-from harness.pairs.repeats import Repeats, find_copies, judge_repeats
+from harness.pairs.repeats import Repeats, distinct_runs, find_copies, judge_repeats
 from harness.pairs.settings import compare_settings
 from harness.pairs.situations import Situation, View, find_situations, persistence_of
 from harness.rules.bounded import percent
@@ -47,6 +47,16 @@ _DRAWN = ("other data", "starts apart", "offset in numbering", "resumed run", "p
 """Situations that repeats of other seeds show, too: then the candidate is one more draw."""
 
 _LASTING = ("drifts", "constant factor", "learns less")
+
+
+_OTHER_RUNS = (
+    "give logs of other runs as repeats; where they are reruns of a deterministic device, let each print its date: "
+    "equal ones then count once"
+)
+_OTHER_ROUNDING = (
+    "the repeats are reruns of a deterministic device, which show no rounding: give runs that differ in it alone "
+    "(another GPU type, other kernels, a batch in another order of summation), or judge by align verify"
+)
 
 
 @dataclass(frozen=True)
@@ -102,14 +112,18 @@ def judge_pair(
     findings = _look(view, [reference, candidate])
     seen = None
     if copies := find_copies(reference, candidate, repeats):
-        answer = _Answer(Status.INCONCLUSIVE, f"repeats are copies: {copies}", "give logs of other runs as repeats")
+        answer = _Answer(Status.INCONCLUSIVE, f"repeats are copies: {copies}"[:100], _OTHER_RUNS)
         findings["copies"] = Finding("copies", Outcome.INCONCLUSIVE, "loss", f"{copies}: copies say nothing")
-    elif repeats:
-        seen = judge_repeats([log.series for log in (reference, *repeats)], candidate.series)
+    elif len(runs := distinct_runs([reference, *repeats])) > 1:
+        seen = judge_repeats([log.series for log in runs], candidate.series)
         findings |= {one.rule: one for one in (seen.findings if seen else ())}
-        answer = _decide_by_repeats(view, situations, findings, seen, [reference, *repeats])
+        answer = _decide_by_repeats(view, situations, findings, seen, runs)
     else:
         answer = _decide_alone(view, situations, findings)
+        if repeats and answer.status is Status.INCONCLUSIVE:
+            answer = replace(answer, advice=_OTHER_ROUNDING)
+    if reruns := len(repeats) + 1 - len(distinct_runs([reference, *repeats])):
+        findings.setdefault("reruns", _find_reruns(reruns, len(repeats)))
     said = [_as_finding(situation) for situation in situations]
     if answer.advice:
         said.append(Finding("next step", Outcome.INFO, "loss", answer.advice))
@@ -123,6 +137,14 @@ def judge_pair(
         aligned_tier=answer.tier,
         envelopes={"loss": seen.envelope if seen is not None else _overlay(pair)},
     )
+
+
+def _find_reruns(reruns: int, repeats: int) -> Finding:
+    message = (
+        f"{reruns} of {repeats} repeats are equal to another run in every digit: a deterministic device repeats "
+        "itself, which says nothing of how far rounding takes a run; equal ones count once"
+    )
+    return Finding("reruns", Outcome.INFO, "loss", message)
 
 
 def _look(view: View, sides: Sequence[Log]) -> dict[str, Finding]:

@@ -19,7 +19,7 @@ from harness.rules.spread import measure_spread, smooth_over_iterations
 from harness.values.trace import FloatArray, IntArray
 from harness.values.verdict import Envelope, Finding, Outcome
 
-__all__ = ["FALSE_ALARM_RATE", "Repeats", "find_copies", "judge_repeats"]
+__all__ = ["FALSE_ALARM_RATE", "Repeats", "distinct_runs", "find_copies", "judge_repeats"]
 
 FALSE_ALARM_RATE = 1e-3
 """Chance that a healthy candidate is called a failure, over all iterations together."""
@@ -66,6 +66,8 @@ class Repeats:
 def find_copies(reference: Log, candidate: Log, repeats: Sequence[Log]) -> str:
     """Which of some logs hold the values of another one, in words; nothing where none does.
 
+    Equal values at another time are no copy: a deterministic device repeats itself.
+
     Args:
         reference: the trusted side's log.
         candidate: the ported side's log.
@@ -75,9 +77,22 @@ def find_copies(reference: Log, candidate: Log, repeats: Sequence[Log]) -> str:
     named += [(f"repeat {number}", log) for number, log in enumerate(repeats, 1)]
     for later, (name, log) in enumerate(named[2:], 2):
         for other, earlier in named[:later]:
-            if _equal(log.series, earlier.series):
+            if _equal(log.series, earlier.series) and not _at_another_time(log, earlier):
                 return f"{name} ({_file(log)}) holds the values of {other} ({_file(earlier)})"
     return ""
+
+
+def distinct_runs(runs: Sequence[Log]) -> list[Log]:
+    """The runs whose values are no other one's: a deterministic device's reruns count once."""
+    kept: list[Log] = []
+    for log in runs:
+        if not any(_equal(log.series, other.series) for other in kept):
+            kept.append(log)
+    return kept
+
+
+def _at_another_time(one: Log, other: Log) -> bool:
+    return bool(one.clock and other.clock) and one.clock != other.clock
 
 
 def _equal(one: Series, other: Series) -> bool:

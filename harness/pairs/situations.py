@@ -38,7 +38,19 @@ _FACTORS = {
     math.log(10): "ln 10",
     1 / math.log(10): "1 / ln 10",
 }
+_EQUAL_BEFORE = 5
+"""Iterations that agree in every digit, after which two runs part because something changed there."""
+
 _LOGARITHMS = ("ln 2", "1 / ln 2", "ln 10", "1 / ln 10")
+
+
+_EXPLAINS = {
+    "zero": ("frozen",),
+    "constant factor": ("starts apart", "drifts"),
+    "smoothed": ("drifts",),
+    "offset in numbering": ("other data", "starts apart"),
+}
+"""Situations that another one already says the cause of: they would contradict it."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,7 @@ class View:
     @property
     def first_apart(self) -> float:
         """How far the first common losses are apart, relative."""
-        return self.relative(abs(float(self.deviation[0])))
+        return abs(self.relative(float(self.deviation[0])))
 
     @property
     def allowed_start(self) -> float:
@@ -164,6 +176,8 @@ def find_situations(view: View) -> list[Situation]:
         view: two logs with at least one iteration in common.
     """
     found = [situation for detector in _DETECTORS if (situation := detector(view)) is not None]
+    explained = {name for situation in found for name in _EXPLAINS.get(situation.name, ())}
+    found = [situation for situation in found if situation.name not in explained]
     if not view.numbered:
         found = [_by_position(situation) for situation in found]
     return found
@@ -545,9 +559,16 @@ def _drifts(view: View) -> Situation | None:
         view.starts_alike or view.first_apart <= view.allowed_start
     )
     where = f"iteration {onset}" if onset == latest or latest < onset else f"iterations {onset}–{latest}"
+    equal = int(np.argmax(pair.reference != pair.candidate))
+    head = f"drifts from {where} on: {_signed(last)} at the end, the same data and start"
+    if equal >= _EQUAL_BEFORE:
+        head = (
+            f"equal up to {view.unit} {pair.iterations[equal - 1]}, {_signed(last)} at the end: "
+            f"apart from {pair.iterations[equal]} on"
+        )
     return Situation(
         "drifts",
-        f"drifts from {where} on: {_signed(last)} at the end, the same data and start"
+        head
         if failed
         else f"drifts a little: {_signed(view.relative(mean))} on average near iteration {onset}, always on one side",
         Outcome.FAIL if failed else Outcome.INCONCLUSIVE,
@@ -637,6 +658,22 @@ def _ends_early(view: View) -> Situation | None:
     )
 
 
+def _begins_late(view: View) -> Situation | None:
+    firsts = [int(log.iterations[0]) for log in (view.reference, view.candidate)]
+    before = int(np.sum(view.pair.only_reference < firsts[1]))
+    if firsts[1] <= firsts[0] or before < 2 or before < 0.05 * len(view.reference):
+        return None
+    return Situation(
+        "resumed run",
+        f"resumed run: the candidate begins at {view.unit} {firsts[1]}, the reference at {firsts[0]}",
+        Outcome.INCONCLUSIVE,
+        f"the candidate lacks the first {before} records of the reference's {len(view.reference)}: it goes on from a "
+        "checkpoint, and what was done before it isn't in this log",
+        "give the candidate's log from its first iteration on, or the logs of both parts joined",
+        firsts[1],
+    )
+
+
 def _signed(relative: float) -> str:
     return f"{'+' if relative > 0 else '−'}{percent(abs(relative))}"
 
@@ -655,6 +692,7 @@ _DETECTORS: tuple[Callable[[View], Situation | None], ...] = (
     _drifts,
     _spike,
     _parts,
+    _begins_late,
     _ends_early,
 )
 
