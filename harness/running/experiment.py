@@ -82,7 +82,8 @@ def run_experiment(
 
         runner.register_hook(StartHook(case.seed, case.start, given, begin), priority="VERY_HIGH")
         around = noise_of(order)
-        probe = None if order.training else EvaluationProbe(iterations, together(noise_of(order)))
+        asked = case.evaluate and not order.training
+        probe = None if not asked else EvaluationProbe(iterations, together(noise_of(order)))
         if order.shadow:
             shadow = stack.enter_context(shadowed(order, folder, runner.rank, device))
             runner.register_hook(ObserverHook(shadow), priority="VERY_HIGH")

@@ -44,3 +44,16 @@ def test_a_trainer_is_recorded_judged_healthy_and_its_fault_is_named(tmp_path, s
     told = run(*align, "judge", "runs/faulty", cwd=tmp_path, rc=1)
     assert f"FAIL {case}: shadow: " in told
     assert "convolution_backward, weight gradient: 1 % too large" in told
+
+
+@pytest.mark.slow
+@pytest.mark.emulated
+def test_stochastic_depth_of_timm_is_drawn_alike(tmp_path):
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed: tox -e trainers")
+    align, file = ("-m", "harness.cli"), HERE / "droppath.py"
+    run(*align, "record", file, cwd=tmp_path)
+    told = run(*align, "verify", file, "--device", "emulated", cwd=tmp_path)
+    assert "PASS droppath" in told
+    told = run(*align, "verify", file, "--device", "emulated", "--fault", "conv-wgrad-x1.01", cwd=tmp_path, rc=1)
+    assert "FAIL droppath: shadow: patch_embed.proj, convolution_backward, weight gradient: 1 % too large" in told
