@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.recording.healthy_noise import HealthyNoise
+from harness.recording.other_kernels import OtherKernels
 from harness.running.compiling import COMPILER, judges_compiled
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
@@ -25,10 +26,18 @@ Around = Callable[[int], AbstractContextManager[Any]]
 
 
 def noise_of(order: Order) -> list[Around]:
-    """The healthy noise of a reference's repeat: other rounding, anew at each iteration. None for a plain run."""
+    """The healthy noise of a run: other rounding, anew at each iteration. None for a plain run.
+
+    A reference's repeat that rounds as finely as float32 takes other kernels of its device too.
+    """
     if not order.noise_tier:
         return []
-    return [lambda iteration: HealthyNoise(tier=order.noise_tier, seed=order.noise_seed * 1_000_003 + iteration)]
+    around: list[Around] = [
+        lambda iteration: HealthyNoise(tier=order.noise_tier, seed=order.noise_seed * 1_000_003 + iteration)
+    ]
+    if order.trusted and order.noise_tier == "fp32" and order.noise_seed:
+        around.append(lambda iteration: OtherKernels(order.noise_seed * 1_000_003 + iteration))
+    return around
 
 
 @contextmanager
