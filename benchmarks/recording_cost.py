@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.runner import Runner
+from torch.nn import functional
 
 from harness.devices.choice import DeviceChoice, choose_device
 from harness.devices.device_opening import open_device
@@ -117,7 +118,8 @@ def told(measured: Measured, *, of_its_own: bool) -> bool:
         share, ratio = added.sum() / rest.sum(), float(np.median(ratios))
         if of_its_own:
             low, high = np.quantile(shares, (0.025, 0.975))
-            print(f"share, time {clock:<17} {100 * share:6.2f} %   (95 %: {100 * low:.2f} … {100 * high:.2f})")
+            took = f"{1e3 * added.mean():.1f} ms of {1e3 * rest.mean():.1f} ms"
+            print(f"share, time {clock:<17} {100 * share:6.2f} %   (95 %: {100 * low:.2f} … {100 * high:.2f}), {took}")
             kept &= column == 1 or bool(low <= PROMISED)
         low, high = np.quantile(medians, (0.025, 0.975))
         print(f"with / without, time {clock:<17} {ratio:.4f} (95 %: {low:.4f} … {high:.4f})")
@@ -145,7 +147,19 @@ def build(
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.optim_wrapper.initialize_count_status(runner.model, 0, 10_000)
     runner.model.train()
-    return runner, next(iter(runner.train_dataloader))
+    return runner, sized(next(iter(runner.train_dataloader)), (height, width))
+
+
+def sized(batch: Any, size: tuple[int, int]) -> Any:
+    """The batch with images (3, H, W) and labels (H, W) of this size: generated scenes are smaller than a field's."""
+
+    def stretched(image: torch.Tensor) -> torch.Tensor:
+        planes = image.reshape(1, -1, *image.shape[-2:]).float()
+        found: torch.Tensor = functional.interpolate(planes, size).to(image.dtype).reshape(*image.shape[:-2], *size)
+        return found
+
+    labels = {**batch["data_samples"], "gt_sem_seg": [stretched(one) for one in batch["data_samples"]["gt_sem_seg"]]}
+    return {**batch, "inputs": [stretched(one) for one in batch["inputs"]], "data_samples": labels}
 
 
 class Clock:
