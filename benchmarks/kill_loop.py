@@ -18,6 +18,7 @@ A round whose victim had ended before is no kill. Exits with 1 where one of the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +49,7 @@ LENGTHS = {
 }
 """What is run → how. Most of a round is starting processes, so that longer trainings would only take longer."""
 
-CHOSEN = (*["verify"] * 5, *["verify, with shadow ops"] * 3, *["record"] * 2)
+CHOSEN = (*["verify"] * 6, *["verify, with shadow ops"] * 3, "record")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--grace", type=float, default=5.0, help="seconds after which what still runs is an orphan")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chance = random.Random(asked.seed)  # noqa: S311  # no secret
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="kill-loop-") as name:
@@ -106,19 +109,19 @@ def _round(place: Path, what: str, chance: random.Random, lasts: Undisturbed, gr
     mark = f"{time.time_ns()}"
     started = time.time()
     before = _written(place)
-    process = _start(place, what, mark)
     role, sent, writing = chance.choice(ROLES), chance.choice(SIGNALS), chance.random() < 0.5
-    if writing:
-        role = "command"  # nobody else is there any more
-        _wait_for_writing(process, place, before)
-        time.sleep(chance.random() * lasts.writing)
-    else:
-        time.sleep(chance.uniform(0.02, 1.0) * lasts.whole)
-    struck = [victim for victim in _of_role(process, role) if _strike(victim, sent)]
+    with _started(place, what, mark) as process:
+        if writing:
+            role = "command"  # nobody else is there any more
+            _wait_for_writing(process, place, before)
+            time.sleep(chance.random() * lasts.writing)
+        else:
+            time.sleep(chance.uniform(0.02, 1.0) * lasts.whole)
+        struck = [victim for victim in _of_role(process, role) if _strike(victim, sent)]
+        process.wait(timeout=1200)
     counts["kills"] += len(struck)
     counts["while writing"] += len(struck) if writing else 0
     counts["ended before"] += not struck
-    process.wait(timeout=1200)
     deadline = time.monotonic() + grace
     while (running := _marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -139,7 +142,9 @@ def _strike(victim: int, sent: signal.Signals) -> bool:
     return True
 
 
-def _start(place: Path, what: str, mark: str) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def _started(place: Path, what: str, mark: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command under way; one that still is when this ends, because this loop is ended itself, is killed."""
     command = what.partition(",")[0]
     words = ["--device", "cpu", "--baseline-dir", str(place / "baselines"), *LENGTHS[what]]
     words += [] if command == "record" else ["--out", str(place / "out")]
@@ -151,37 +156,43 @@ def _start(place: Path, what: str, mark: str) -> subprocess.Popen[bytes]:
         "KILL_LOOP": mark,
     }
     started = isolated_python("harness.cli.main:main", command, str(TINY / "tiny.py"), *words)
-    return subprocess.Popen(  # noqa: S603  # our own words
+    process = subprocess.Popen(  # noqa: S603  # our own words
         started, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def _whole(place: Path, what: str) -> Undisturbed:
     """How long a run takes that nobody disturbs."""
     started, before = time.monotonic(), _written(place)
-    process = _start(place, what, "whole")
-    writes = _wait_for_writing(process, place, before)
-    if process.wait(timeout=1200) != 0:
-        raise SystemExit(f"an undisturbed {what} ended with {process.returncode}")
+    with _started(place, what, "whole") as process:
+        writes = _wait_for_writing(process, place, before)
+        if process.wait(timeout=1200) != 0:
+            raise SystemExit(f"an undisturbed {what} ended with {process.returncode}")
     ended = time.monotonic()
     return Undisturbed(ended - started, ended - writes)
 
 
 def _written(place: Path) -> frozenset[tuple[str, int]]:
-    """What lies where results and baselines are written, with the times of the last change."""
+    """The files that lie where results and baselines are written, with the times of their last change."""
     found = set()
     for folder in (place / "out", place / "baselines"):
-        for path in (folder, *folder.glob("*"), *folder.glob("*/*")):
+        for path in (*folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/*/*")):
             try:
-                found.add((str(path), path.stat().st_mtime_ns))
+                found.add((str(path), 0 if path.is_dir() else path.stat().st_mtime_ns))
             except OSError:
                 continue
     return frozenset(found)
 
 
 def _wait_for_writing(process: subprocess.Popen[bytes], place: Path, before: frozenset[tuple[str, int]]) -> float:
-    """Wait until something changes there, or the command ends; tells when that was."""
-    while process.poll() is None and _written(place) == before:
+    """Wait until a file is written there, or the command ends; tells when that was. What goes isn't written."""
+    while process.poll() is None and _written(place) <= before:
         time.sleep(0.003)
     return time.monotonic()
 
