@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import io
 import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -37,7 +38,7 @@ def shown(text: str) -> str:
 
 
 class SafeConsole(Console):
-    """A console that obeys nothing that is printed, and stops printing when nobody reads any more."""
+    """A console that obeys nothing that is printed."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, **settings})
@@ -48,10 +49,6 @@ class SafeConsole(Console):
             unsafe = not segment.control and _NOT_SHOWN.search(segment.text)
             yield Segment(shown(segment.text), segment.style) if unsafe else segment
 
-    def on_broken_pipe(self) -> None:
-        """Go on without a reader: rich would end the program with 1, which is the exit code of FAIL."""
-        _go_on_without_a_reader(self.file)
-
 
 class Parser(argparse.ArgumentParser):
     """A parser whose messages show what was typed, and don't obey it."""
@@ -61,24 +58,74 @@ class Parser(argparse.ArgumentParser):
             (file or sys.stderr).write(shown(message))
 
 
+class _WithoutReader(io.FileIO):
+    """A file that takes what is written to it also when nobody reads it any more."""
+
+    def write(self, content: Any, /) -> int:
+        """Write, or lose."""
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            _lead_nowhere(self.fileno())
+            return len(memoryview(content).cast("B"))
+
+
 def prepare_streams() -> None:
-    """Let standard output and error take every character: what a console can't show gets a stand-in."""
+    """Let standard output and error take every character, and everything when their readers have gone.
+
+    What a console can't show gets a stand-in. This is the one place where a reader that goes away is dealt with: a
+    command's output is written through these two streams, whether by print, by rich or by argparse.
+    """
     codecs.register_error("align.shown", _stand_in)
+    sys.stdout = _patient(sys.stdout, sys.__stdout__)
+    sys.stderr = _patient(sys.stderr, sys.__stderr__)
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="align.shown")
 
 
-def close_streams() -> None:
-    """Write what is still to be written, while it can be told that nobody reads it."""
+def _patient(stream: TextIO, own: TextIO | None) -> TextIO:
+    """The same stream over a file that goes on without a reader; a test's stays as it is."""
+    if stream is not own or not isinstance(stream, io.TextIOWrapper):
+        return stream
+    try:
+        stream.flush()
+        file = _WithoutReader(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(file),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def close_streams() -> str:
+    """Write what is still to be written.
+
+    Returns:
+        Why it could not be, as where the disk is full; empty where it could, or where nobody wants it.
+    """
+    refused = ""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except BrokenPipeError:
-            _go_on_without_a_reader(stream)
-        except (OSError, ValueError):
-            continue  # a full disk, or a stream that is closed: there is nothing left to say it on
+        except OSError as failure:
+            refused = failure.strerror or type(failure).__name__
+            _lead_nowhere(stream.fileno())  # else Python tries again at its end, and ends with 120
+        except ValueError:
+            continue  # closed
+    return refused
+
+
+def _lead_nowhere(descriptor: int) -> None:
+    """What is written to a descriptor from now on is lost, whoever writes it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _stand_in(failure: UnicodeError) -> tuple[str, int]:
@@ -94,13 +141,3 @@ def _encodable(text: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return "?"
     return text
-
-
-def _go_on_without_a_reader(stream: TextIO | IO[str]) -> None:
-    """What is written from now on goes nowhere, also what is written at the program's end."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):  # not a file of the system's: a test's
-        return

@@ -66,10 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     prefer_own_packages()
     prepare_streams()
+    code = Status.ERROR.exit_code
     try:
-        return _run(arguments)
+        code = _run(arguments)
     finally:
+        refused = close_streams()
+    if refused and code != Status.ERROR.exit_code:
+        print_error(AlignmentError("what was to be printed could not be written", observed=refused))
         close_streams()
+        return Status.ERROR.exit_code
+    return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -83,8 +89,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return Status.ERROR.exit_code
     except OSError as error:
         where = error.filename or "unknown"
         print_error(AlignmentError("the operating system refused", where=where, observed=error.strerror))

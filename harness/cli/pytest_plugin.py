@@ -6,13 +6,12 @@ own, so that nothing of torch, and nothing named ``models`` or ``reports``, gets
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ import pytest
 from harness.rules.budget import FALSE_ALARM_RATE, share_of
 from harness.running.invoking import VARIABLE, begin_invocation, handed_on
 from harness.running.isolation import isolated_python
-from harness.values.errors import UsageError
+from harness.values.errors import AlignmentError, UsageError
+from harness.values.invocation import Invocation
 
 __all__ = ["CaseItem", "CaseNotAligned"]
 
@@ -30,6 +30,31 @@ __all__ = ["CaseItem", "CaseNotAligned"]
 _SHORT = "ALIGN_PYTEST_SHORT_OPTIONS"
 
 _TRUTH = {"alignment": "True", "not": "not", "and": "and", "or": "or", "True": "True", "False": "False"}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a result says that the plugin asks for."""
+
+    verdict: str
+    reason: str
+    invocation: Invocation | None
+
+
+def _told(path: Path) -> _Told:
+    """Of a result.json; ``reports``, which reads it whole, may be the name of a package of the user's here.
+
+    Raises:
+        AlignmentError: it can't be read.
+    """
+    from harness.store.atomic import read_bytes
+    from harness.store.decoding import convert_value, decode_plain
+
+    plain = decode_plain(read_bytes(path, UsageError), path, UsageError)
+    found = (
+        {name: plain.get(name) for name in ("verdict", "reason", "invocation")} if isinstance(plain, dict) else plain
+    )
+    return convert_value(found, _Told, path, UsageError)
 
 
 class CaseNotAligned(Exception):  # noqa: N818  # it is a verdict, no error of the program
@@ -109,10 +134,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _is_ours(path: Path) -> bool:
     """Whether a result is of this run, and not of an earlier one that this one had no part of."""
     try:
-        made = json.loads(path.read_text(encoding="utf-8")).get("invocation") or {}
-    except (OSError, ValueError):
+        made = _told(path).invocation
+    except AlignmentError:
         return False
-    return bool(made.get("id") == begin_invocation("", ()).id)
+    return made is not None and made.id == begin_invocation("", ()).id
 
 
 def _selected(config: pytest.Config) -> bool:
@@ -190,8 +215,11 @@ class CaseItem(pytest.Item):
             return
         if not result.exists():
             raise CaseNotAligned(verified.stderr or verified.stdout)
-        document = json.loads(result.read_text(encoding="utf-8"))
-        raise CaseNotAligned(f"{document['verdict']}: {document['reason']}\nreport: {result.with_name('report.html')}")
+        try:
+            told = _told(result)
+        except AlignmentError as error:
+            raise CaseNotAligned(f"{verified.stderr or verified.stdout}\n{error}") from None
+        raise CaseNotAligned(f"{told.verdict}: {told.reason}\nreport: {result.with_name('report.html')}")
 
     def _words(self) -> list[str]:
         """The options of `align verify` that were given."""

@@ -46,13 +46,15 @@ def begin_invocation(command: str, cases: Sequence[str]) -> Invocation:
 
 
 def handed_on(invocation: Invocation) -> str:
-    """The value of ``VARIABLE`` for processes that take part in it."""
-    return encode_value(invocation, indent=None).rstrip()
+    """The value of ``VARIABLE`` for processes that take part in it: ASCII, which every environment can hold."""
+    return json.dumps(json.loads(encode_value(invocation, indent=None)))
 
 
 def _taken(text: str) -> Invocation:
     try:
-        return decode_value(text.encode(), Invocation, f"${VARIABLE}", UsageError)
+        found = decode_value(text.encode("utf-8", "surrogateescape"), Invocation, f"${VARIABLE}", UsageError)
+        if not found.id:
+            raise UsageError("it has no id", where=f"${VARIABLE}", observed="''", allowed="32 hexadecimal digits")
     except UsageError as failure:
         raise UsageError(
             "the invocation that is handed on can't be read",
@@ -61,6 +63,7 @@ def _taken(text: str) -> Invocation:
             allowed=failure.allowed,
             hint=f"unset {VARIABLE}",
         ) from None
+    return found
 
 
 def _version() -> str:

@@ -40,17 +40,35 @@ def test_what_an_encoding_lacks_has_a_stand_in():
     assert "0 PASS · 1 FAIL".encode() in align("--help").stdout
 
 
+def without_a_reader(*words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*ALIGN, *words], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    return done.returncode
+
+
 def test_a_reader_that_goes_away_changes_no_verdict(tmp_path):
     name = log(tmp_path / "a.csv")
     whole = align("compare", name, name).returncode
     assert whole == 3
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run([*ALIGN, "compare", name, name], stdout=writing, stderr=subprocess.PIPE, check=False)
-    os.close(writing)
-    assert done.returncode == whole
+    assert without_a_reader("compare", name, name) == whole
+
+
+@pytest.mark.parametrize("words", [["cases"], ["faults"], ["--help"], ["verify", "--help"]])
+def test_a_reader_that_goes_away_ends_no_listing_as_a_fail(words):
+    assert without_a_reader(*words) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_what_can_not_be_printed_is_an_error_and_no_verdict():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*ALIGN, "cases"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
-    assert b"Exception ignored" not in done.stderr
 
 
 def test_names_are_shown_and_not_obeyed(tmp_path):
