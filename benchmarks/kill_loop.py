@@ -1,11 +1,13 @@
-"""Live runs killed at random times: nothing is half-read, nothing stays running, nothing is left after the next run.
+"""Commands killed at random times: nothing is half-read, nothing stays running, nothing is left after the next run.
 
     python benchmarks/kill_loop.py [--kills 300] [--seed 0]
 
-Each round starts ``align verify`` or ``align record`` of the tests' tiny case in a process of its own and sends it or a
-process that it started SIGKILL, SIGTERM or SIGINT: the command itself, the supervisor, or the worker that trains. Half
-of the rounds strike at any time of what the command takes undisturbed, most of which is starting up and training; the
-other half while it writes: from the first file that changes where results and baselines lie, to its end. Then it looks:
+Each round starts a command in a process of its own and sends it or a process that it started SIGKILL, SIGTERM or
+SIGINT: ``align verify`` and ``align record`` of the tests' tiny case, where it may be the command itself, the
+supervisor or the worker that trains; and ``align judge`` and ``align record --from`` of runs that are there already,
+the halves of those that write. Half of the rounds strike at any time of what the command takes undisturbed, most of
+which is starting up and training; the other half while it writes: from the first file that is written where results and
+baselines lie, to its end. Then it looks:
 
 - orphans: a process of the round that is alive some seconds later (``--grace``);
 - half-read: a baseline or a result that can't be read, or a result that says PASS, is of this round, and is of a
@@ -19,8 +21,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import random
+import runpy
 import signal
 import subprocess
 import sys
@@ -42,14 +46,24 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 ROLES = ("command", "command", "supervisor", "worker")
 
-LENGTHS = {
-    "verify": ("--iterations", "2", "--shadow", "none"),
-    "verify, with shadow ops": ("--iterations", "2", "--shadow", "0"),
-    "record": ("--iterations", "2", "--repeats", "5", "--reason", "again"),
-}
-"""What is run → how. Most of a round is starting processes, so that longer trainings would only take longer."""
+CONFIG = TINY / "tiny.py"
 
-CHOSEN = (*["verify"] * 6, *["verify, with shadow ops"] * 3, "record")
+SCRIPT = TINY.parents[1] / "training" / "own" / "script.py"
+
+_BASELINES = ("--baseline-dir", "baselines", "--reason", "again")
+_TRAINED = ("--device", "cpu", "--iterations", "2")
+_VERIFIED = ("verify", str(CONFIG), *_TRAINED, "--out", "out", "--baseline-dir", "baselines", "--shadow")
+
+COMMANDS = {
+    "record": ("record", str(CONFIG), *_TRAINED, *_BASELINES, "--repeats", "5"),
+    "verify": (*_VERIFIED, "none"),
+    "verify, with shadow ops": (*_VERIFIED, "0"),
+    "record from runs": ("record", "script", *_BASELINES, "--from", *(f"runs/fp32-{repeat}" for repeat in range(5))),
+    "judge": ("judge", "runs/plain", "--baseline", "baselines/script/cpu", "--out", "out"),
+}
+"""What is run → its words. Most of a round is starting processes: longer trainings would only take longer."""
+
+CHOSEN = (*["verify"] * 6, *["verify, with shadow ops"] * 3, "record", *["record from runs"] * 5, *["judge"] * 5)
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kill-loop-") as name:
         place = Path(name)
         (place / "tmp").mkdir()
-        lasts = {what: _whole(place, what) for what in ("record", "verify", "verify, with shadow ops")}
+        _watched_runs(place)
+        lasts = {what: _whole(place, what) for what in COMMANDS}
         for what, seconds in lasts.items():
             print(f"undisturbed {what}: {seconds.whole:.1f} s, {seconds.writing:.2f} s of them writing", flush=True)
         while counts["kills"] < asked.kills:
@@ -97,6 +112,17 @@ def main() -> int:
             print(f"  left: {path.relative_to(place)}", file=sys.stderr)
     print(_told(counts))
     return 1 if counts["orphans"] + counts["half-read"] + counts["left"] else 0
+
+
+def _watched_runs(place: Path) -> None:
+    """Five repeats of a script's training, and the run that is judged against them."""
+    train = runpy.run_path(str(SCRIPT))["main"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        for repeat in range(5):
+            os.environ.update(ALIGN_TIER="fp32", ALIGN_REPEAT=str(repeat))
+            train(str(place / "runs"), "cpu")
+        del os.environ["ALIGN_TIER"], os.environ["ALIGN_REPEAT"]
+        train(str(place / "runs" / "plain"), "cpu")
 
 
 def _told(counts: Counter[str]) -> str:
@@ -145,9 +171,6 @@ def _strike(victim: int, sent: signal.Signals) -> bool:
 @contextlib.contextmanager
 def _started(place: Path, what: str, mark: str) -> Iterator[subprocess.Popen[bytes]]:
     """A command under way; one that still is when this ends, because this loop is ended itself, is killed."""
-    command = what.partition(",")[0]
-    words = ["--device", "cpu", "--baseline-dir", str(place / "baselines"), *LENGTHS[what]]
-    words += [] if command == "record" else ["--out", str(place / "out")]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(TINY), os.environ.get("PYTHONPATH", ""))).rstrip(os.pathsep),
@@ -155,9 +178,13 @@ def _started(place: Path, what: str, mark: str) -> Iterator[subprocess.Popen[byt
         "TMPDIR": str(place / "tmp"),
         "KILL_LOOP": mark,
     }
-    started = isolated_python("harness.cli.main:main", command, str(TINY / "tiny.py"), *words)
     process = subprocess.Popen(  # noqa: S603  # our own words
-        started, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        isolated_python("harness.cli.main:main", *COMMANDS[what]),
+        cwd=place,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         yield process
@@ -184,7 +211,7 @@ def _written(place: Path) -> frozenset[tuple[str, int]]:
     for folder in (place / "out", place / "baselines"):
         for path in (*folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/*/*")):
             try:
-                found.add((str(path), 0 if path.is_dir() else path.stat().st_mtime_ns))
+                found |= set() if path.is_dir() else {(str(path), path.stat().st_mtime_ns)}
             except OSError:
                 continue
     return frozenset(found)
@@ -234,16 +261,20 @@ def _marked(mark: str) -> list[int]:
 def _half_read(place: Path, what: str, code: int, started: float) -> int:
     """Whether what lies there now is neither whole nor an error that says why."""
     try:
-        if what == "record":
-            load_baseline(place / "baselines", "tiny", "cpu")
+        case = "script" if what in {"judge", "record from runs"} else "tiny"
+        if what.startswith("record"):
+            load_baseline(place / "baselines", case, "cpu")
             return 0
-        result = place / "out" / "tiny" / "result.json"
+        result = place / "out" / case / "result.json"
+        if not result.exists():  # killed before it was written
+            return 0
         told = reports.read_result(result).verdict.status.value
         anew = result.stat().st_mtime >= started
     except AlignmentError as error:
         print(f"  half-read after {what}: {error}", file=sys.stderr)
         return 1
-    if anew and told == "PASS" and code not in {0, -signal.SIGKILL, 143, 130, 128 + 15}:
+    # A signal that comes after all is written, while Python ends, is Python's: it ends by it.
+    if anew and told == "PASS" and code not in {0, 143, 130, *(-sent for sent in SIGNALS)}:
         print(f"  a PASS of a command that ended with {code}", file=sys.stderr)
         return 1
     return 0
