@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
-from harness.cli import baseline, compare, judge, listing, ops, record, report, schemas, train, verify
+from harness.cli import baseline, compare, history, judge, listing, ops, record, report, schemas, train, verify
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.terminal import print_error
 from harness.running.isolation import prefer_own_packages
@@ -30,6 +30,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
   align ops ann_small                         the operations of a step: error, effective precision, fallback
   align compare cuda.log sdaa.log             judge two logs that exist already
   align baseline list                         what baselines there are, and what made them
+  align history --history builds.db           which build broke what
   align doctor                                what devices, versions and settings are here
 """
 
@@ -48,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (verify, record, judge, train, ops, compare, report, baseline, listing, schemas):
+    for command in (verify, record, judge, train, ops, compare, report, history, baseline, listing, schemas):
         command.add_parser(commands)
     for point in sorted(metadata.entry_points(group=COMMANDS)):
         point.load()(commands)

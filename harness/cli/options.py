@@ -210,8 +210,9 @@ def _made(folder: Path) -> bool:
 
 
 def reproduction(arguments: list[str] | None = None) -> str:
-    """The command line that does the same again."""
-    return shlex.join(["align", *(sys.argv[1:] if arguments is None else arguments)])
+    """The command line that does the same again; of a database's URL without its password."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["align", *(re.sub(r"(?<=://)([^/@:\s]*):[^@\s]*@", r"\1:***@", word) for word in words)])
 
 
 def count_argument(text: str) -> int:

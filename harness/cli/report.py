@@ -16,7 +16,7 @@ from harness.values.errors import UsageError
 if TYPE_CHECKING:
     from reports import Record
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "result_files"]
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Merge, and say the worst verdict by the exit code."""
     import reports
 
-    found = [path for given in arguments.results for path in _results(given)]
+    found = [path for given in arguments.results for path in result_files(given)]
     merged = reports.merge(found, arguments.out)
     _show(merged.records)
     print(shown(f"report: {merged.index}"))
@@ -64,7 +64,12 @@ def _show(records: tuple[Record, ...]) -> None:
         console.print(Text(f"note: {line}", style="bold yellow"))
 
 
-def _results(given: Path) -> list[Path]:
+def result_files(given: Path) -> list[Path]:
+    """A result, or those that lie in a folder.
+
+    Raises:
+        UsageError: the folder holds none.
+    """
     if given.is_dir():
         found = sorted(given.rglob("result.json"))
         if not found:

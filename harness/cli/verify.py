@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.history import add_history_options, keep_result, open_history
 from harness.cli.options import (
     add_compile_option,
     add_device_options,
@@ -66,6 +67,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--no-baseline", action="store_true", help="judge by shadow ops alone, against the candidate's own host"
     )
+    add_history_options(parser)
     add_launch_options(parser)
     add_patience_options(parser)
     parser.set_defaults(func=run)
@@ -86,12 +88,15 @@ def run(arguments: argparse.Namespace) -> int:
     share = share_of(arguments.false_alarm_rate, len(cases), arguments.gate_size)
     gate_size = max(len(cases), arguments.gate_size)
     invocation = begin_invocation(reproduction(), [case.name for case in cases])
+    history = open_history(arguments, create=True)
     report, results = reports.Report(arguments.out, [case.name for case in cases], invocation), []
     for case in cases:
         results.append(
             dataclasses.replace(_verify(case, str(choice), share, gate_size, arguments), invocation=invocation)
         )
-        report.add(results[-1])
+        written = report.add(results[-1])
+        if history is not None:
+            keep_result(history, results[-1], written, arguments.build)
         print_interim(results, len(cases))
     print_results(results, str(report.finish()))
     return worst([result.verdict.status for result in results]).exit_code

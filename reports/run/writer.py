@@ -64,12 +64,17 @@ class Report:
                 for case, folder in zip(cases, self._folders, strict=True):
                     _write_case(out / folder, _not_run(case, invocation))
 
-    def add(self, result: Result) -> None:
-        """Write the folder of the next case."""
+    def add(self, result: Result) -> Path:
+        """Write the folder of the next case.
+
+        Returns:
+            Its ``result.json``.
+        """
         folder = self._folders[len(self._entries)]
         with _told(self._out):
             _write_case(self._out / folder, result)
         self._entries.append(Entry(record_of(result), f"{quote(folder)}/{PAGE}"))
+        return self._out / folder / RESULT
 
     def finish(self) -> Path:
         """Write the overview.

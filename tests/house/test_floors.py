@@ -35,7 +35,6 @@ ROOMS = [
     ("harness.training",),
     ("harness.baseline_folders",),
     ("harness.running",),
-    ("harness.history", "harness.policy"),
     ("harness.training.watching",),
     ("harness.training.hooks",),
     # what tests the gate
@@ -50,6 +49,7 @@ ROOMS = [
     ("reports.run",),
     ("reports.study",),
     ("reports",),
+    ("harness.history", "harness.policy"),
     # the command line
     ("harness.cli",),
     ("harness.efficiency", "harness.lab.commands"),
