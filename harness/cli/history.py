@@ -131,9 +131,11 @@ def _add(history: History, arguments: argparse.Namespace) -> int:
         raise UsageError("there is nothing to add", allowed="result.json files, or folders that hold some")
     files = [file for given in arguments.results for file in result_files(given)]
     records = [(file, read_result(file)) for file in files]  # all are read before one is added
-    new = [history.add(row_of(record, label=arguments.build, source=str(file.resolve()))) for file, record in records]
-    there = f"; {len(new) - sum(new)} were there already" if sum(new) < len(new) else ""
-    open_console().print(Text(f"added {sum(new)} of {len(new)} results to {history.shown}{there}"))
+    new = history.add_all(
+        [row_of(record, label=arguments.build, source=str(file.resolve())) for file, record in records]
+    )
+    there = f"; {len(files) - new} were there already" if new < len(files) else ""
+    open_console().print(Text(f"added {new} of {len(files)} results to {history.shown}{there}"))
     return 0
 
 
@@ -158,25 +160,35 @@ def _show(history: History, arguments: argparse.Namespace) -> int:
 
 
 def _print(found: Answer) -> None:
-    from harness.history.history_words import breakage_lines, drift_line, flaky_line, summaries, tested_line
+    from harness.history.history_words import (
+        breakage_lines,
+        broke_together,
+        drift_line,
+        flaky_line,
+        summaries,
+        tested_line,
+    )
 
     console = open_console()
     for device in summaries(found):
         counts = ", ".join(f"{number} {status}" for status, number in device.counts.items() if number)
+        builds = "1 build" if device.builds == 1 else f"{device.builds} builds"
+        cases = "1 case" if device.cases == 1 else f"{device.cases} cases"
         console.print(
-            Text(f"{device.device}: {device.builds} builds; on the latest, {device.latest}, {device.cases} cases: ")
-            + Text(counts, style="bold")
+            Text(f"{device.device}: {builds}; on the latest, {device.latest}, {cases}: ") + Text(counts, style="bold")
         )
     if not found.timeline.series:
         console.print(Text("the history holds no result yet"))
         return
-    for breakage in found.breakages:
-        broken = breakage.broken
+    for broke in broke_together(found):
+        broken = broke.first.broken
         style = STATUS_STYLES[Status(broken.status)]
-        console.print(Text(broken.status, style=style) + Text(f" {broken.series.case} ({broken.series.device})"))
-        for line in breakage_lines(breakage):
+        shown = ", ".join(broke.cases[:8]) + (" …" if len(broke.cases) > 8 else "")
+        number = f"{len(broke.cases)} cases, " if len(broke.cases) > 1 else ""
+        console.print(Text(broken.status, style=style) + Text(f" {number}{shown} ({broken.series.device})"))
+        for line in breakage_lines(broke.first):
             console.print(Text(f"  {line}"))
-        console.print(Text(f"  {breakage.reason}", style="dim"))
+        console.print(Text(f"  {broken.series.case}: {broke.first.reason}", style="dim"))
     for flaky in found.flaky:
         console.print(Text("flaky ", style="bold yellow") + Text(f"{flaky.series.case}: {flaky_line(flaky)}"))
     for drift in found.drifts:

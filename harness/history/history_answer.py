@@ -31,7 +31,7 @@ _DETECTABLE_GROWN = 10.0
 """How many times larger the smallest deviation that is called may get before a case counts as blinder."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Breakage:
     """A case that doesn't pass, with what explains it.
 
@@ -50,7 +50,7 @@ class Breakage:
     likewise: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeriesDrift:
     """A number of a case that moves one way.
 
@@ -65,7 +65,7 @@ class SeriesDrift:
     drift: Drift
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blind:
     """A case that sees less on its latest build than it did.
 
@@ -80,7 +80,7 @@ class Blind:
     what: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What a history says.
 

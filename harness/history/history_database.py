@@ -28,7 +28,6 @@ VARIABLE = "ALIGN_HISTORY"
 """The environment variable that names the database where the command line doesn't: a password needn't be typed."""
 
 _EXTRA = "pip install 'alignment-harness[history]'"
-_POSTGRESQL_EXTRA = "pip install 'psycopg[binary]'"
 
 _WAIT = 120
 """Seconds that a writer waits for the others. Writing a result takes milliseconds; a network's file system more."""
@@ -92,7 +91,7 @@ class History:
     """A database of results.
 
     Args:
-        url: ``sqlite:///PATH``, a path, or ``postgresql://USER@HOST/DATABASE``; what SQLAlchemy takes beside these.
+        url: a path, ``sqlite:///PATH``, or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
         create: whether to make it where it is missing; else that is an error.
 
     Raises:
@@ -109,19 +108,17 @@ class History:
             raise UsageError(
                 "this is no database's URL", where="--history", observed=self.shown, allowed=_FORMS
             ) from None
+        if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise UsageError("there is no such kind of history", where="--history", observed=self.shown, allowed=_FORMS)
         self._sqlite = parsed.get_backend_name() == "sqlite"
         if self._sqlite:
             _require_file(parsed.database, create, self.shown)
         try:
             self._engine = sa.create_engine(parsed, **({"connect_args": {"timeout": _WAIT}} if self._sqlite else {}))
         except ModuleNotFoundError as missing:
-            hint = _POSTGRESQL_EXTRA if parsed.get_backend_name() == "postgresql" else None
             raise HistoryError(
-                "the database's driver is not installed", where=self.shown, observed=missing.name, hint=hint
+                "the database's driver is not installed", where=self.shown, observed=missing.name, hint=_EXTRA
             ) from None
-        except sa.exc.NoSuchModuleError:
-            raise UsageError("there is no such kind of database", where="--history", observed=self.shown,
-                             allowed=_FORMS) from None  # fmt: skip
         if self._sqlite:
             _begin_explicitly(sa, self._engine)
         self._tables = _tables(sa)
@@ -138,30 +135,32 @@ class History:
         Returns:
             Whether it is new: the same result twice is kept once.
         """
+        return self.add_all([row]) == 1
+
+    def add_all(self, rows: Sequence[Row]) -> int:
+        """Keep results, all of them or none.
+
+        Returns:
+            How many are new.
+        """
+        kept = list({row.key: row for row in rows}.values())
         with self._told(), self._writing() as connection:
-            build = None if row.build is None else self._build_id(connection, row.build)
-            values = {
-                "key": row.key,
-                "build_id": build,
-                "invocation": row.invocation,
-                "case_name": row.case,
-                "device": row.device,
-                "started": row.started,
-                "machine": row.machine,
-                "status": row.status,
-                "reason": row.reason,
-                "cause": row.causes[0] if row.causes else "",
-                "causes": json.dumps(row.causes),
-                "aligned_tier": row.aligned_tier,
-                "seconds": row.seconds,
-                "measures": json.dumps(dict(row.measures)),
-                "sight": json.dumps(dict(row.sight)),
-                "left_out": json.dumps(row.left_out),
-                "surroundings": json.dumps(dict(row.surroundings)),
-                "source": row.source,
-            }
-            done = connection.execute(self._insert("results").values(values).on_conflict_do_nothing())
-            return bool(done.rowcount == 1)
+            builds = {row.build.key: row.build for row in kept if row.build is not None}
+            ids = {key: self._build_id(connection, build) for key, build in builds.items()}
+            there = self._there(connection, [row.key for row in kept])
+            values = [_values(row, None if row.build is None else ids[row.build.key]) for row in kept]
+            if values:
+                connection.execute(self._insert("results").on_conflict_do_nothing(), values)
+        return len(kept) - there
+
+    def _there(self, connection: Any, keys: Sequence[str]) -> int:
+        """How many of some results are kept already."""
+        table = self._tables["results"]
+        found = 0
+        for start in range(0, len(keys), 500):
+            chosen = table.c.key.in_(keys[start : start + 500])
+            found += len(connection.execute(_select(table.c.id).where(chosen)).all())
+        return found
 
     def builds(self) -> list[StoredBuild]:
         """Every build."""
@@ -257,6 +256,30 @@ class History:
 _JSON = frozenset({"causes", "measures", "sight", "left_out", "surroundings"})
 
 _FORMS = "a path, sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+def _values(row: Row, build: int | None) -> dict[str, Any]:
+    """A row as the table's columns."""
+    return {
+        "key": row.key,
+        "build_id": build,
+        "invocation": row.invocation,
+        "case_name": row.case,
+        "device": row.device,
+        "started": row.started,
+        "machine": row.machine,
+        "status": row.status,
+        "reason": row.reason,
+        "cause": row.causes[0] if row.causes else "",
+        "causes": json.dumps(row.causes),
+        "aligned_tier": row.aligned_tier,
+        "seconds": row.seconds,
+        "measures": json.dumps(dict(row.measures)),
+        "sight": json.dumps(dict(row.sight)),
+        "left_out": json.dumps(row.left_out),
+        "surroundings": json.dumps(dict(row.surroundings)),
+        "source": row.source,
+    }
 
 
 def _sqlalchemy() -> Any:

@@ -43,9 +43,7 @@ def encode_answer(answer: Answer) -> str:
                     "first_bad": one.broken.first_bad.build.id,
                     "last_good": one.broken.last_good.build.id if one.broken.last_good is not None else None,
                     "untested_between": one.broken.untested,
-                    "changes": [
-                        {"what": what, "before": old, "after": new} for what, old, new in one.changes
-                    ],
+                    "changes": [{"what": what, "before": old, "after": new} for what, old, new in one.changes],
                     "likewise": one.likewise,
                     "source": one.source,
                 }

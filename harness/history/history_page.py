@@ -12,6 +12,7 @@ from harness.history.history_answer import Answer
 from harness.history.history_words import (
     DeviceSummary,
     breakage_lines,
+    broke_together,
     drift_line,
     flaky_line,
     summaries,
@@ -36,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A case's row: the latest build is the last cell."""
+    """A case's row: the latest build is the first cell."""
 
     case: str
     cells: tuple[Mark, ...]
@@ -81,18 +82,17 @@ def render_history(answer: Answer, *, shown: str, made: str, last: int) -> str:
         devices=[_device(answer, summary, last) for summary in summaries(answer)],
         breakages=[
             {
-                "case": one.broken.series.case,
-                "device": one.broken.series.device,
-                "status": one.broken.status,
-                "tone": one.broken.status.lower(),
-                "reason": one.reason,
-                "lines": breakage_lines(one),
-                "changes": one.changes,
-                "source": one.source,
+                "cases": broke.cases,
+                "device": broke.first.broken.series.device,
+                "status": broke.first.broken.status,
+                "tone": broke.first.broken.status.lower(),
+                "reason": broke.first.reason,
+                "lines": breakage_lines(broke.first),
+                "changes": broke.first.changes,
+                "source": broke.first.source,
             }
-            for one in answer.breakages
+            for broke in broke_together(answer)
         ],
-        groups=_groups(answer),
         flaky=[(one.series.case, one.series.device, flaky_line(one)) for one in answer.flaky],
         drifts=[
             (one.series.case, one.series.device, drift_line(one), _drawn(one.drift.builds, one.drift.values))
@@ -111,10 +111,11 @@ def _device(answer: Answer, summary: DeviceSummary, last: int) -> DeviceTable:
     for series in answer.timeline.series:
         if series.device == summary.device:
             cells = {cell.build.place: cell for cell in series.cells}
-            rows.append(TableRow(series.case, tuple(_mark(cells.get(build.place), build) for build in chosen)))
+            marks = tuple(_mark(cells.get(build.place), build) for build in chosen[::-1])
+            rows.append(TableRow(series.case, marks))
     before: Sequence[Build | None] = (builds[-last - 1] if len(builds) > last else None, *chosen)
     lines = tuple(_line(old, new) for old, new in zip(before, chosen, strict=False))
-    numbers = tuple(build.place + 1 for build in chosen)
+    numbers = tuple(build.place + 1 for build in chosen[::-1])
     return DeviceTable(summary, numbers, tuple(rows), lines[::-1], len(builds) - len(chosen))
 
 
@@ -133,14 +134,6 @@ def _mark(cell: Cell | None, build: Build) -> Mark:
         cell.status.lower(),
         f"{cell.status}{mixed} on {build.title}",
     )
-
-
-def _groups(answer: Answer) -> list[tuple[str, str, list[str]]]:
-    """Cases by what broke them: build and cause, those that break most cases first."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in answer.breakages:
-        found.setdefault((one.broken.first_bad.build.title, one.broken.cause), []).append(one.broken.series.case)
-    return sorted(((*key, cases) for key, cases in found.items()), key=lambda group: -len(group[2]))
 
 
 def _drawn(builds: Sequence[int], values: Sequence[float]) -> Markup:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from harness.history.history_answer import Answer, Breakage, SeriesDrift
 from harness.history.timeline import Flaky
 
-__all__ = ["DeviceSummary", "breakage_lines", "drift_line", "flaky_line", "summaries", "tested_line"]
+__all__ = [
+    "Broke",
+    "DeviceSummary",
+    "breakage_lines",
+    "broke_together",
+    "drift_line",
+    "flaky_line",
+    "summaries",
+    "tested_line",
+]
 
 _CHANGES_TOLD = 6
 
@@ -32,6 +41,30 @@ class DeviceSummary:
     latest: str
 
 
+@dataclass(frozen=True, eq=False)
+class Broke:
+    """The cases that one build broke by one cause.
+
+    Args:
+        first: the one that is told in full.
+        cases: all of them, that one first.
+    """
+
+    first: Breakage
+    cases: tuple[str, ...]
+
+
+def broke_together(answer: Answer) -> list[Broke]:
+    """The breakages by device, build and cause; what broke most cases comes first."""
+    found: dict[tuple[str, int, str, str], list[Breakage]] = {}
+    for one in answer.breakages:
+        broken = one.broken
+        key = (broken.series.device, broken.first_bad.build.id, broken.cause, broken.status)
+        found.setdefault(key, []).append(one)
+    together = [Broke(ones[0], tuple(one.broken.series.case for one in ones)) for ones in found.values()]
+    return sorted(together, key=lambda broke: -len(broke.cases))
+
+
 def summaries(answer: Answer) -> list[DeviceSummary]:
     """How the latest build of each device stands."""
     found = []
@@ -48,7 +81,7 @@ def summaries(answer: Answer) -> list[DeviceSummary]:
 
 
 def breakage_lines(breakage: Breakage) -> list[str]:
-    """Since when, by which cause, what changed, and who else."""
+    """Since when, by which cause, and what changed."""
     broken = breakage.broken
     first, good = broken.first_bad.build, broken.last_good
     number = f"{broken.builds} {'build' if broken.builds == 1 else 'builds'}"
@@ -57,9 +90,6 @@ def breakage_lines(breakage: Breakage) -> list[str]:
     lines += [f"also: {cause}, since {build.title}" for cause, build in broken.causes if cause != broken.cause][:3]
     if good is not None:
         lines.append(f"changed: {_changes(breakage)}")
-    if breakage.likewise:
-        shown = ", ".join(breakage.likewise[:8]) + (" …" if len(breakage.likewise) > 8 else "")
-        lines.append(f"the same cause since the same build: {len(breakage.likewise)} more ({shown})")
     return lines
 
 

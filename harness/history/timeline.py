@@ -30,7 +30,7 @@ _ALTERNATIONS = 4
 """Changes between passing and not, over the builds, from which on a case is said to alternate."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Build:
     """A build in its place.
 
@@ -62,7 +62,7 @@ class Build:
                               f"{self.first[:16].replace('T', ' ')} unknown build")  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """The results of one case on one build.
 
@@ -90,7 +90,7 @@ class Cell:
         return max(self.results, key=lambda result: _severity(result.status))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """A case on a device, build by build.
 
@@ -105,7 +105,7 @@ class Series:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Timeline:
     """All results in order.
 
@@ -118,7 +118,7 @@ class Timeline:
     series: tuple[Series, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Broken:
     """A case that doesn't pass on its latest build.
 
@@ -146,7 +146,7 @@ class Broken:
         return sum(cell.build.place >= self.first_bad.build.place for cell in self.series.cells)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flaky:
     """A case whose verdict doesn't follow from the build.
 
