@@ -1,6 +1,6 @@
 """What a shadowed step costs: its time and its peak of memory, over a plain step's.
 
-    python benchmarks/shadow_cost.py [CASE …] [--device emulated|cpu|cuda] [--profile tf32] [--pairs 5]
+    python benchmarks/shadow_cost.py [CASE …] [--device emulated] [--profile tf32] [--pairs 5]
 
 Steps are taken in turn, plain and shadowed, in one process; the ratio of their times is that of each pair. The peaks
 are those of two further processes, of resident memory, one with plain steps alone.
@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from training_step import TrainingStep
 
+from harness.devices.choice import choose_device
+from harness.devices.device_opening import open_device
 from harness.devices.surroundings import git_commit, versions
-from harness.lab.emulation import install
 from harness.running.cases import small_cases
 from harness.shadow.by_program.dropping import OwnDropout
 from harness.shadow.watching.call_site import Whereabouts
@@ -33,7 +34,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help="none: all small ones")
-    parser.add_argument("--device", choices=("emulated", "cpu", "cuda"), default="emulated")
+    parser.add_argument("--device", default="emulated", help="any that `align doctor` lists")
     parser.add_argument("--profile", default="tf32")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--peak", choices=("plain", "shadowed"), help=argparse.SUPPRESS)
@@ -78,15 +79,15 @@ class Training:
 
     Args:
         name: the case.
-        device: ``emulated``, ``cpu`` or ``cuda``.
+        device: what ``--device`` takes.
         profile: numerics of the emulated device, and the tier that shadow ops judge at.
     """
 
     def __init__(self, name: str, device: str, profile: str) -> None:
-        if device == "emulated":
-            install(profile)
-        self._tier = profile if device == "emulated" else "tf32"
-        self._step = TrainingStep(name, "sdaa" if device == "emulated" else device)
+        choice = choose_device(device)
+        open_device(choice, profile if choice.emulated else "")
+        self._tier = profile if choice.emulated else "tf32"
+        self._step = TrainingStep(name, choice.kind)
         self._fed = self._step.feed()
         self._where = Whereabouts(self._step.model)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import reproduction
+from harness.cli.options import count_argument, reproduction, whole_argument
 from harness.cli.terminal import run_progress
 from harness.values.errors import UsageError
 
@@ -37,9 +37,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="given to the library's constructor, or to the function",
     )
-    group.add_argument("--batch", type=int, default=2, metavar="N", help="samples in a batch; %(default)s without it")
-    group.add_argument("--size", type=int, default=0, metavar="N", help="height and width of images, or tokens")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and inputs; 0 without it")
+    group.add_argument(
+        "--batch", type=count_argument, default=2, metavar="N", help="samples in a batch; %(default)s without it"
+    )
+    group.add_argument(
+        "--size", type=whole_argument, default=0, metavar="N", help="height and width of images, or tokens"
+    )
+    group.add_argument(
+        "--seed", type=whole_argument, default=0, metavar="N", help="of weights and inputs; 0 without it"
+    )
     group.add_argument(
         "--optimizer", default="SGD", metavar="NAME", help="a class of torch.optim; %(default)s without it"
     )

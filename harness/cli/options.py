@@ -35,6 +35,7 @@ __all__ = [
     "reproduction",
     "run_folder",
     "size_argument",
+    "whole_argument",
 ]
 
 
@@ -217,8 +218,18 @@ def reproduction(arguments: list[str] | None = None) -> str:
 
 def count_argument(text: str) -> int:
     """A whole number of at least 1, for ``argparse``."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return _whole(text, least=1)
+
+
+def whole_argument(text: str) -> int:
+    """A whole number of at least 0, for ``argparse``."""
+    return _whole(text, least=0)
+
+
+def _whole(text: str, least: int) -> int:
+    """Digits 0 … 9 alone: ``int`` also takes signs, underscores and other scripts' digits, and has no end."""
+    if not re.fullmatch("[0-9]{1,15}", text) or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of at least {least}")
     return int(text)
 
 
@@ -227,8 +238,8 @@ def _seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time to wait: seconds, more than 0")
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no time to wait: seconds, more than 0 and not without end")
     return value
 
 

@@ -15,6 +15,7 @@ from harness.cli.options import (
     add_launch_options,
     add_options,
     add_patience_options,
+    count_argument,
     patience_of,
     reproduction,
     run_folder,
@@ -62,7 +63,7 @@ def add_parser(commands: Any) -> None:
         "--device", default="cpu", metavar="NAME[:INDEX]", help="the trusted device: cpu (the default), cuda, …"
     )
     parser.add_argument(
-        "--repeats", type=int, default=0, metavar="K", help="healthy runs a tier; the case's own without it"
+        "--repeats", type=count_argument, default=0, metavar="K", help="healthy runs a tier; the case's own without it"
     )
     parser.add_argument("--tiers", default="", metavar="A,B", help="precision tiers, tightest first: fp32,tf32")
     parser.add_argument("--reference", default="", metavar="NAME", help="the baseline's name; the device's without it")

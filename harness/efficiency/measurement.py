@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness.devices.choice import DeviceChoice, choose_device
+from harness.devices.device_opening import open_device
+from harness.devices.device_type import DeviceType
 from harness.efficiency.comparisons import COMPARISONS, Claim, Comparison
 from harness.values.errors import UsageError
 
@@ -65,7 +68,7 @@ def measure(models: Sequence[str] = (), device: str = "cpu", *, repeats: int = 3
 
     Args:
         models: of ann, ccnet, emanet, ocrnet; none of them: all.
-        device: "cpu", or "cuda".
+        device: any that ``align doctor`` lists and whose allocator counts, as PyTorch's own does.
         repeats: how many pairs are timed; fewer where they take minutes.
 
     Yields:
@@ -77,16 +80,23 @@ def measure(models: Sequence[str] = (), device: str = "cpu", *, repeats: int = 3
     known = sorted({comparison.model for comparison in COMPARISONS})
     if unknown := sorted(set(models) - set(known)):
         raise UsageError("no such model", where="align efficiency", observed=", ".join(unknown), allowed=known)
-    kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        raise UsageError("nothing is measured there", where="--device", observed=device, allowed="cpu, or a cuda here")
+    choice = choose_device(device)
+    open_device(choice)
+    if not choice.type.is_host and (missing := [name for name in _COUNTS if not hasattr(choice.type.module, name)]):
+        raise UsageError(
+            "the device doesn't tell how much memory a pass takes",
+            where="--device",
+            observed=f"torch.{choice.kind} has no {', '.join(missing)}",
+            allowed="cpu, cuda, or another whose allocator counts",
+        )
     for comparison in COMPARISONS:
         if not models or comparison.model in models:
-            yield _measure_one(comparison, torch.device(device), repeats)
+            yield _measure_one(comparison, choice, repeats)
 
 
-def _measure_one(comparison: Comparison, device: torch.device, repeats: int) -> Row:
+def _measure_one(comparison: Comparison, choice: DeviceChoice, repeats: int) -> Row:
     torch.manual_seed(0)
+    device = torch.device(choice.kind if choice.index is None else f"{choice.kind}:{choice.index}")
     x = torch.randn(comparison.shape, device=device, requires_grad=True)
     block = comparison.build().to(device).train()
     nonlocal_ = comparison.build_nonlocal().to(device).train()
@@ -97,21 +107,21 @@ def _measure_one(comparison: Comparison, device: torch.device, repeats: int) -> 
         "time_ratio": None,
     }
     run, run_nonlocal = _pass(block, x), _pass(nonlocal_, x)
-    times = [_seconds(run, device) for _ in range(repeats + 1)][1:]  # the first call warms up
-    memory = _peak(run, device)
-    if _fits(comparison.shape, device):
+    times = [_seconds(run, choice.type) for _ in range(repeats + 1)][1:]  # the first call warms up
+    memory = _peak(run, choice.type)
+    if _fits(comparison.shape, choice.type):
         pairs: list[tuple[float, float]] = []
         while len(pairs) < repeats and sum(seconds for _, seconds in pairs) < _PATIENCE:
-            pairs.append((_seconds(run, device), _seconds(run_nonlocal, device)))
+            pairs.append((_seconds(run, choice.type), _seconds(run_nonlocal, choice.type)))
         times = [seconds for seconds, _ in pairs]
-        ratios["memory_ratio"] = _peak(run_nonlocal, device) / memory
+        ratios["memory_ratio"] = _peak(run_nonlocal, choice.type) / memory
         ratios["time_ratio"] = statistics.median(seconds / own for own, seconds in pairs)
     return Row(
         model=comparison.model,
         block=comparison.block,
         against=comparison.against,
         shape=comparison.shape,
-        device=str(device),
+        device=str(choice),
         parameters=sum(parameter.numel() for parameter in block.parameters()),
         gmac=gmac,
         memory_bytes=memory,
@@ -127,11 +137,11 @@ def _judged(claim: Claim, ratio: float | None) -> str:
     return f"{claim.text}: {'holds' if ratio >= claim.at_least else 'does not hold'} ({ratio:.1f}×)"
 
 
-def _fits(shape: tuple[int, int, int, int], device: torch.device) -> bool:
+def _fits(shape: tuple[int, int, int, int], device: DeviceType) -> bool:
     """Whether four affinities of all pixels with all pixels, what a backward pass holds at a time, are to be had."""
     needed = 4 * 4 * shape[0] * (shape[2] * shape[3]) ** 2
-    if device.type == "cuda":
-        return needed < torch.cuda.mem_get_info(device)[0]
+    if not device.is_host and not device.emulated and hasattr(device.module, "mem_get_info"):
+        return bool(needed < device.module.mem_get_info()[0])
     return needed < _available_memory()
 
 
@@ -160,26 +170,25 @@ def _gmac(block: nn.Module, x: Tensor) -> float:
     return float(counter.get_total_flops()) / 2e9
 
 
-def _seconds(run: Callable[[], None], device: torch.device) -> float:
-    _synchronize(device)
+def _seconds(run: Callable[[], None], device: DeviceType) -> float:
+    device.synchronize()
     start = time.perf_counter()
     run()
-    _synchronize(device)
+    device.synchronize()
     return time.perf_counter() - start
 
 
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+_COUNTS = ("reset_peak_memory_stats", "memory_allocated", "max_memory_allocated")
+"""What a device's module has where its allocator counts."""
 
 
-def _peak(run: Callable[[], None], device: torch.device) -> int:
+def _peak(run: Callable[[], None], device: DeviceType) -> int:
     """The most bytes that torch had allocated at a time during a pass, over what it had before; not the first pass."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
+    if not device.is_host:
+        device.module.reset_peak_memory_stats()
+        before = int(device.module.memory_allocated())
         run()
-        return torch.cuda.max_memory_allocated(device) - before
+        return int(device.module.max_memory_allocated()) - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
     events = profiler.profiler.kineto_results.events()

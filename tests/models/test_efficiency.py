@@ -1,12 +1,14 @@
 """The blocks' cost beside non-local ones: what is counted is right, and what doesn't fit is said."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from harness.efficiency import comparisons
 from harness.efficiency import measurement as efficiency
 from harness.efficiency.comparisons import Claim, Comparison
-from harness.values.errors import UsageError
+from harness.values.errors import AlignmentError, UsageError
 from models.nonlocal_block import NonLocal
 
 
@@ -54,7 +56,7 @@ def test_every_block_keeps_the_shape_of_its_map():
 
 @pytest.mark.parametrize(("models", "device"), [(("unet",), "cpu"), ((), "sdaa")])
 def test_what_can_not_be_measured_is_refused(models, device):
-    with pytest.raises(UsageError):
+    with pytest.raises(AlignmentError):
         next(efficiency.measure(models, device))
 
 
@@ -64,3 +66,12 @@ def test_criss_cross_attention_is_eight_times_leaner_than_non_local(monkeypatch)
     (row,) = efficiency.measure(("ccnet",), repeats=1)
     assert row.memory_ratio >= 8
     assert 2 * row.gmac <= 16.6
+
+
+def test_a_device_whose_allocator_does_not_count_is_refused_before_anything_is_measured(monkeypatch):
+    monkeypatch.setattr(efficiency, "open_device", lambda *_: None)
+    monkeypatch.setattr("harness.devices.cuda.Cuda.absence", lambda _: "")
+    monkeypatch.setattr("harness.devices.cuda.Cuda.module", SimpleNamespace(memory_allocated=int))
+    with pytest.raises(UsageError, match="how much memory") as refused:
+        next(efficiency.measure((), "cuda"))
+    assert "reset_peak_memory_stats, max_memory_allocated" in str(refused.value)

@@ -54,6 +54,32 @@ def test_an_overflow_where_float64_has_no_number_agrees(value):
     assert measure(torch.tensor([1.0, 0.0]), due).error == math.inf, "a number that hides that there is none"
 
 
+@pytest.mark.parametrize("due", [math.inf, -math.inf, 1e300])
+@pytest.mark.parametrize("made", [5.0, 3.4e38, math.nan])
+def test_where_the_host_is_infinite_no_number_agrees(due, made):
+    reference = torch.tensor([1.0, due], dtype=torch.float64)
+    assert measure(torch.tensor([1.0, made]), reference).error == math.inf
+    assert measure(torch.tensor([1.0, -math.copysign(math.inf, due)]), reference).error == math.inf
+    assert measure(torch.tensor([1.0, math.copysign(math.inf, due)]), reference).error == 0.0
+
+
+def test_numbers_whose_squares_float64_cannot_hold_are_measured_too():
+    due = torch.tensor([1e200, -3e200], dtype=torch.float64)
+    assert measure(due, due).error == 0.0
+    found = measure(1.25 * due, due)
+    assert found.error == pytest.approx(0.25)
+    assert found.projection == pytest.approx(0.25)
+    assert found.size == pytest.approx(math.sqrt(10) * 1e200)
+
+
+def test_at_the_edge_of_its_range_a_dtype_may_be_infinite_or_not():
+    largest = torch.finfo(torch.float16).max
+    for due in (0.995 * largest, 1.005 * largest):
+        reference = torch.tensor([1.0, due], dtype=torch.float64)
+        for made in (largest, math.inf):
+            assert measure(torch.tensor([1.0, made], dtype=torch.float16), reference).error < 0.01
+
+
 def test_an_overflow_of_the_dtype_agrees_with_what_float64_holds():
     assert measure(torch.tensor([math.inf, 1.0], dtype=torch.float16), torch.tensor([1e6, 1.0]).double()).error == 0.0
     assert measure(torch.tensor([0.0, 1.0], dtype=torch.float16), torch.tensor([1e6, 1.0]).double()).error > 0.9

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.console import SafeConsole, shown
-from harness.cli.options import reproduction
+from harness.cli.options import reproduction, whole_argument
 from harness.cli.terminal import banner, open_console
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.values.errors import UsageError
@@ -49,24 +49,30 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--sample",
-        type=_count,
+        type=whole_argument,
         default=0,
         metavar="N",
         help="only N faulty runs, drawn at random over cases, layers, known and blind faults alike; a larger N later "
         "adds to them",
     )
-    parser.add_argument("--sample-seed", type=_count, default=0, metavar="S", help="seed of that draw (0)")
-    parser.add_argument("--healthy", type=_count, default=50, metavar="N", help="healthy ports a case (50)")
-    parser.add_argument("--iterations", type=_count, default=0, metavar="N", help="of each run; the case's own without")
+    parser.add_argument("--sample-seed", type=whole_argument, default=0, metavar="S", help="seed of that draw (0)")
+    parser.add_argument("--healthy", type=whole_argument, default=50, metavar="N", help="healthy ports a case (50)")
+    parser.add_argument(
+        "--iterations", type=whole_argument, default=0, metavar="N", help="of each run; the case's own without"
+    )
     parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
-    parser.add_argument("--repeats", type=_count, default=16, metavar="K", help="largest ensemble to try (16)")
+    parser.add_argument("--repeats", type=whole_argument, default=16, metavar="K", help="largest ensemble to try (16)")
     parser.add_argument(
         "--shadow", type=_iterations, default=(), metavar="I,J", help="shadow these iterations too, for example 0,1"
     )
     parser.add_argument("--forced", action="store_true", help="with --shadow: each operation with hard inputs too")
     parser.add_argument("--no-early-stop", action="store_true", help="run faulty runs to their end too")
-    parser.add_argument("--settle", type=_count, default=2, metavar="N", help="iterations a seen run goes on (2)")
-    parser.add_argument("--jobs", type=_count, default=0, metavar="N", help="worker processes; one a core without it")
+    parser.add_argument(
+        "--settle", type=whole_argument, default=2, metavar="N", help="iterations a seen run goes on (2)"
+    )
+    parser.add_argument(
+        "--jobs", type=whole_argument, default=0, metavar="N", help="worker processes; one a core without it"
+    )
     parser.add_argument("--judge-only", action="store_true", help="judge the runs that are there, and make none")
     parser.add_argument("--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="of the gate")
     parser.add_argument("--work-dir", type=Path, default=Path("alignment-power-runs"), metavar="DIR", help="the runs")
@@ -182,13 +188,4 @@ def _print(console: SafeConsole, result: PowerResult) -> None:
 
 
 def _iterations(text: str) -> tuple[int, ...]:
-    words = text.split(",")
-    if not all(word.isdecimal() for word in words):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of iterations")
-    return tuple(sorted({int(word) for word in words}))
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number")
-    return int(text)
+    return tuple(sorted({whole_argument(word) for word in text.split(",")}))

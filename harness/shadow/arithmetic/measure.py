@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -64,6 +64,8 @@ def measure(candidate: _Tensor, reference: _Tensor, flushed: float = 0.0) -> Dis
                 return _NOT_COMPARABLE
             sums = _sums(*both)
         energy, fourth, distance, along = energy + sums[0], fourth + sums[1], distance + sums[2], along + sums[3]
+    if not (math.isfinite(energy) and math.isfinite(distance)):  # float64's own numbers, whose squares it can't hold
+        return _of_huge(candidate, reference)
     if distance and math.sqrt(distance) <= flushed * math.sqrt(candidate.numel()):
         distance = along = 0.0
     if energy == 0.0:
@@ -74,6 +76,13 @@ def measure(candidate: _Tensor, reference: _Tensor, flushed: float = 0.0) -> Dis
         size=math.sqrt(energy),
         spread=_participation(energy, fourth),
     )
+
+
+def _of_huge(candidate: _Tensor, reference: _Tensor) -> Distance:
+    """The distance of float64 numbers beyond 1e154, measured at a scale where they have squares."""
+    scale = float(torch.nan_to_num(torch.stack([candidate, reference]).abs(), nan=0.0, posinf=0.0).max())
+    found = measure(candidate / scale, reference / scale)
+    return replace(found, size=found.size * scale)
 
 
 def _sums(made: _Tensor, due: _Tensor) -> tuple[float, float, float, float]:
@@ -123,15 +132,15 @@ def _participation(energy: float, fourth: float) -> float:
 
 def _both_finite(c: _Tensor, r: _Tensor, dtype: torch.dtype) -> tuple[_Tensor, _Tensor] | None:
     """The elements that are finite on both sides, (n,) each; None where the sides don't agree on which."""
-    finite = torch.isfinite(c)
-    if bool(finite.all()) and bool(torch.isfinite(r).all()):
+    finite, narrow = torch.isfinite(c), r.to(dtype).double()
+    if bool(finite.all()) and bool(torch.isfinite(narrow).all()):
         return c, r
-    narrow = r.to(dtype).double()
-    # At the edge of its range a dtype may round to infinity or not; either is right.
-    edge = r.abs() > 0.99 * torch.finfo(dtype).max
+    # At the edge of its range a dtype may round to infinity or not; either is right. Beyond it infinity alone is.
+    largest = torch.finfo(dtype).max
+    edge = (r.abs() > 0.99 * largest) & (r.abs() < largest / 0.99)
     # Where float64 meets infinities of both signs and has no number, a sum in another order overflows before it does.
     same = torch.where(finite, torch.isfinite(narrow), (c == narrow) | narrow.isnan())
     if not bool((same | edge).all()):
         return None
-    kept = finite & torch.isfinite(r) & ~edge
+    kept = finite & torch.isfinite(narrow) & ~edge
     return c[kept], r[kept]
