@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["AtLeastOne", "Chance", "Count", "Finite", "NotEmpty", "NotNegative", "PlainName"]
+__all__ = ["AtLeastOne", "Chance", "Count", "Finite", "NotNegative", "PlainName"]
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number of things, or the number of one, from 0. 2⁵³ is where a float64 stops holding whole numbers."""
@@ -27,9 +27,6 @@ AtLeastOne = Annotated[float, msgspec.Meta(ge=1.0)]
 
 Chance = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 """A probability that is neither certain nor impossible; NaN is refused."""
-
-NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-"""A text that says something."""
 
 PlainName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9_-])?\Z")]
 """What can be a file's or folder's name and can't leave its folder, on any system."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.values.bounds import NotEmpty
-
 __all__ = ["Invocation"]
 
 
@@ -23,7 +21,7 @@ class Invocation:
         cases: the cases that it is to judge, in their order.
     """
 
-    id: NotEmpty
+    id: str
     started: str
     command: str = ""
     machine: str = ""

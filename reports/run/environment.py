@@ -8,9 +8,17 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.run.finding_rows import outcome_words
+from reports.words import shadow_words
 from reports.words.legible import legible
+from reports.words.wording import multiple, relative, unbroken
 
 __all__ = ["render"]
+
+_OF_SHADOW_OPS = (
+    *(shadow_words.row_words, shadow_words.shadow_amount, shadow_words.projection_words, shadow_words.bits_words),
+    *(shadow_words.program_words, shadow_words.program_file, shadow_words.module_words),
+)
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -28,7 +36,7 @@ def render(template: str, **values: object) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         autoescape=True,
         finalize=_fit_to_show,
         keep_trailing_newline=True,
@@ -37,6 +45,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
+    # A page shows the values themselves: these are how a number or an outcome is written.
+    filters = (relative, multiple, unbroken, outcome_words, *_OF_SHADOW_OPS)
+    environment.filters |= {each.__name__: each for each in filters}
+    return environment
 
 
 def _fit_to_show(value: object) -> object:

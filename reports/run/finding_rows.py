@@ -1,13 +1,10 @@
-"""Findings, worded for a table."""
+"""The findings of a page: their order, and what is said of them all; the template shows each as it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from harness.values.verdict import Finding, Outcome, Verdict
-from reports.words.wording import NOTHING, multiple, relative, unbroken
 
-__all__ = ["SHOWN", "FindingRow", "finding_rows", "findings_lead", "findings_rest"]
+__all__ = ["SHOWN", "findings_lead", "findings_rest", "in_order", "outcome_words"]
 
 SHOWN = 20
 """Findings in sight; the rest fold away."""
@@ -22,28 +19,16 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True)
-class FindingRow:
-    """A finding, worded; ``tone`` is its colour and icon."""
-
-    tone: str
-    outcome: str
-    rule: str
-    tier: str
-    signal: str
-    iteration: str
-    observed: str
-    allowed: str
-    used: str
-    seen: str
-    message: str
-
-
-def finding_rows(verdict: Verdict) -> tuple[FindingRow, ...]:
+def in_order(verdict: Verdict) -> tuple[Finding, ...]:
     """Violations in the order of their iterations, then the undecided, then the rest as they were judged."""
     others = [finding for finding in verdict.findings if finding.status is not Outcome.FAIL]
     others.sort(key=lambda finding: _ORDER.index(finding.status))
-    return tuple(_row(finding) for finding in (*verdict.violations, *others))
+    return (*verdict.violations, *others)
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """An outcome as the page says it."""
+    return _OUTCOMES[outcome]
 
 
 def findings_lead(verdict: Verdict) -> str:
@@ -62,19 +47,3 @@ def findings_rest(verdict: Verdict) -> str:
     violations = max(0, len(verdict.violations) - SHOWN)
     among = f"{violations} of them violations" if violations else "none of them a violation"
     return f"{len(verdict.findings) - SHOWN} more findings, {among}"
-
-
-def _row(finding: Finding) -> FindingRow:
-    return FindingRow(
-        tone=finding.status.value,
-        outcome=_OUTCOMES[finding.status],
-        rule=finding.rule,
-        tier=finding.tier,
-        signal="all signals" if finding.signal == "*" else finding.signal,
-        iteration=NOTHING if finding.iteration is None else str(finding.iteration),
-        observed=relative(finding.observed, signed=True),
-        allowed=relative(finding.allowed),
-        used=multiple(finding.observed, finding.allowed),
-        seen=relative(finding.smallest_detectable),
-        message=unbroken(finding.message),
-    )

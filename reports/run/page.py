@@ -9,7 +9,7 @@ from reports.drawing.case_figures import hero_of, multiples_of
 from reports.drawing.curves import curves_of
 from reports.results.invocations import describe
 from reports.run.environment import render
-from reports.run.finding_rows import SHOWN, finding_rows, findings_lead, findings_rest
+from reports.run.finding_rows import SHOWN, findings_lead, findings_rest, in_order
 from reports.run.origins import agreeing_settings, origins
 from reports.run.tiles import tiles_of
 from reports.shadow.heatmap import CLASSES
@@ -33,7 +33,7 @@ def render_case(result: Result) -> str:
     others = tuple(curve for curve in curves if curve is not loss)
     drawn = multiples_of(others)
     left_out = {curve.signal for curve in others} - {each.signal for each in drawn}
-    rows = finding_rows(verdict)
+    findings = in_order(verdict)
     return render(
         "case.html.j2",
         title=_title(result),
@@ -52,9 +52,9 @@ def render_case(result: Result) -> str:
         hero=hero_of(loss) if loss is not None else None,
         multiples=drawn,
         undrawn=", ".join(curve.signal for curve in others if curve.signal in left_out),
-        findings=rows[:SHOWN],
+        findings=findings[:SHOWN],
         findings_lead=findings_lead(verdict),
-        more_findings=rows[SHOWN:],
+        more_findings=findings[SHOWN:],
         more_summary=findings_rest(verdict),
         shadow=shadow_section(verdict.shadow, result.reproductions),
         heat_classes=CLASSES,

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.shadow.evidence.checks import Coverage, ShadowEvidence
+from harness.shadow.evidence.checks import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
 from harness.shadow.evidence.reproduction import Reproduction
 from reports.shadow.heatmap import Heatmap, draw_heatmap
-from reports.shadow.shadow_rows import (
-    CallRow,
-    PrecisionRow,
-    ProgramRow,
-    StageRow,
-    UncheckedRow,
-    call_row,
-    precision_row,
-    program_row,
-    stage_rows,
-    unchecked_rows,
-)
+from reports.shadow.shadow_rows import NumberedRow, StageRow, UncheckedRow, stage_rows, unchecked_rows
 from reports.words.shadow_words import precisions_line, steps_words, worst_first
 from reports.words.wording import relative
 
@@ -55,12 +44,12 @@ class ShadowSection:
     heatmap: Heatmap | None
     description: str
     calls_caption: str
-    calls: tuple[CallRow, ...]
-    more: tuple[CallRow, ...]
-    programs: tuple[ProgramRow, ...]
+    calls: tuple[NumberedRow, ...]
+    more: tuple[NumberedRow, ...]
+    programs: tuple[Reproduction, ...]
     stages: tuple[StageRow, ...]
     precision_lead: str
-    precisions: tuple[PrecisionRow, ...]
+    precisions: tuple[EffectivePrecision, ...]
     coverage_lead: str
     unchecked: tuple[UncheckedRow, ...]
     fallen_back: str
@@ -78,7 +67,7 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
     ranked = worst_first(evidence)
     violated = [row for row in ranked if row.violated]
     shown = violated[:_VIOLATIONS_SHOWN] or ranked[:_CLOSEST_SHOWN]
-    again = {(each.part, each.op, each.tensor, each.module): each for each in reversed(reproductions)}
+    again = {_key(each): each for each in reversed(reproductions)}
     stages = stage_rows(evidence)
     return ShadowSection(
         heading=_heading(evidence, len(violated)),
@@ -86,16 +75,28 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
         heatmap=draw_heatmap(evidence.rows, shown if violated else ()) if evidence.rows else None,
         description=_description(evidence, len(violated)),
         calls_caption=_calls_caption(len(violated)),
-        calls=tuple(call_row(number, row, again) for number, row in enumerate(shown, 1)),
-        more=tuple(call_row(number, row, again) for number, row in enumerate(violated[len(shown) :], len(shown) + 1)),
-        programs=tuple(map(program_row, reproductions)),
+        calls=_numbered(shown, again, 1),
+        more=_numbered(violated[len(shown) :], again, len(shown) + 1),
+        programs=tuple(reproductions),
         stages=tuple(stages),
         precision_lead=_precision_lead(evidence),
-        precisions=tuple(map(precision_row, evidence.precisions)),
+        precisions=evidence.precisions,
         coverage_lead=_coverage_lead(evidence.coverage),
         unchecked=tuple(unchecked_rows(evidence.coverage)),
         fallen_back=", ".join(evidence.coverage.fallen_back),
     )
+
+
+def _key(of: Reproduction | ShadowRow) -> tuple[str, str, str, str]:
+    """By what a row finds its reproduction."""
+    part = of.part.value if isinstance(of, ShadowRow) else of.part
+    return part, of.op, of.tensor, of.module
+
+
+def _numbered(
+    rows: Sequence[ShadowRow], again: Mapping[tuple[str, str, str, str], Reproduction], first: int
+) -> tuple[NumberedRow, ...]:
+    return tuple(NumberedRow(number, row, again.get(_key(row))) for number, row in enumerate(rows, first))
 
 
 def _heading(evidence: ShadowEvidence, violated: int) -> str:

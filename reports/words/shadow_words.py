@@ -6,10 +6,24 @@ import math
 from collections.abc import Iterable, Sequence
 
 from harness.shadow.evidence.checks import EffectivePrecision, Part, ShadowEvidence, ShadowRow
+from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.judging.operations import bits_of
-from reports.words.wording import relative
+from reports.words.wording import NOTHING, relative
 
-__all__ = ["amount", "precision_words", "precisions_line", "row_name", "row_words", "steps_words", "worst_first"]
+__all__ = [
+    "bits_words",
+    "module_words",
+    "precision_words",
+    "precisions_line",
+    "program_file",
+    "program_words",
+    "projection_words",
+    "row_name",
+    "row_words",
+    "shadow_amount",
+    "steps_words",
+    "worst_first",
+]
 
 _NAMED = ("convolution forward", "convolution backward", "matmul", "attention")
 """Families that a precision tier is about: said first."""
@@ -20,13 +34,41 @@ def row_words(row: ShadowRow) -> str:
     return f"{row_name(row)}: {_deviation(row)}"
 
 
-def amount(row: ShadowRow, value: float) -> str:
+def shadow_amount(value: float, row: ShadowRow) -> str:
     """A row's error or its bound with its unit: ``0.30 %``; of a format ``7 bits``, of a draw ``0.04 σ``."""
     if row.part is Part.PRECISION:
         return f"{bits_of(value)} bits"
     if row.part is Part.RANDOM and row.tensor == "distribution" and math.isfinite(value):
         return f"{value:.2g} σ"
     return relative(value)
+
+
+def projection_words(value: float, row: ShadowRow, *, signed: bool = False) -> str:
+    """A row's projection or its bound; nothing where the projection has no bound."""
+    return relative(value, signed=signed) if math.isfinite(row.allowed_projection) else NOTHING
+
+
+def program_words(found: Reproduction) -> str:
+    """What a program reproduces."""
+    where = ", ".join(filter(None, (found.module, found.op, found.tensor)))
+    process = f", in process {found.rank}" if found.rank else ""
+    return f"{where or 'not told'}{process}"
+
+
+def program_file(found: Reproduction | None) -> str:
+    """The file of a reproduction's program, beside the page; empty where it has none."""
+    return f"reproduce/{found.number}.py" if found is not None and found.program else ""
+
+
+def bits_words(bits: float) -> str:
+    """Effective bits of a family; nothing where its calls don't show any."""
+    return f"{bits:.1f}" if math.isfinite(bits) else NOTHING
+
+
+def module_words(module: tuple[str, int]) -> str:
+    """A module, and how many of the calls in question it made."""
+    name, calls = module
+    return f"{name or 'no module'} ({calls} times)" if calls > 1 else name or "no module"
 
 
 def row_name(row: ShadowRow) -> str:

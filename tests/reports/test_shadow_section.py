@@ -12,9 +12,8 @@ from harness.shadow.evidence.checks import Coverage, EffectivePrecision, Part, S
 from harness.values.result import Result
 from reports.run.page import render_case
 from reports.shadow.heatmap import CLASSES, draw_heatmap
-from reports.shadow.shadow_rows import call_row
 from reports.shadow.shadow_section import shadow_section
-from reports.words.shadow_words import precisions_line, row_words, steps_words
+from reports.words.shadow_words import precisions_line, row_words, shadow_amount, steps_words
 
 Samples = dict[str, Callable[[], Result]]
 ROW = ShadowRow(0, Part.BACKWARD, "stem.conv", "convolution_backward", "weight gradient", 0.01, 3e-3, 0.01, 1e-4, 2)
@@ -76,8 +75,8 @@ def test_a_row_is_said_in_words(row: ShadowRow, said: str) -> None:
     ],
 )
 def test_the_table_gives_each_measure_its_unit(row: ShadowRow, error: str, allowed: str) -> None:
-    cells = call_row(1, row, {})
-    assert (flat(cells.error), flat(cells.allowed)) == (error, allowed)
+    said = (shadow_amount(row.error, row), shadow_amount(row.allowed, row))
+    assert tuple(map(flat, said)) == (error, allowed)
 
 
 def test_the_effective_precision_fits_in_a_line() -> None:
@@ -186,10 +185,10 @@ def test_what_is_not_shown_is_said(samples: Samples) -> None:
     assert (len(section.calls), len(section.more)) == (20, 30)
     assert "50 of 57 tensors" in section.heading
     assert "7 tensors" in section.description
-    assert [(row.op, row.calls, row.why) for row in section.unchecked] == [
-        ("SGD", "4 of 4", "no update known"),
-        ("a", "2 of 5", "too large"),
-        ("b", "1 of 1", "not said"),
+    assert [(row.op, row.missing, row.there, row.why) for row in section.unchecked] == [
+        ("SGD", 4, 4, "no update known"),
+        ("a", 2, 5, "too large"),
+        ("b", 1, 1, "not said"),
     ]
     assert section.coverage_lead.startswith("3 of 10 calls were checked")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,34 +15,15 @@ from harness.shadow.arithmetic.conditioning import measure_scale
 from harness.shadow.arithmetic.counterparts import compute_on_host, with_weight_due
 from harness.shadow.arithmetic.healthy_kernel import Compute, HealthyKernel
 from harness.shadow.arithmetic.host import as_is, in_double, map_tensors
-from harness.shadow.arithmetic.measure import Distance, measure, measure_bits, participation, smallest_normal_of
-from harness.shadow.arithmetic.results import Result, results_of
+from harness.shadow.arithmetic.measure import measure, measure_bits, participation, smallest_normal_of
+from harness.shadow.arithmetic.results import Compared, results_of
 from harness.shadow.arithmetic.sample import thinned
 from harness.shadow.arithmetic.stored import coarseness
 from harness.shadow.arithmetic.term_counts import count_terms, operands_of
 from harness.shadow.judging.error_model import least_stored, rounding, smallest_normal
 from harness.shadow.judging.operations import allow_rounding
 
-__all__ = ["Found", "change_arguments", "compare_bits", "compare_in_double", "host_inputs"]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A result's distance from the host's, how far a rounding of the inputs moves it, and how coarsely it is stored.
-
-    Args:
-        result: the two results.
-        distance: how far one is from the other.
-        scale: as a check has it.
-        along: likewise.
-        stored: mantissa bits that it is stored with, where those are fewer than float64's result and the tier ask for.
-    """
-
-    result: Result
-    distance: Distance
-    scale: float = 1.0
-    along: float = 0.0
-    stored: int | None = None
+__all__ = ["change_arguments", "compare_bits", "compare_in_double", "host_inputs"]
 
 
 def host_inputs(call: Call) -> Arguments:
@@ -54,7 +35,7 @@ def host_inputs(call: Call) -> Arguments:
 
 def compare_in_double(
     call: Call, returned: Any, tier: str, seed: int, *, flushes: bool = True
-) -> tuple[str, list[Found]]:
+) -> tuple[str, list[Compared]]:
     """Why a call can't be compared, or each of its results beside float64's.
 
     Args:
@@ -77,14 +58,14 @@ def compare_in_double(
     return "", found
 
 
-def compare_bits(call: Call, returned: Any) -> tuple[str, list[Found]]:
+def compare_bits(call: Call, returned: Any) -> tuple[str, list[Compared]]:
     """Why a call that moves data can't be compared, or each of its results beside the host's, bit for bit."""
     host = call.before or ((), {})
     expected, reason = compute_on_host(call.op, call.operation, *host)
     if reason:
         return reason, []
     results = results_of(call.operation, (returned, expected), (call.args, host[0]), (call.given[1], host[1]))
-    return "", [Found(r, measure_bits(r.candidate.detach().cpu(), r.reference)) for r in results]
+    return "", [replace(r, distance=measure_bits(r.candidate.detach().cpu(), r.reference)) for r in results]
 
 
 def change_arguments(change: Callable[[Any], Any], arguments: Arguments) -> Arguments:
@@ -97,12 +78,13 @@ def _thinner(call: Call) -> Callable[[torch.Tensor], torch.Tensor]:
     return thinned if call.is_update else lambda tensor: tensor
 
 
-def _found(call: Call, result: Result, tier: str, flushes: bool) -> Found:
+def _found(call: Call, result: Compared, tier: str, flushes: bool) -> Compared:
     made, due = _thinner(call)(result.candidate.detach()).cpu(), result.reference
     if not _is_number(due):
-        return Found(result, measure_bits(made, due))
+        return replace(result, distance=measure_bits(made, due))
     flushed = smallest_normal_of(made.dtype) if flushes else 0.0
-    return Found(result, measure(made, due, flushed), stored=_too_coarse(call, result, coarseness(made, due), tier))
+    stored = _too_coarse(call, result, coarseness(made, due), tier)
+    return replace(result, distance=measure(made, due, flushed), stored=stored)
 
 
 def _is_number(tensor: torch.Tensor) -> bool:
@@ -110,7 +92,7 @@ def _is_number(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def _too_coarse(call: Call, result: Result, stored: int | None, tier: str) -> int | None:
+def _too_coarse(call: Call, result: Compared, stored: int | None, tier: str) -> int | None:
     """The bits that a result is stored with, where they are too few if nothing cancels."""
     if stored is None:
         return None
@@ -119,7 +101,7 @@ def _too_coarse(call: Call, result: Result, stored: int | None, tier: str) -> in
     return stored if stored < least_stored(call.name, dtype, call.operand_bits, terms, tier) else None
 
 
-def _shared_out(found: list[Found], name: str, args: Sequence[Any]) -> list[Found]:
+def _shared_out(found: list[Compared], name: str, args: Sequence[Any]) -> list[Compared]:
     """A product's roundings are its operands' as well: a small operand's don't average out over a large result."""
     counts = [participation(operand) for operand in operands_of(name, args)]
     if not counts:
@@ -129,29 +111,29 @@ def _shared_out(found: list[Found], name: str, args: Sequence[Any]) -> list[Foun
         taking_part = {0: (gradient, weight), 1: (gradient, x), 2: ()}
     else:
         taking_part = {0: tuple(counts)}
-    spreads = [[entry.distance.spread, *taking_part.get(entry.result.place, ())] for entry in found]
+    spreads = [[entry.distance.spread, *taking_part.get(entry.place, ())] for entry in found]
     return [
         replace(entry, distance=replace(entry.distance, spread=max(1.0, 1 / sum(1 / count for count in spread))))
         for entry, spread in zip(found, spreads, strict=True)
     ]
 
 
-def _is_suspicious(call: Call, found: Found, tier: str) -> bool:
+def _is_suspicious(call: Call, found: Compared, tier: str) -> bool:
     """Whether a result is past what the model alone allows, before the operation's conditioning is measured."""
-    distance, made = found.distance, found.result.candidate
+    distance, made = found.distance, found.candidate
     if found.stored is not None:
         return True
-    if not distance.error or not _is_number(found.result.reference):
+    if not distance.error or not _is_number(found.reference):
         return False
-    terms = count_terms(call.name, call.args, made, found.result.place)
+    terms = count_terms(call.name, call.args, made, found.place)
     allowed = allow_rounding(call.name, dtype_name(made.dtype), call.operand_bits, terms, distance.spread, tier=tier)
     return not (distance.error <= allowed.error and abs(distance.projection) <= allowed.projection)
 
 
-def _conditioned(call: Call, before: Arguments, found: list[Found], tier: str, seed: int) -> list[Found]:
+def _conditioned(call: Call, before: Arguments, found: list[Compared], tier: str, seed: int) -> list[Compared]:
     """The same findings with their scales measured."""
-    rounded = [entry for entry in found if _is_number(entry.result.reference)]
-    floating = [entry.result for entry in rounded]
+    rounded = [entry for entry in found if _is_number(entry.reference)]
+    floating = rounded
     keys = [(result.name, result.place) for result in floating]
 
     def run(args: Sequence[Any], kwargs: Mapping[str, Any], compute: Compute | None = None) -> list[torch.Tensor]:
@@ -171,16 +153,16 @@ def _conditioned(call: Call, before: Arguments, found: list[Found], tier: str, s
         return found
     scales = dict(zip(keys, zip(moved, healthy, strict=True), strict=True))
     return [
-        _rescaled(call, entry, *scales[entry.result.name, entry.result.place], smallest, tier)
-        if (entry.result.name, entry.result.place) in scales
+        _rescaled(call, entry, *scales[entry.name, entry.place], smallest, tier)
+        if (entry.name, entry.place) in scales
         else entry
         for entry in found
     ]
 
 
 def _rescaled(
-    call: Call, found: Found, moved: tuple[float, float], healthy: tuple[float, float], smallest: float, tier: str
-) -> Found:
+    call: Call, found: Compared, moved: tuple[float, float], healthy: tuple[float, float], smallest: float, tier: str
+) -> Compared:
     """A finding with what roundings move its result by; nothing changes where that is nothing.
 
     A result below the smallest normal number of its range is rounded as that is.
@@ -193,17 +175,17 @@ def _rescaled(
         smallest: the smallest normal number of the range.
         tier: precision tier.
     """
-    made, distance = found.result.candidate, found.distance
-    terms = count_terms(call.name, call.args, made, found.result.place)
+    made, distance = found.candidate, found.distance
+    terms = count_terms(call.name, call.args, made, found.place)
     base = rounding(call.name, dtype_name(made.dtype), call.operand_bits, terms, tier)
     norm, along = max(moved[0], healthy[0] * (distance.size or 1.0) / base), max(moved[1], healthy[1] / base)
     if not norm:
         return found
     if smallest:
-        norm = math.hypot(norm, float(found.result.reference.abs().clamp_min(smallest).norm()))
+        norm = math.hypot(norm, float(found.reference.abs().clamp_min(smallest).norm()))
     if distance.size:
         return replace(found, scale=max(1.0, norm / distance.size), along=along)
     if not math.isinf(distance.error):
         return found
-    size = float(made.detach().cpu().to(found.result.reference.dtype).norm())  # exactly zero in float64
+    size = float(made.detach().cpu().to(found.reference.dtype).norm())  # exactly zero in float64
     return replace(found, distance=replace(distance, error=size / norm))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-__all__ = ["Distance", "measure", "measure_bits", "participation", "smallest_normal_of"]
+__all__ = ["NOT_MEASURED", "Distance", "measure", "measure_bits", "participation", "smallest_normal_of"]
 
 _Tensor = torch.Tensor
 
@@ -31,6 +31,9 @@ class Distance:
     size: float
     spread: float
 
+
+NOT_MEASURED = Distance(math.nan, math.nan, math.nan, math.nan)
+"""Of two results that nobody has compared yet: it violates every bound."""
 
 _NOT_COMPARABLE = Distance(math.inf, 0.0, math.nan, 1.0)
 

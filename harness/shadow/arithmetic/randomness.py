@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.devices.device_registry import type_of_kind
 from harness.shadow.arithmetic.kinds import Operation
 from harness.shadow.arithmetic.measure import Distance
-from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.results import Compared
 
 __all__ = ["Draw", "generator_kept", "moments_of"]
 
@@ -46,7 +46,7 @@ class Draw:
         """The call itself, as it would have been."""
         return self._op(*self._args, **self._kwargs)
 
-    def check(self, returned: Any) -> tuple[str, list[tuple[Result, Distance]]]:
+    def check(self, returned: Any) -> tuple[str, list[Compared]]:
         """Why it can't be checked, or what was found of the drawn tensor."""
         drawn = returned[0] if isinstance(returned, (list, tuple)) else returned
         if not isinstance(drawn, torch.Tensor):
@@ -59,12 +59,15 @@ class Draw:
             again = again[0] if isinstance(again, (list, tuple)) else again
             _set_state(self._device, after)
             same = torch.equal(drawn.detach().cpu(), again.detach().cpu())
-            found.append((_named("stream", drawn), Distance(0.0 if same else math.inf, 0.0, 0.0, 1.0)))
+            found.append(
+                Compared("stream", 0, drawn, drawn, distance=Distance(0.0 if same else math.inf, 0.0, 0.0, 1.0))
+            )
         seen = _seen(self._operation.name, returned, self._copies)
         deviation = _deviation(self._operation.name, seen, self._args, self._kwargs)
         if deviation is None:
             return ("", found) if found else ("its distribution isn't known here", [])
-        found.append((_named("distribution", drawn), Distance(deviation, 0.0, 1.0, float(max(1, seen.numel())))))
+        distance = Distance(deviation, 0.0, 1.0, float(max(1, seen.numel())))
+        found.append(Compared("distribution", 0, drawn, drawn, distance=distance))
         return "", found
 
 
@@ -108,10 +111,6 @@ def _standardized(values: torch.Tensor, mean: float, deviation: float) -> float:
     if deviation == 0.0:
         return math.inf if difference else 0.0
     return difference / deviation
-
-
-def _named(name: str, drawn: torch.Tensor) -> Result:
-    return Result(name, 0, drawn, drawn)
 
 
 def _device_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.device:

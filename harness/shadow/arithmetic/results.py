@@ -12,8 +12,9 @@ from harness.devices.device_registry import type_of_kind
 from harness.shadow.arithmetic.fused_attention import FUSED
 from harness.shadow.arithmetic.host import tensors_of
 from harness.shadow.arithmetic.kinds import Operation
+from harness.shadow.arithmetic.measure import NOT_MEASURED, Distance
 
-__all__ = ["MEAN", "Result", "results_of"]
+__all__ = ["MEAN", "Compared", "results_of"]
 
 _GRADIENTS = ("input gradient", "weight gradient", "bias gradient")
 _NORM = ("output", "saved mean", "saved inverse deviation")
@@ -48,8 +49,8 @@ _BUFFERS = frozenset({"running mean", "running var"})
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One tensor of a call.
+class Compared:
+    """One tensor of a call beside the host's, and what comparing the two found.
 
     Args:
         name: for a person.
@@ -58,6 +59,10 @@ class Result:
         reference: the host's.
         is_buffer: whether it is a statistic that the model keeps.
         original: the argument itself where the call changed one: a parameter can be told by it.
+        distance: how far one is from the other, once that is measured.
+        scale: by how much a rounding of the inputs moves the result, as a check has it.
+        along: likewise.
+        stored: mantissa bits that it is stored with, where those are fewer than float64's result and the tier ask for.
     """
 
     name: str
@@ -66,6 +71,10 @@ class Result:
     reference: torch.Tensor
     is_buffer: bool = False
     original: torch.Tensor | None = None
+    distance: Distance = NOT_MEASURED
+    scale: float = 1.0
+    along: float = 0.0
+    stored: int | None = None
 
 
 def results_of(
@@ -73,7 +82,7 @@ def results_of(
     returned: tuple[Any, Any],
     args: tuple[Sequence[Any], Sequence[Any]],
     kwargs: tuple[Mapping[str, Any], Mapping[str, Any]],
-) -> Iterator[Result]:
+) -> Iterator[Compared]:
     """Every tensor that a call returned or changed.
 
     Args:
@@ -90,7 +99,7 @@ def results_of(
             seen.add(id(candidate))
             label = "output" if name in {"self", "out"} else name.replace("_", " ")
             label = label if len(changed) == 1 else f"{label} {number}"
-            yield Result(label, -1, candidate, reference, label in _BUFFERS, candidate)
+            yield Compared(label, -1, candidate, reference, label in _BUFFERS, candidate)
     names = _OF_ATTENTION if _is_attention_backward(operation.name) else _RETURNED.get(operation.name, ("output",))
     mine, theirs = _as_list(returned[0]), _as_list(returned[1])
     if operation.name in _BOOKKEEPING:
@@ -99,7 +108,7 @@ def results_of(
         if place == 1 and operation.name in _LOSSES and not _is_read(operation, candidate, args[0], kwargs[0]):
             continue
         if isinstance(candidate, torch.Tensor) and isinstance(reference, torch.Tensor) and id(candidate) not in seen:
-            yield Result(names[place] if place < len(names) else f"output {place}", place, candidate, reference)
+            yield Compared(names[place] if place < len(names) else f"output {place}", place, candidate, reference)
 
 
 def _is_attention_backward(name: str) -> bool:

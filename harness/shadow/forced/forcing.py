@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from harness.shadow.arithmetic.counterparts import compute_on_host, with_weight_due
 from harness.shadow.arithmetic.host import change_tensors, in_double, tensors_of
 from harness.shadow.arithmetic.kinds import Kind, Operation, read_operation
-from harness.shadow.arithmetic.results import Result, results_of
+from harness.shadow.arithmetic.results import Compared, results_of
 from harness.shadow.evidence.checks import Part
 from harness.shadow.files.check_stream import ShadowStream
 from harness.shadow.forced.hard_inputs import HARD_INPUTS, can_be_odd_sized
@@ -160,7 +160,7 @@ class _HostTwin:
             return compute_on_host(self._op, self._operation, self._args, self._kwargs)
 
 
-def _is_lost(result: Result) -> bool:
+def _is_lost(result: Compared) -> bool:
     made, due = result.candidate.detach().cpu(), result.reference.to(result.candidate.dtype)
     return made.is_floating_point() and bool(made.isfinite().all()) and not bool(due.isfinite().all())
 

@@ -9,7 +9,7 @@ import torch
 from harness.shadow.arithmetic.call import Call
 from harness.shadow.arithmetic.host import tensors_of
 from harness.shadow.arithmetic.kinds import Kind
-from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.results import Compared
 from harness.shadow.evidence.checks import Part
 from harness.shadow.judging.operations import Allowance, bits_of
 from harness.shadow.reproducing.drawn_values import write_draw
@@ -82,7 +82,7 @@ print(f"stored with {{bits(c)}} mantissa bits (at least {least} demanded), the h
 _MOVED = 'print(f"{{float((c != r).double().mean()):.3%}} of the elements differ (none may)")'
 
 
-def write_call(call: Call, result: Result, allowed: Allowance, part: Part = Part.FORWARD) -> Written:
+def write_call(call: Call, result: Compared, allowed: Allowance, part: Part = Part.FORWARD) -> Written:
     """A call as a program.
 
     Args:
@@ -185,7 +185,7 @@ def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _pick(result: Result, names: Mapping[int, str]) -> str:
+def _pick(result: Compared, names: Mapping[int, str]) -> str:
     """The result that was wrong, of what the call returned or changed."""
     if result.place >= 0:
         return f"(result[{result.place}] if isinstance(result, (list, tuple)) else result)"

@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from harness.shadow.arithmetic.call import Call
-from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.results import Compared
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.files.reproduction_index import SCHEMA, Index, IndexEntry, index_name
@@ -53,7 +53,7 @@ class Reproductions:
         self._rank = rank
         self._kept: dict[tuple[Part, str, str], _Kept] = {}
 
-    def offer(self, check: ShadowCheck, result: Result, call: Call) -> None:
+    def offer(self, check: ShadowCheck, result: Compared, call: Call) -> None:
         """Keep a call if it came out wrong, and worse than those that would have to give way."""
         self.keep(check, lambda allowed: write_call(call, result, allowed, check.part))
 

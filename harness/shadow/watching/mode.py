@@ -12,7 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from harness.shadow.arithmetic.call import Call, dtype_name
 from harness.shadow.arithmetic.float64_comparison import (
-    Found,
     change_arguments,
     compare_bits,
     compare_in_double,
@@ -21,7 +20,7 @@ from harness.shadow.arithmetic.float64_comparison import (
 from harness.shadow.arithmetic.host import as_is, tensors_of
 from harness.shadow.arithmetic.kinds import Kind, read_operation, without_place
 from harness.shadow.arithmetic.randomness import Draw
-from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.results import Compared
 from harness.shadow.arithmetic.term_counts import count_terms
 from harness.shadow.compiled.compiled_region import CompiledRegion, RegionResult
 from harness.shadow.evidence.checks import Part, ShadowCheck
@@ -181,7 +180,7 @@ class ShadowOps(TorchDispatchMode):
             return [], self._sample.why_not
         return None, ""
 
-    def _whole(self, call: Call) -> tuple[Any, str, list[tuple[Call, list[Found]]]]:
+    def _whole(self, call: Call) -> tuple[Any, str, list[tuple[Call, list[Compared]]]]:
         """What the device makes of a call, why it can't be compared, and what was found of its results."""
         args, kwargs = call.given
         if call.operation.kind is Kind.RANDOM:
@@ -189,7 +188,7 @@ class ShadowOps(TorchDispatchMode):
             call = replace(call, state=draw.state)
             returned = draw.run()
             reason, drawn = draw.check(returned)
-            return returned, reason, [(call, [Found(result, distance) for result, distance in drawn])]
+            return returned, reason, [(call, drawn)]
         with _disable_current_modes():
             call = self._prepared(call)
         returned = call.op(*args, **kwargs)
@@ -197,7 +196,7 @@ class ShadowOps(TorchDispatchMode):
             reason, found = self._compare(call, returned)
         return returned, reason, [(call, self._worst(found) if call.is_update else found)]
 
-    def _in_pieces(self, call: Call, pieces: list[Piece]) -> tuple[Any, list[tuple[Call, list[Found]]]]:
+    def _in_pieces(self, call: Call, pieces: list[Piece]) -> tuple[Any, list[tuple[Call, list[Compared]]]]:
         """The same of some slices of a call."""
         with _disable_current_modes():
             prepared = [(piece, self._prepared(piece.call)) for piece in pieces]
@@ -211,13 +210,13 @@ class ShadowOps(TorchDispatchMode):
             return replace(call, before=host_inputs(call))
         return replace(call, before=change_arguments(as_is, (call.args, without_place(dict(call.given[1])))))
 
-    def _compare(self, call: Call, returned: Any) -> tuple[str, list[Found]]:
+    def _compare(self, call: Call, returned: Any) -> tuple[str, list[Compared]]:
         if call.operation.kind is Kind.COMPUTE:
             return compare_in_double(call, returned, self._tier, self._iteration, flushes=self._flushes)
         return compare_bits(call, returned)
 
     def _write_down(
-        self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, found: list[Found]
+        self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, found: list[Compared]
     ) -> None:
         made = [(self._check(place, call, number, contiguous, entry), entry) for entry in found]
         made += [(_of_format(check, entry.stored), entry) for check, entry in made if entry.stored is not None]
@@ -225,12 +224,12 @@ class ShadowOps(TorchDispatchMode):
         if self._reproductions is not None:
             with _disable_current_modes():
                 for check, entry in made:
-                    self._reproductions.offer(check, entry.result, call)
+                    self._reproductions.offer(check, entry, call)
 
-    def _worst(self, found: list[Found]) -> list[Found]:
+    def _worst(self, found: list[Compared]) -> list[Compared]:
         """Of the many tensors that one call updates: those that are known by name, and the worst of the others."""
-        named = [entry for entry in found if self._owner(entry.result)]
-        others = [entry for entry in found if not self._owner(entry.result)]
+        named = [entry for entry in found if self._owner(entry)]
+        others = [entry for entry in found if not self._owner(entry)]
         return named + ([max(others, key=lambda entry: entry.distance.error)] if others else [])
 
     def _known_view(self, op: Any, args: Any, kwargs: Any) -> bool:
@@ -245,11 +244,13 @@ class ShadowOps(TorchDispatchMode):
         self._views.add(key)
         return known
 
-    def _owner(self, result: Result) -> str:
+    def _owner(self, result: Compared) -> str:
         return self._whereabouts.parameter(result.original) if result.original is not None else ""
 
-    def _check(self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, found: Found) -> ShadowCheck:
-        result, distance = found.result, found.distance
+    def _check(
+        self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, result: Compared
+    ) -> ShadowCheck:
+        distance = result.distance
         module, _, leaf = self._owner(result).rpartition(".")
         return ShadowCheck(
             iteration=self._iteration,
@@ -263,8 +264,8 @@ class ShadowOps(TorchDispatchMode):
             contiguous=contiguous,
             error=distance.error,
             projection=distance.projection,
-            scale=found.scale,
-            along=found.along,
+            scale=result.scale,
+            along=result.along,
             terms=count_terms(call.name, call.args, result.candidate, result.place),
             spread=distance.spread,
             operand=call.operand_bits,
@@ -277,6 +278,6 @@ def _of_format(check: ShadowCheck, bits: int) -> ShadowCheck:
     return replace(check, part=Part.PRECISION, tensor=named, error=unit_roundoff(bits), projection=0.0)
 
 
-def _part(part: Part, call: Call, result: Result) -> Part:
+def _part(part: Part, call: Call, result: Compared) -> Part:
     by_kind = {Kind.RANDOM: Part.RANDOM, Kind.MOVE: Part.TRANSFER, Kind.VIEW: Part.TRANSFER}
     return by_kind.get(call.operation.kind, Part.BUFFERS if result.is_buffer else part)

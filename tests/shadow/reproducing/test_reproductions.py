@@ -8,7 +8,7 @@ import torch
 
 from harness.shadow.arithmetic.call import Call
 from harness.shadow.arithmetic.kinds import read_operation
-from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.results import Compared
 from harness.shadow.arithmetic.stored import stored_bits
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.files import reproduction_index as reproductions
@@ -32,7 +32,7 @@ def offer(kept, check, op=aten.add.Tensor, args=None, kwargs=None, place=0):
         value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value for value in args
     ]
     call = Call(op, read_operation(op), (args, kwargs or {}), (before, kwargs or {}))
-    kept.offer(check, Result(check.tensor, place, torch.ones(2), torch.ones(2)), call)
+    kept.offer(check, Compared(check.tensor, place, torch.ones(2), torch.ones(2)), call)
 
 
 def scaled_weight_gradient(out, *args):

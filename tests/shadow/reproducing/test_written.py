@@ -9,7 +9,7 @@ from torch import nn
 
 from harness.shadow.arithmetic.call import Call
 from harness.shadow.arithmetic.kinds import read_operation
-from harness.shadow.arithmetic.results import Result
+from harness.shadow.arithmetic.results import Compared
 from harness.shadow.by_program.gradient_gathering import GradientsWatched
 from harness.shadow.by_program.stepping import StepProgram
 from harness.shadow.by_program.totals import check_total
@@ -149,7 +149,7 @@ class TestSums:
 def offer_draw(folder, call, tensor="distribution"):
     """A draw that came out wrong."""
     check = ShadowCheck(0, Part.RANDOM, "drop", call.name, tensor, 1, "float32", (9,), True, math.inf, 0.0)
-    Reproductions(folder, "fp32").offer(check, Result(tensor, 0, torch.ones(9), torch.ones(9)), call)
+    Reproductions(folder, "fp32").offer(check, Compared(tensor, 0, torch.ones(9), torch.ones(9)), call)
 
 
 def drawn(op, *args, **kwargs):
@@ -225,7 +225,7 @@ def test_unscaling_runs_again_with_a_host_of_its_own(folder, again):
     call = Call(op, read_operation(op), (args, {}), (before, {}))
     check = ShadowCheck(0, Part.OPTIMIZER, "", call.name, "self 1", 1, "float32", (7,), True, 0.5, 0.5)
     Reproductions(folder, "fp32").offer(
-        check, Result("self 1", -1, gradients[1], gradients[1], False, gradients[1]), call
+        check, Compared("self 1", -1, gradients[1], gradients[1], False, gradients[1]), call
     )
     values, _ = again()
     assert torch.equal(values["c"], 0.5 * gradients[1].double())
@@ -239,7 +239,7 @@ def test_what_unscaling_finds_runs_again_too(folder, again, poison, found):
     before = ([gradients[0].double()], flag.double(), inverse.double())
     call = Call(op, read_operation(op), ((gradients, flag, inverse), {}), (before, {}))
     check = ShadowCheck(0, Part.OPTIMIZER, "", call.name, "found inf", 1, "float32", (1,), True, 0.5, 0.5)
-    Reproductions(folder, "fp32").offer(check, Result("found inf", -1, flag, flag, False, flag), call)
+    Reproductions(folder, "fp32").offer(check, Compared("found inf", -1, flag, flag, False, flag), call)
     values, _ = again()
     assert (float(values["c"]), float(values["r"])) == (found, found)
 
