@@ -22,7 +22,7 @@ def mmseg(config: str, batch: int = 2, size: int = 64, **options: Any) -> tuple[
 
     Its widths are divided as its config allows: ResNet-50 gets depth 18's blocks only where the heads fit.
     """
-    _stub_compiled_operations()
+    stub_compiled_operations()
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
@@ -124,7 +124,7 @@ def _without_pretrained(value: Any) -> None:
             _without_pretrained(inner)
 
 
-def _stub_compiled_operations() -> None:
+def stub_compiled_operations() -> None:
     """mmcv-lite has no compiled operations; mmsegmentation imports them by name, and these models call none."""
     if "mmcv._ext" in sys.modules:
         return

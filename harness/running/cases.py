@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.utils import import_modules_from_strings
 
 import models
 from harness.running.own_cases import find_own_case, split_address
+from harness.running.user_modules import find_packages_by_metadata, open_user_modules
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 
@@ -108,6 +110,9 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
         CaseError: the config can't be loaded, or lacks what the Runner needs.
         UsageError: an option can't be parsed, or names a field that no Runner has.
     """
+    find_packages_by_metadata()
+    if import_modules:
+        open_user_modules(path)
     try:
         config = Config.fromfile(path, import_custom_modules=import_modules, format_python_code=False)
         # mmengine 0.10 hands the flag on to lazy configs alone: the Runner has yapf format any other three times.
@@ -115,6 +120,8 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
         parsed = parse_options(options)
         _reject_unknown_options(options, config)
         config.merge_from_dict(parsed)
+        if import_modules and any(name.startswith("custom_imports") for name in parsed):
+            import_modules_from_strings(**config.custom_imports)
     except UsageError:
         raise
     except Exception as failure:  # noqa: BLE001  # a config is a program: anything can come out of it

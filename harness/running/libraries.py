@@ -24,6 +24,13 @@ def missing_library(failure: ImportError) -> RunError | None:
     Returns:
         None where a library of the system isn't what is missing.
     """
+    if failure.name == "mmcv._ext":
+        return RunError(
+            "a model or package needs mmcv's compiled operations, and mmcv-lite has none",
+            where=failure.name,
+            observed=str(failure),
+            hint="pip uninstall mmcv-lite && pip install mmcv, the full one, built for this PyTorch; docs/install.md",
+        )
     if "cannot open shared object file" not in str(failure):
         return None
     return RunError(

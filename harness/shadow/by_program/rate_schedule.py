@@ -36,7 +36,8 @@ def scheduled_rates(runner: Any, iterations: int) -> list[list[float]] | None:
     built = [PARAM_SCHEDULERS.build(scheduler, default_args={"optimizer": wrapper}) for scheduler in configured]
     rates = []
     for _ in range(iterations):
-        rates.append([float(group["lr"]) for group in wrapper.param_groups])
+        # The wrapper's own groups hold one more where there are several: mmengine's for the base rate.
+        rates.append([float(group["lr"]) for group in wrapper.optimizer.param_groups])
         wrapper.step()  # without gradients it changes nothing; schedulers want it called before them
         for scheduler in built:
             scheduler.step()

@@ -46,6 +46,16 @@ class TestSchedule:
         rates = scheduled_rates(self.runner(poly), 4)
         assert [rate for (rate,) in rates] == pytest.approx([0.1 * (1 - t / 99) for t in range(4)])
 
+    def test_groups_of_their_own_have_a_rate_each_and_no_more(self):
+        """Of several groups mmengine's wrapper has one more, of the base rate, which the optimizer hasn't."""
+        runner = self.runner(
+            [{"type": "PolyLR", "eta_min": 0.0, "power": 1.0, "begin": 0, "end": 100, "by_epoch": False}]
+        )
+        groups = [{"params": [nn.Parameter(torch.zeros(2))], "lr": rate} for rate in (0.1, 0.01)]
+        runner.optim_wrapper = OptimWrapper(torch.optim.SGD(groups, lr=0.1))
+        assert len(runner.optim_wrapper.param_groups) == 3
+        assert scheduled_rates(runner, 2) == [pytest.approx([0.1, 0.01]), pytest.approx([0.099, 0.0099], rel=1e-2)]
+
     def test_without_one_the_rate_stays(self):
         assert scheduled_rates(self.runner(None), 3) == [[0.1]] * 3
 
