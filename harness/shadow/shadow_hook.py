@@ -118,6 +118,8 @@ class ShadowSteps:
         skipped = {**mode.skipped, **self._checks.skipped, **self._always}
         programs, calls = {**self._checks.unchecked, **dict.fromkeys(self._always, 1)}, mode.unchecked
         mode.fallen_back |= counted_fallbacks(next(self._model.parameters()).device) & mode.calls.keys()
-        self._stream.append(iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, programs, calls)
+        self._stream.append(
+            iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, programs, calls, mode.signatures
+        )
         if forced is not None:
             forced.replay(iteration)

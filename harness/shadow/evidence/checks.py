@@ -5,30 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Annotated
 
 import msgspec
 
+from harness.shadow.evidence.call_signature import CallSignature
+from harness.shadow.evidence.cause import Cause
+from harness.shadow.evidence.part import Part
 from harness.shadow.evidence.unchecked import Unchecked
 from harness.values.bounds import Count, NotNegative
 
 __all__ = ["Coverage", "EffectivePrecision", "Part", "ShadowCheck", "ShadowEvidence", "ShadowRecord", "ShadowRow"]
-
-
-class Part(str, Enum):
-    """The part of a training step that a check belongs to."""
-
-    FORWARD = "forward"
-    BACKWARD = "backward"
-    OPTIMIZER = "optimizer"
-    BUFFERS = "buffers"
-    LOSS = "loss"
-    TRANSFER = "transfer"
-    RANDOM = "random"
-    REDUCE = "reduce"
-    PRECISION = "precision"
-    """The format that a result was stored in: its error is that format's unit roundoff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +108,7 @@ class ShadowRecord:
         unchecked: the calls that weren't checked, or not whole, in the order of the calls; those of operations that
             weren't chosen are counted in ``coverage`` alone.
         tier: precision tier that they were made at: what was suspicious enough to look at twice depends on it.
+        signatures: (iteration, call) → what the call was given; empty in records of before they were kept.
     """
 
     iterations: tuple[int, ...]
@@ -128,6 +116,7 @@ class ShadowRecord:
     coverage: Coverage
     tier: str = ""
     unchecked: tuple[Unchecked, ...] = ()
+    signatures: Mapping[tuple[int, int], CallSignature] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +187,7 @@ class ShadowEvidence:
         precisions: by family.
         coverage: what was checked.
         left_out: how many further rows there were, none of them a violation: kept evidence is bounded.
+        causes: what the violations come from, by iteration; empty where there are none, or before they are looked for.
     """
 
     iterations: tuple[int, ...]
@@ -206,6 +196,7 @@ class ShadowEvidence:
     precisions: tuple[EffectivePrecision, ...]
     coverage: Coverage
     left_out: int = 0
+    causes: tuple[Cause, ...] = ()
 
     @property
     def violations(self) -> tuple[ShadowRow, ...]:

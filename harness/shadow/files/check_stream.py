@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
 from harness.store.atomic import LARGEST_FILE, read_bytes
@@ -57,8 +58,16 @@ class ShadowStream:
         fallen_back: Iterable[str] = (),
         programs: Mapping[str, int] | None = None,
         unchecked: Iterable[Unchecked] = (),
+        signatures: Mapping[int, CallSignature] | None = None,
     ) -> None:
         """Write one iteration's checks, and hand them to the operating system before returning."""
+        distinct: dict[str, CallSignature] = {}
+        numbers: dict[str, int] = {}
+        signed = []
+        for call, signature in (signatures or {}).items():
+            key = repr(signature)  # a mapping has no hash
+            distinct.setdefault(key, signature)
+            signed.append([call, numbers.setdefault(key, len(numbers))])
         rows = [[getattr(check, name) for name in FIELDS] for check in checks]
         self._write(
             {
@@ -70,6 +79,8 @@ class ShadowStream:
                 "programs": dict(programs or {}),
                 "unchecked": [[each.call, each.op, each.module, each.why] for each in unchecked],
                 "checks": rows,
+                "signatures": list(distinct.values()),
+                "signed": signed,
             }
         )
 
@@ -92,6 +103,7 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
     fallen_back: set[str] = set()
     programs: Counter[str] = Counter()
     unchecked: list[Unchecked] = []
+    signatures: dict[tuple[int, int], CallSignature] = {}
     tier = ""
     for path in paths:
         head, rows = _read(path)
@@ -104,11 +116,12 @@ def read_shadow(paths: Sequence[Path]) -> ShadowRecord:
             skipped.update(row.skipped)
             fallen_back.update(row.fallen_back)
             programs.update(row.programs)
+            signatures |= {(row.iteration, call): row.signatures[number] for call, number in row.signed}
             unchecked += [Unchecked(row.iteration, *call) for call in row.unchecked]
     skipped |= reasons_of(unchecked)
     left, modules = tuple(sorted(fallen_back)), modules_of(unchecked)
     coverage = Coverage(dict(calls), dict(checked), skipped, left, dict(programs), modules)
-    return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier, tuple(unchecked))
+    return ShadowRecord(tuple(iterations), tuple(checks), coverage, tier, tuple(unchecked), signatures)
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,10 @@ class ShadowHead:
 
 @dataclass(frozen=True)
 class ShadowLine:
-    """A shadowed iteration, see ``ShadowStream.append``; of each unchecked call number, operation, module and why."""
+    """A shadowed iteration, see ``ShadowStream.append``; of each unchecked call number, operation, module and why.
+
+    ``signatures`` are the distinct ones, and ``signed`` says of a call's number which is its.
+    """
 
     iteration: Count
     calls: Mapping[str, Count]
@@ -131,10 +147,14 @@ class ShadowLine:
     fallen_back: tuple[str, ...] = ()
     programs: Mapping[str, Count] = field(default_factory=dict)
     unchecked: tuple[tuple[Count, str, str, str], ...] = ()
+    signatures: tuple[CallSignature, ...] = ()
+    signed: tuple[tuple[Count, Count], ...] = ()
 
     def __post_init__(self) -> None:
         if more := [name for name, checked in self.checked.items() if checked > self.calls.get(name, 0)]:
             raise ValueError(f"more calls of {more[0]} were checked than made")
+        if any(number >= len(self.signatures) for _, number in self.signed):
+            raise ValueError("a call has a signature that isn't there")
 
 
 @dataclass(frozen=True)

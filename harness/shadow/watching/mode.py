@@ -23,6 +23,7 @@ from harness.shadow.arithmetic.randomness import Draw
 from harness.shadow.arithmetic.results import Compared
 from harness.shadow.arithmetic.term_counts import count_terms
 from harness.shadow.compiled.compiled_region import CompiledRegion, RegionResult
+from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.evidence.unchecked import Unchecked, reasons_of
 from harness.shadow.judging.error_model import unit_roundoff
@@ -31,6 +32,7 @@ from harness.shadow.watching.call_site import Whereabouts
 from harness.shadow.watching.cutting import Piece, cut_call
 from harness.shadow.watching.fallback import falls_back
 from harness.shadow.watching.sampling import StepSample, cost_of, size_words
+from harness.shadow.watching.signing import sign_call
 
 __all__ = ["ShadowOps"]
 
@@ -58,6 +60,7 @@ class ShadowOps(TorchDispatchMode):
         checked: operation → how many of its calls were checked.
         unchecked: the calls that weren't, or not whole, and why; without those of operations that weren't chosen.
         fallen_back: operations that the device left to its host.
+        signatures: number of a call that was checked → what it was given.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class ShadowOps(TorchDispatchMode):
         self._not_chosen: set[str] = set()
         self._sample = StepSample(budget, iteration)
         self.fallen_back: set[str] = set()
+        self.signatures: dict[int, CallSignature] = {}
 
     def __torch_dispatch__(
         self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -117,6 +121,8 @@ class ShadowOps(TorchDispatchMode):
             self.unchecked.append(Unchecked(self._iteration, number, operation.name, place[1], reason))
         else:
             self.checked[operation.name] += 1
+        if any(found for _, found in made):
+            self.signatures[number] = sign_call(call)
         for part, found in made:
             self._write_down(place, part, number, call.contiguous, found)
         return returned

@@ -1,0 +1,229 @@
+"""Causes: the wrong tensors of a run, put together where one wrong kernel explains them, each cause one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from harness.shadow.evidence.call_signature import CallSignature, TensorSignature
+from harness.shadow.evidence.cause import Cause
+from harness.shadow.evidence.checks import Part, ShadowCheck, ShadowRecord, ShadowRow
+from harness.shadow.judging.diagnosis.attributes import Instance, attributes_of
+from harness.shadow.judging.diagnosis.separation import Separation, separate, set_apart
+from harness.shadow.judging.operations import bits_of, weigh_check
+
+__all__ = ["find_causes"]
+
+_ALIKE = 0.02
+"""Errors of a factor are one factor where they are within so much of each other: 1 % too large and 1.01 % too large."""
+
+_BY_NAME = frozenset({Part.OPTIMIZER})
+"""Parts whose tensors have names of their own, so that the name is an attribute and not the group."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A check beside its bound, and what its call was given."""
+
+    check: ShadowCheck
+    row: ShadowRow
+    signature: CallSignature
+
+    @property
+    def wrong(self) -> bool:
+        return self.row.violated
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """The checks of one signature: calls that nothing tells apart but their place and their numbers."""
+
+    instance: Instance
+    checks: tuple[_Judged, ...]
+
+    @property
+    def wrong(self) -> bool:
+        return any(each.wrong for each in self.checks)
+
+
+def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
+    """What is wrong in a run, as few causes.
+
+    Of each operation's tensors those that are wrong are held against those that are right, at the first iteration where
+    one is wrong: later ones may follow from it. Tensors of one operation that are wrong in the same calls are one
+    cause, and so are a forward and its backward.
+
+    Args:
+        record: of a run's shadowed steps.
+        tier: a key of ``SHADOW_TIERS``.
+
+    Returns:
+        By iteration, the one that explains most first within one.
+    """
+    groups: dict[tuple[Part, str, str], list[_Judged]] = defaultdict(list)
+    for check in record.checks:
+        row = weigh_check(check, tier)
+        name = "" if check.part in _BY_NAME else check.tensor
+        groups[check.part, check.op, name].append(_Judged(check, row, _signature(check, record.signatures)))
+    causes: list[Cause] = []
+    for judged in groups.values():
+        first = min((each.check.iteration for each in judged if each.wrong), default=None)
+        if first is not None:
+            causes += _causes_of([each for each in judged if each.check.iteration == first], judged)
+    joined = _join(causes)
+    return tuple(sorted(joined, key=lambda cause: (cause.iteration, -cause.wrong, cause.op)))
+
+
+def _signature(check: ShadowCheck, signatures: Mapping[tuple[int, int], CallSignature]) -> CallSignature:
+    """Of the check's call; of a program's check, or an optimizer's, what is known of the tensor."""
+    if check.part not in _BY_NAME and (known := signatures.get((check.iteration, check.call))) is not None:
+        return known
+    layout = "contiguous" if check.contiguous else "strided"
+    return CallSignature(
+        (TensorSignature("tensor", check.shape, check.dtype, layout),), {"name": check.tensor.rpartition(".")[2]}
+    )
+
+
+def _causes_of(judged: Sequence[_Judged], throughout: Sequence[_Judged]) -> list[Cause]:
+    """The causes of one operation's tensor.
+
+    One where an attribute describes all that is wrong, or nothing does; more where errors of different kinds each have
+    an attribute of their own.
+    """
+    units = _units(judged)
+    attributes = attributes_of([unit.instance for unit in units])
+    wrong = frozenset(number for number, unit in enumerate(units) if unit.wrong)
+    whole = separate(attributes, wrong, len(units))
+    everything = frozenset(range(len(units)))
+    if whole is not None or wrong == everything:
+        return [_cause(units, wrong, whole, throughout)]
+    kinds: dict[str, set[int]] = defaultdict(set)
+    for number in wrong:
+        kinds[_kind_of(units[number])].add(number)
+    if len(kinds) > 1:
+        apart = {kind: separate(attributes, numbers, len(units)) for kind, numbers in kinds.items()}
+        if all(apart.values()):
+            return [_cause(units, frozenset(kinds[kind]), found, throughout) for kind, found in apart.items()]
+    return [_cause(units, wrong, None, throughout, set_apart(attributes, wrong, len(units)))]
+
+
+def _units(judged: Iterable[_Judged]) -> list[_Unit]:
+    """Checks of one signature together, in the order of their calls."""
+    found: dict[str, list[_Judged]] = defaultdict(list)
+    places: dict[str, int] = {}
+    before, repeated = "", set()
+    for place, each in enumerate(sorted(judged, key=lambda each: each.check.call)):
+        key = repr((each.signature.tensors, sorted(each.signature.options.items(), key=lambda item: item[0])))
+        if each.check.part in _BY_NAME:
+            key += each.check.module
+        if key == before:
+            repeated.add(key)
+        found[key].append(each)
+        places.setdefault(key, place)
+        before = key
+    return [
+        _Unit(
+            Instance(
+                checks[0].check.op,
+                checks[0].signature,
+                checks[0].check.shape,
+                places[key],
+                repeats=key in repeated,
+                among=sum(map(len, found.values())),
+            ),
+            tuple(checks),
+        )
+        for key, checks in found.items()
+    ]
+
+
+def _cause(
+    units: Sequence[_Unit],
+    wrong: frozenset[int],
+    found: Separation | None,
+    throughout: Sequence[_Judged],
+    apart: tuple[str, ...] = (),
+) -> Cause:
+    checks = [each for number in sorted(wrong) for each in units[number].checks if each.wrong]
+    within = found.holds if found is not None else frozenset(range(len(units)))
+    first = checks[0].check
+    later = {each.check.iteration for each in throughout if each.wrong}
+    return Cause(
+        op=first.op,
+        part=first.part,
+        tensors=tuple(dict.fromkeys(each.check.tensor for each in checks)),
+        error=_error_words([each.row for each in checks]),
+        attribute=found.words if found is not None else "",
+        equals=found.equals if found is not None else apart,
+        wrong=len(checks),
+        within=sum(len(units[number].checks) for number in within),
+        others=sum(len(unit.checks) for number, unit in enumerate(units) if number not in within),
+        modules=tuple(dict.fromkeys(each.check.module for each in checks)),
+        iteration=first.iteration,
+        iterations=tuple(sorted(later)),
+        saved=found.saved if found is not None else 0.0,
+    )
+
+
+def _kind_of(unit: _Unit) -> str:
+    """The kind of the error of a unit's worst check: errors of one kind may have one cause."""
+    row = max((each.row for each in unit.checks if each.wrong), key=lambda row: row.excess)
+    if not math.isfinite(row.error):
+        return "not finite"
+    if abs(row.projection + 1) < _ALIKE and abs(row.error - 1) < _ALIKE:
+        return "zero"
+    if row.error and abs(abs(row.projection) / row.error - 1) < _ALIKE:
+        return f"factor {row.projection:.2g}"
+    return "other"
+
+
+def _error_words(rows: Sequence[ShadowRow]) -> str:
+    """What is wrong with the tensors, as a predicate in the plural."""
+    if rows[0].part is Part.PRECISION:
+        return f"are stored with {min(bits_of(row.error) for row in rows)} mantissa bits"
+    if rows[0].part is Part.RANDOM:
+        return "are drawn from another distribution or stream"
+    if any(not math.isfinite(row.error) for row in rows):
+        return "aren't finite, or not comparable"
+    if all(abs(row.projection + 1) < 1e-6 and abs(row.error - 1) < 1e-6 for row in rows):
+        return "are zero"
+    projections = sorted(row.projection for row in rows)
+    factor = median(projections)
+    scaled = all(row.error and abs(abs(row.projection) / row.error - 1) < _ALIKE for row in rows)
+    if scaled and all(abs(each - factor) <= _ALIKE * abs(factor) for each in projections):
+        return (
+            f"are {abs(factor):.3g} times too {'large' if factor > 0 else 'small'}"
+            if abs(factor) >= 10
+            else (f"are {_percent(abs(factor))} too {'large' if factor > 0 else 'small'}")
+        )
+    errors = sorted(row.error for row in rows)
+    low, high = _percent(errors[0]), _percent(errors[-1])
+    return f"are off by {low}" if low == high else f"are off by {low} to {high}"
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.0f} %" if ratio >= 0.1 else f"{100 * ratio:.2g} %"
+
+
+def _join(causes: Sequence[Cause]) -> list[Cause]:
+    """Tensors of one operation, or of it and its backward, that are wrong in the same modules are one cause."""
+    joined: dict[tuple[object, ...], Cause] = {}
+    for cause in causes:
+        family = cause.op.removesuffix("_backward").removesuffix("_")
+        key = (family, cause.attribute, cause.modules, cause.iteration, cause.part is Part.PRECISION)
+        known = joined.get(key)
+        if known is None:
+            joined[key] = cause
+            continue
+        error = known.error if known.error == cause.error else "are wrong"
+        joined[key] = replace(
+            known,
+            tensors=tuple(dict.fromkeys((*known.tensors, *cause.tensors))),
+            error=error,
+            wrong=max(known.wrong, cause.wrong),
+            iterations=tuple(sorted({*known.iterations, *cause.iterations})),
+        )
+    return list(joined.values())
