@@ -26,7 +26,7 @@ __all__ = ["Instance", "attributes_of"]
 _TILES = (2, 4, 8, 16, 32, 64)
 _LARGEST = (2**24, 2**31)  # past these an index in float32, and one of 32 bits, is no longer exact
 _PERIODS = (8, 16, 32, 64, 128, 256)
-_LONG = 32  # calls, from which on a period may be seen
+_TURNS = 3  # of a period among the calls, below which it is none
 _WINDOWS = frozenset({"stride", "dilation", "groups"})
 _MATRICES = frozenset({"mm", "bmm", "addmm", "baddbmm", "matmul", "linear"})
 _NOT_CHOSEN_BY = frozenset({"generator", "dtype", "bias_sizes", "output_size", "input_size", "self_size", "sizes"})
@@ -87,8 +87,8 @@ def _plain_words(instance: Instance) -> Iterator[tuple[int, str]]:
     yield 5, "that come first in the step" if instance.place == 0 else "that don't come first in the step"
     if instance.repeats:
         yield 5, "behind a call of the same shapes"
-    if instance.among >= _LONG:
-        for period in _PERIODS:
+    for period in _PERIODS:
+        if period * _TURNS <= instance.among:
             yield 5, f"at every {period}th place, from {instance.place % period}"
 
 
