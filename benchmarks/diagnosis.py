@@ -149,7 +149,7 @@ def _names_operation(fault: Fault, cause: Cause) -> bool:
     if fault.strikes == "optimizer" or not fault.in_kernels:
         return cause.part is Part.OPTIMIZER
     struck = {_family(name) for name in fault.kernels()}
-    return _family(cause.op) in struck
+    return any(_family(op) in struck for op in cause.ops)
 
 
 def _family(op: str) -> str:
@@ -174,7 +174,7 @@ def _row(answer: Answer) -> str:
         return f"| {answer.fault} | — | not seen | | |"
     first = answer.causes[0]
     more = f" (and {len(answer.causes) - 1} more)" if len(answer.causes) > 1 else ""
-    named = "right" if answer.right else f"{first.op}"
+    named = "right" if answer.right else first.ops[0]
     told = f"{first.sentence}; {first.evidence}{more}"
     return f"| {answer.fault} | {answer.case} | {named} | {answer.attribute} | {told} |"
 

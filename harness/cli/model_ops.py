@@ -67,7 +67,7 @@ def shadow_model(
     from harness.devices.choice import choose_device
     from harness.devices.device_opening import open_device
     from harness.devices.fault_registry import parse_fault
-    from harness.shadow.judging.operations import weigh_shadow
+    from harness.shadow.judging.diagnosis.causes import diagnose
     from harness.shadow.judging.shadow_verdict import judge_alone
     from harness.values.result import Result
 
@@ -95,7 +95,7 @@ def shadow_model(
         record, trace = shadow_steps(
             model, opened.kind, training, lambda step, loss: advance(StreamRow(step, {"loss": loss}, ""))
         )
-    verdict = judge_alone(arguments.model, trace, weigh_shadow(record, tier))
+    verdict = judge_alone(arguments.model, trace, diagnose(record, tier))
     seconds = time.monotonic() - started
     result = Result(verdict, trace, command=reproduction(), seconds=seconds, asked_device=device)
     return result, record, None, tier

@@ -153,6 +153,7 @@ def shadow_lines(result: Result) -> list[str]:
         lines.append(f"effective precision: {precisions}")
     if COMPILER in evidence.coverage.skipped:
         lines.append(f"not checked: {COMPILER}, {evidence.coverage.skipped[COMPILER]}")
+    lines += [f"cause: {cause.sentence}; {cause.evidence}" for cause in evidence.causes]
     if evidence.rows:
         lines.append(f"{'worst' if violated else 'closest to its bound'}: {row_words(worst_first(evidence)[0])}")
     return lines

@@ -21,6 +21,7 @@ from harness.running.watchdog import Patience, Run, execute, read_run
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.files.check_stream import read_shadow
 from harness.shadow.files.reproduction_index import read_reproductions
+from harness.shadow.judging.diagnosis.causes import diagnose
 from harness.shadow.judging.operations import weigh_shadow
 from harness.shadow.judging.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
 from harness.store.atomic import read_bytes
@@ -120,7 +121,7 @@ def verify_alone(
         if run.error is not None or run.trace is None:
             verdict = _ended(case, run.error)
         else:
-            evidence = weigh_shadow(read_shadow(shadow_files(folder)), order.shadow_tier)
+            evidence = diagnose(read_shadow(shadow_files(folder)), order.shadow_tier)
             verdict = judge_alone(case.name, run.trace, evidence)
             verdict = require_shadow(verdict, order.shadow, _shadowed_by(run, folder))
             verdict = _forced(verdict, order, folder)
@@ -189,7 +190,7 @@ def _shadowed(verdict: Verdict, run: Run, order: Order, folder: Path) -> Verdict
     files = shadow_files(folder)
     if not files:
         return require_shadow(verdict, order.shadow)
-    evidence = weigh_shadow(read_shadow(files), order.shadow_tier)
+    evidence = diagnose(read_shadow(files), order.shadow_tier)
     judged = with_shadow(verdict, evidence) if evidence.iterations else verdict
     return require_shadow(judged, order.shadow, _shadowed_by(run, folder))
 

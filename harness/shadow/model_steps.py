@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.shadow.arithmetic.host import change_tensors
 from harness.shadow.by_program.gradient_gathering import GradientsWatched
 from harness.shadow.by_program.stepping import BareWrapper, StepProgram
+from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
 from harness.shadow.model_sources import LoneModel
@@ -116,6 +117,7 @@ class _Steps:
         self._programs: dict[str, int] = {}
         self._skipped: dict[str, str] = {}
         self._taken = 0
+        self._signatures: dict[tuple[int, int], CallSignature] = {}
 
     def take(self, step: int, forward: Callable[[], torch.Tensor], cast: AbstractContextManager[Any]) -> float:
         """One step; the loss that it had."""
@@ -151,6 +153,7 @@ class _Steps:
         return float(loss.detach())
 
     def _gather(self, mode: ShadowOps) -> None:
+        self._signatures |= {(self._taken, call): signature for call, signature in mode.signatures.items()}
         self._taken += 1
         self._checks += mode.checks
         for total, of_step in ((self._calls, mode.calls), (self._checked, mode.checked)):
@@ -166,7 +169,8 @@ class _Steps:
         fallen_back, modules = tuple(sorted(self._fallen_back)), modules_of(self._unchecked)
         coverage = Coverage(self._calls, self._checked, skipped, fallen_back, self._programs, modules)
         iterations = tuple(range(self._taken))
-        return ShadowRecord(iterations, tuple(self._checks), coverage, self._training.tier, tuple(self._unchecked))
+        tier, unchecked = self._training.tier, tuple(self._unchecked)
+        return ShadowRecord(iterations, tuple(self._checks), coverage, tier, unchecked, self._signatures)
 
 
 def _optimizer(module: torch.nn.Module, training: Training) -> torch.optim.Optimizer:

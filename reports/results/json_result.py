@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.shadow.evidence.cause import Cause
 from harness.shadow.evidence.checks import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.store.atomic import read_bytes
@@ -90,6 +91,7 @@ class _ShadowOps:
     rows_left_out: Count
     coverage: _Coverage
     precisions: tuple[EffectivePrecision, ...]
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +287,7 @@ def _shadow_ops(evidence: ShadowEvidence) -> _ShadowOps:
             unchecked=coverage.unchecked,
         ),
         precisions=evidence.precisions,
+        causes=evidence.causes,
     )
 
 
@@ -300,6 +303,7 @@ def _evidence(content: ResultContent) -> ShadowEvidence | None:
         precisions=ops.precisions,
         coverage=Coverage(**fields),
         left_out=ops.rows_left_out,
+        causes=ops.causes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.shadow.evidence.cause import Cause
 from harness.shadow.evidence.checks import Coverage, EffectivePrecision, ShadowEvidence, ShadowRow
 from harness.shadow.evidence.reproduction import Reproduction
 from reports.shadow.heatmap import Heatmap, draw_heatmap
@@ -25,6 +26,7 @@ class ShadowSection:
     Args:
         heading: its finding as a headline.
         lead: one sentence.
+        causes: what the violations come from.
         heatmap: None where there is no row.
         description: the heat map in words.
         calls_caption: what the table of calls holds.
@@ -41,6 +43,7 @@ class ShadowSection:
 
     heading: str
     lead: str
+    causes: tuple[Cause, ...]
     heatmap: Heatmap | None
     description: str
     calls_caption: str
@@ -72,6 +75,7 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
     return ShadowSection(
         heading=_heading(evidence, len(violated)),
         lead=_lead(evidence, len(violated)),
+        causes=evidence.causes,
         heatmap=draw_heatmap(evidence.rows, shown if violated else ()) if evidence.rows else None,
         description=_description(evidence, len(violated)),
         calls_caption=_calls_caption(len(violated)),

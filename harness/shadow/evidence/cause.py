@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.shadow.evidence.part import Part
 from harness.values.bounds import Count, NotNegative
 
-__all__ = ["Cause"]
+__all__ = ["Cause", "name_result"]
 
 _NOUNS = {
     "convolution": "convolutions",
@@ -32,15 +32,37 @@ _NOUNS = {
 }
 
 
+_OF_PARAMETERS = frozenset({Part.OPTIMIZER, Part.REDUCE})
+
+
+def name_result(part: Part, op: str, tensor: str) -> tuple[str, str]:
+    """What a result is, and whose where it is a parameter's: a check names it ``weight update``.
+
+    Args:
+        part: of the check.
+        op: of the check.
+        tensor: of the check.
+
+    Returns:
+        Its name among the results of its operation, and the last part of the parameter's name, empty for others.
+    """
+    if part is Part.PRECISION:
+        return tensor.removeprefix("format of "), ""
+    if part in _OF_PARAMETERS and op != "schedule":
+        parameter, _, what = tensor.partition(" ")
+        return what or "value", parameter
+    return tensor, ""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Wrong tensors that one wrong kernel explains.
 
     Args:
-        op: the operation.
+        ops: the operation; with it its backward, where the same calls of both are wrong.
         part: of the step.
-        tensors: which of its results are wrong.
-        error: what is wrong with them, as a predicate: ``are 5 % too large``.
+        tensors: which of their results are wrong, as ``name_result`` has them.
+        error: what is wrong with them: ``5 % too large``.
         attribute: what holds for the wrong calls and not for the right ones, as it follows a noun: ``with dilation >
             1``. Empty where every call is wrong, or nothing plain tells them apart.
         equals: other attributes that hold for the same calls, so that they can't be told from it here. Where there is
@@ -54,7 +76,7 @@ class Cause:
         saved: bits that the attribute saves: by chance one as good is found once in 2^saved.
     """
 
-    op: str
+    ops: tuple[str, ...]
     part: Part
     tensors: tuple[str, ...]
     error: str
@@ -74,43 +96,50 @@ class Cause:
         return f"{self._subject} {self.error}"
 
     @property
+    def since(self) -> str:
+        """When: ``from iteration 0 on``, ``at iteration 5``."""
+        return f"from iteration {self.iteration} on" if len(self.iterations) > 1 else f"at iteration {self.iteration}"
+
+    @property
     def evidence(self) -> str:
         """The counts behind the sentence."""
-        calls = f"{self.wrong} of {self.within} calls"
+        told = f"{self.wrong} of {self.within} calls"
         if self.attribute:
-            calls += f" {self.attribute}, none of the {self.others} others"
-        first = f"from iteration {self.iteration} on" if len(self.iterations) > 1 else f"at iteration {self.iteration}"
+            told += f" {self.attribute}, none of the {self.others} others"
+        told += (
+            f", from iteration {self.iteration} on" if len(self.iterations) > 1 else f", at iteration {self.iteration}"
+        )
         if not self.equals:
-            return f"{calls}, {first}"
-        equals = f"those {', and those '.join(self.equals[:3])}"
+            return told
+        equals = f"those {', and those '.join(self.equals)}"
         if self.attribute:
-            return f"{calls}, {first}; the same calls are {equals}"
-        return f"{calls}, {first}; too few to tell why: they are also {equals}"
+            return f"{told}; the same calls are {equals}"
+        return f"{told}; too few to tell why: they are also {equals}"
+
+    def explains(self, part: Part, op: str, tensor: str, module: str) -> bool:
+        """Whether a tensor that is wrong is one of this cause's."""
+        precise = part is self.part or Part.PRECISION not in {part, self.part}
+        return (
+            precise and op in self.ops and name_result(part, op, tensor)[0] in self.tensors and module in self.modules
+        )
 
     @property
     def _subject(self) -> str:
-        tensors = _listed([_plural(tensor) for tensor in self.tensors])
-        backward = self.op.endswith("_backward")
-        noun: str | None = _NOUNS.get(self.op.removesuffix("_backward").removesuffix("_"))
-        if self.part is Part.OPTIMIZER:
-            noun, tensors = "parameters", "updates"
-        if noun is None:
-            noun = f"calls of {self.op}"
-        elif backward and not any("gradient" in tensor for tensor in self.tensors):
+        """Subject and verb: one tensor, some of them, or all that have the attribute."""
+        op = self.ops[0]
+        if self.within == 1 or (self.wrong == 1 and not self.attribute):
+            where = self.modules[0] if self.modules and self.modules[0] else op
+            what = _listed(list(self.tensors))
+            return f"{what} of {where} ({op}) {'are' if len(self.tensors) > 1 else 'is'}"
+        kernel = op.removesuffix("_backward").removesuffix("_")
+        noun = _NOUNS.get(kernel, f"calls of {op}")
+        if op.endswith("_backward") and kernel in _NOUNS and not any("gradient" in tensor for tensor in self.tensors):
             noun = f"backward {noun}"
-        if not self.attribute and self.wrong < self.within:
-            if len(self.modules) == 1 and self.modules[0]:
-                return f"{tensors} of {self.modules[0]} ({self.op})"
-            return f"{tensors} of {self.wrong} of {self.within} {noun}"
-        if self.within == 1:
-            where = f" in {self.modules[0]}" if self.modules[0] else ""
-            return f"{tensors} of the only call of {self.op}{where}"
-        many = "all" if self.wrong == self.within else f"{self.wrong} of"
-        return " ".join(filter(None, (f"{tensors} of {many} {self.within} {noun}", self.attribute)))
-
-
-def _plural(tensor: str) -> str:
-    return tensor if tensor.endswith("s") else f"{tensor}s"
+        if self.part in _OF_PARAMETERS:
+            noun = f"parameters ({op})"
+        many = f"all {self.within}" if self.wrong == self.within else f"{self.wrong} of {self.within}"
+        tensors = _listed([f"{tensor.removesuffix('s')}s" for tensor in self.tensors])
+        return " ".join(filter(None, (f"{tensors} of {many} {noun}", self.attribute, "are")))
 
 
 def _listed(names: list[str]) -> str:

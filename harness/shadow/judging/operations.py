@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.rules.bounded import percent
+from harness.shadow.evidence.cause import Cause
 from harness.shadow.evidence.checks import (
     EffectivePrecision,
     Part,
@@ -192,21 +193,33 @@ def weigh_shadow(record: ShadowRecord, tier: str) -> ShadowEvidence:
 
 
 def judge_shadow(evidence: ShadowEvidence) -> list[Finding]:
-    """A finding for each operation and tensor that is violated, else one that says what would have been seen.
+    """A finding for each cause, else one that says what would have been seen.
 
     Args:
-        evidence: from ``weigh_shadow``.
+        evidence: from ``diagnose``; without causes, from ``weigh_shadow``, each operation's tensor has a finding.
 
     Returns:
         Failures by iteration, the worst first within one. Inconclusive where nothing was checked.
     """
     if not evidence.iterations or not evidence.rows:
         return [Finding(RULE, Outcome.INCONCLUSIVE, "*", "no iteration was shadowed", tier=evidence.tier)]
+    explained: dict[int, list[ShadowRow]] = defaultdict(list)
     violated: dict[tuple[Part, str, str], list[ShadowRow]] = defaultdict(list)
     for row in evidence.violations:
-        violated[row.part, row.op, row.tensor].append(row)
-    groups = sorted(violated.values(), key=lambda rows: _urgency(foremost(rows)))
-    return [_violation(rows, evidence.tier) for rows in groups] or [_all_well(evidence)]
+        cause = next((number for number, each in enumerate(evidence.causes) if _explains(each, row)), None)
+        if cause is None:
+            violated[row.part, row.op, row.tensor].append(row)
+        else:
+            explained[cause].append(row)
+    told: list[tuple[list[ShadowRow], Cause | None]] = []
+    told += [(rows, evidence.causes[number]) for number, rows in explained.items()]
+    told += [(rows, None) for rows in violated.values()]
+    told.sort(key=lambda each: _urgency(foremost(each[0])))
+    return [_violation(rows, cause, evidence.tier) for rows, cause in told] or [_all_well(evidence)]
+
+
+def _explains(cause: Cause, row: ShadowRow) -> bool:
+    return cause.explains(row.part, row.op, row.tensor, row.module)
 
 
 def foremost(violations: Iterable[ShadowRow]) -> ShadowRow:
@@ -229,17 +242,21 @@ def _worst(rows: Sequence[ShadowRow]) -> ShadowRow:
     return replace(worst, calls=len(rows))
 
 
-def _violation(rows: Sequence[ShadowRow], tier: str) -> Finding:
-    """One finding of an operation's tensor, on the module where it is worst."""
+def _violation(rows: Sequence[ShadowRow], cause: Cause | None, tier: str) -> Finding:
+    """One finding of a cause, or of an operation's tensor, on the module where it is worst."""
     worst = foremost(rows)
     by_projection = _by_projection(worst)
     others = len(rows) - 1
     more = f"; likewise in {others} further {'modules' if others > 1 else 'module'}" if others else ""
+    words = f"{_where(worst)}: {deviation_words(worst)} at iteration {worst.iteration}, from the same inputs{more}"
+    if cause is not None and others:
+        worst_of_all = f"worst in {_where(worst)}: {deviation_words(worst)}"
+        words = f"{cause.sentence} {cause.since}, from the same inputs; {worst_of_all}"
     return Finding(
         RULE,
         Outcome.FAIL,
         ".".join(filter(None, (worst.module, worst.op, worst.tensor.replace(" ", "_")))),
-        f"{_where(worst)}: {deviation_words(worst)} at iteration {worst.iteration}, from the same inputs{more}",
+        words,
         iteration=worst.iteration,
         observed=worst.projection if by_projection else worst.error,
         allowed=worst.allowed_projection if by_projection else worst.allowed,

@@ -9,19 +9,16 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.shadow.evidence.call_signature import CallSignature, TensorSignature
-from harness.shadow.evidence.cause import Cause
-from harness.shadow.evidence.checks import Part, ShadowCheck, ShadowRecord, ShadowRow
+from harness.shadow.evidence.cause import Cause, name_result
+from harness.shadow.evidence.checks import Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.shadow.judging.diagnosis.attributes import Instance, attributes_of
 from harness.shadow.judging.diagnosis.separation import Separation, separate, set_apart
-from harness.shadow.judging.operations import bits_of, weigh_check
+from harness.shadow.judging.operations import bits_of, weigh_check, weigh_shadow
 
-__all__ = ["find_causes"]
+__all__ = ["diagnose", "find_causes"]
 
 _ALIKE = 0.02
 """Errors of a factor are one factor where they are within so much of each other: 1 % too large and 1.01 % too large."""
-
-_BY_NAME = frozenset({Part.OPTIMIZER})
-"""Parts whose tensors have names of their own, so that the name is an attribute and not the group."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,16 @@ class _Unit:
         return any(each.wrong for each in self.checks)
 
 
+def diagnose(record: ShadowRecord, tier: str) -> ShadowEvidence:
+    """The record's checks beside what a healthy kernel may have, with the causes of what is violated.
+
+    Args:
+        record: of a run.
+        tier: a key of ``SHADOW_TIERS``.
+    """
+    return replace(weigh_shadow(record, tier), causes=find_causes(record, tier))
+
+
 def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
     """What is wrong in a run, as few causes.
 
@@ -66,7 +73,7 @@ def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
     groups: dict[tuple[Part, str, str], list[_Judged]] = defaultdict(list)
     for check in record.checks:
         row = weigh_check(check, tier)
-        name = "" if check.part in _BY_NAME else check.tensor
+        name, _ = name_result(check.part, check.op, check.tensor)
         groups[check.part, check.op, name].append(_Judged(check, row, _signature(check, record.signatures)))
     causes: list[Cause] = []
     for judged in groups.values():
@@ -74,16 +81,17 @@ def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
         if first is not None:
             causes += _causes_of([each for each in judged if each.check.iteration == first], judged)
     joined = _join(causes)
-    return tuple(sorted(joined, key=lambda cause: (cause.iteration, -cause.wrong, cause.op)))
+    return tuple(sorted(joined, key=lambda cause: (cause.iteration, -cause.wrong, cause.ops)))
 
 
 def _signature(check: ShadowCheck, signatures: Mapping[tuple[int, int], CallSignature]) -> CallSignature:
     """Of the check's call; of a program's check, or an optimizer's, what is known of the tensor."""
-    if check.part not in _BY_NAME and (known := signatures.get((check.iteration, check.call))) is not None:
+    _, parameter = name_result(check.part, check.op, check.tensor)
+    if not parameter and (known := signatures.get((check.iteration, check.call))) is not None:
         return known
     layout = "contiguous" if check.contiguous else "strided"
     return CallSignature(
-        (TensorSignature("tensor", check.shape, check.dtype, layout),), {"name": check.tensor.rpartition(".")[2]}
+        (TensorSignature("tensor", check.shape, check.dtype, layout),), {"name": parameter} if parameter else {}
     )
 
 
@@ -117,8 +125,8 @@ def _units(judged: Iterable[_Judged]) -> list[_Unit]:
     before, repeated = "", set()
     for place, each in enumerate(sorted(judged, key=lambda each: each.check.call)):
         key = repr((each.signature.tensors, sorted(each.signature.options.items(), key=lambda item: item[0])))
-        if each.check.part in _BY_NAME:
-            key += each.check.module
+        if name_result(each.check.part, each.check.op, each.check.tensor)[1]:
+            key += f" of {each.check.module}"  # of parameters each is one
         if key == before:
             repeated.add(key)
         found[key].append(each)
@@ -152,9 +160,9 @@ def _cause(
     first = checks[0].check
     later = {each.check.iteration for each in throughout if each.wrong}
     return Cause(
-        op=first.op,
+        ops=(first.op,),
         part=first.part,
-        tensors=tuple(dict.fromkeys(each.check.tensor for each in checks)),
+        tensors=(name_result(first.part, first.op, first.tensor)[0],),
         error=_error_words([each.row for each in checks]),
         attribute=found.words if found is not None else "",
         equals=found.equals if found is not None else apart,
@@ -181,27 +189,36 @@ def _kind_of(unit: _Unit) -> str:
 
 
 def _error_words(rows: Sequence[ShadowRow]) -> str:
-    """What is wrong with the tensors, as a predicate in the plural."""
-    if rows[0].part is Part.PRECISION:
-        return f"are stored with {min(bits_of(row.error) for row in rows)} mantissa bits"
-    if rows[0].part is Part.RANDOM:
-        return "are drawn from another distribution or stream"
+    """What is wrong with the tensors, as it follows "are"."""
+    part = rows[0].part
+    if part is Part.PRECISION:
+        return f"stored with {min(bits_of(row.error) for row in rows)} mantissa bits"
+    if part is Part.RANDOM:
+        return "drawn from another distribution or stream"
     if any(not math.isfinite(row.error) for row in rows):
-        return "aren't finite, or not comparable"
+        return "not finite, or not comparable"
     if all(abs(row.projection + 1) < 1e-6 and abs(row.error - 1) < 1e-6 for row in rows):
-        return "are zero"
-    projections = sorted(row.projection for row in rows)
-    factor = median(projections)
+        return "zero"
+    return _factor_words(rows) or _size_words(rows)
+
+
+def _factor_words(rows: Sequence[ShadowRow]) -> str:
+    """The factor that all are off by, empty where there is none."""
+    factor = median(row.projection for row in rows)
     scaled = all(row.error and abs(abs(row.projection) / row.error - 1) < _ALIKE for row in rows)
-    if scaled and all(abs(each - factor) <= _ALIKE * abs(factor) for each in projections):
-        return (
-            f"are {abs(factor):.3g} times too {'large' if factor > 0 else 'small'}"
-            if abs(factor) >= 10
-            else (f"are {_percent(abs(factor))} too {'large' if factor > 0 else 'small'}")
-        )
+    if not scaled or any(abs(row.projection - factor) > _ALIKE * abs(factor) for row in rows):
+        return ""
+    if factor >= 1:
+        return f"{1 + factor:.3g} times as large as they should be"
+    return f"{_percent(abs(factor))} too {'large' if factor > 0 else 'small'}"
+
+
+def _size_words(rows: Sequence[ShadowRow]) -> str:
     errors = sorted(row.error for row in rows)
     low, high = _percent(errors[0]), _percent(errors[-1])
-    return f"are off by {low}" if low == high else f"are off by {low} to {high}"
+    if all(row.allowed == 0.0 for row in rows):
+        return f"wrong in {high} of their elements"
+    return f"off by {low}" if low == high else f"off by {low} to {high}"
 
 
 def _percent(ratio: float) -> str:
@@ -212,15 +229,16 @@ def _join(causes: Sequence[Cause]) -> list[Cause]:
     """Tensors of one operation, or of it and its backward, that are wrong in the same modules are one cause."""
     joined: dict[tuple[object, ...], Cause] = {}
     for cause in causes:
-        family = cause.op.removesuffix("_backward").removesuffix("_")
+        family = cause.ops[0].removesuffix("_backward").removesuffix("_")
         key = (family, cause.attribute, cause.modules, cause.iteration, cause.part is Part.PRECISION)
         known = joined.get(key)
         if known is None:
             joined[key] = cause
             continue
-        error = known.error if known.error == cause.error else "are wrong"
+        error = known.error if known.error == cause.error else "wrong"
         joined[key] = replace(
             known,
+            ops=tuple(dict.fromkeys((*known.ops, *cause.ops))),
             tensors=tuple(dict.fromkeys((*known.tensors, *cause.tensors))),
             error=error,
             wrong=max(known.wrong, cause.wrong),
