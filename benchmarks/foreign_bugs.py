@@ -1,9 +1,11 @@
-"""Real faults of a real backend as candidates: is each found, where, and by what; beside it the same on the CPU.
+"""Real faults of real backends as candidates: is each found, where, and by what; beside it the same without it.
 
     python benchmarks/foreign_bugs.py [BUG …] [--work-dir bugs]
 
-Needs torch_xla, whose 2.9.0 has them all. Each fault stands in a training of its own, with one operation between two
-convolutions, that is verified without a baseline, on XLA and on the CPU. Prints a Markdown table.
+Each fault stands in a training of its own, with one operation between two convolutions, that is verified without a
+baseline. Faults of torch_xla 2.9.0, where that is installed: on XLA, and beside it on the CPU. Faults of Inductor, where
+it isn't or where they are named: compiled for the CPU, and beside it by ``aot_eager``; which PyTorch has them is said.
+Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ class Bug:
         operation: of ``one_operation.OPERATIONS``.
         names: the operation that has to be named.
         options: of the config.
+        torch: of a fault of Inductor, the releases that have it.
     """
 
     what: str
@@ -39,6 +43,7 @@ class Bug:
     operation: str
     names: tuple[str, ...]
     options: tuple[str, ...] = ()
+    torch: str = ""
 
 
 BUGS = {
@@ -67,7 +72,29 @@ BUGS = {
     "largest-norm": Bug(
         "the norm of order ∞ is 1", "same fault: pytorch/pytorch#6817", "largest-norm", ("norm", "linalg_vector_norm")
     ),
+    "inductor-pooling": Bug(
+        "the gradient of average pooling divides a window that hangs over by its full size",
+        "pytorch/pytorch#198119",
+        "pooling-that-overhangs",
+        ("backward",),
+        torch="2.9.0, 2.13.0",
+    ),
+    "inductor-where": Bug(
+        "the gradient of a pooled map beside the map itself, behind a bilinear resizing",
+        "pytorch/pytorch#185509",
+        "pooling-beside-its-input",
+        ("backward",),
+        torch="2.13.0",
+    ),
+    "inductor-diagonal": Bug(
+        "the gradient of what a diagonal was written into is zero",
+        "pytorch/pytorch#182012",
+        "diagonal-written",
+        ("backward",),
+        torch="2.9.0",
+    ),
 }
+"""Name → fault. Inductor's are found in a compiled graph as a whole, and rightly named where that is the backward's."""
 
 
 def main() -> None:
@@ -76,13 +103,18 @@ def main() -> None:
     parser.add_argument("bugs", nargs="*", help=", ".join(BUGS))
     parser.add_argument("--work-dir", type=Path, default=Path("foreign-bugs"))
     arguments = parser.parse_args()
-    print(f"torch {metadata.version('torch')}, torch_xla {metadata.version('torch_xla')}\n")
-    print("| fault | told | on XLA | first finding | named rightly | on the CPU |\n|---|---|---|---|---|---|")
-    for name in arguments.bugs or BUGS:
+    torch = metadata.version("torch").partition("+")[0]
+    has_xla = find_spec("torch_xla") is not None
+    print(f"torch {torch}{', torch_xla ' + metadata.version('torch_xla') if has_xla else ''}\n")
+    print("| fault | told | with it | first finding | named rightly | without it |\n|---|---|---|---|---|---|")
+    here = [name for name, bug in BUGS.items() if (torch in bug.torch.split(", ") if bug.torch else has_xla)]
+    for name in arguments.bugs or here:
         bug = BUGS[name]
-        faulty, healthy = (run(bug, name, device, arguments.work_dir) for device in ("xla-eager", "cpu"))
+        ways = _COMPILED if bug.torch else _DEVICES
+        faulty, healthy = (run(bug, name, way, arguments.work_dir) for way in ways)
         found = {row["op"] for row in faulty.get("shadow", ()) if is_violated(row)}
-        rightly = "yes" if found & set(bug.names) else f"no: {', '.join(sorted(found)) or 'nothing'}"
+        named = {word for op in found for word in (op, op.rpartition(" ")[2])} & set(bug.names)
+        rightly = "yes" if named else f"no: {', '.join(sorted(found)) or 'nothing'}"
         first = faulty["reason"].split(";")[0]
         told = bug.source or "found here"
         print(f"| {bug.what} | {told} | {faulty['verdict']} | {first} | {rightly} | {healthy['verdict']} |", flush=True)
@@ -94,14 +126,19 @@ def is_violated(row: dict[str, Any]) -> bool:
     return error > allowed or abs(float(row["projection"])) > float(row["allowed_projection"])
 
 
-def run(bug: Bug, name: str, device: str, folder: Path) -> dict[str, Any]:
+_DEVICES = (("--device", "xla-eager"), ("--device", "cpu"))
+_COMPILED = (("--device", "cpu", "--compile", "inductor"), ("--device", "cpu", "--compile", "aot_eager"))
+"""How a fault is met, and how its training is taken without it."""
+
+
+def run(bug: Bug, name: str, way: tuple[str, ...], folder: Path) -> dict[str, Any]:
     """The result of a run, as its file has it."""
-    out = folder.resolve() / name / device
+    out = folder.resolve() / name / way[-1]
     out.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH", ""))))
     environment = {"OMP_NUM_THREADS": "1", "PJRT_DEVICE": "CPU", **os.environ, "PYTHONPATH": path}
     options = [f"model.operation={bug.operation}", *bug.options]
-    words = ["verify", HERE / "one_operation_case.py", "--device", device, "--no-baseline", "--iterations", 2]
+    words = ["verify", HERE / "one_operation_case.py", *way, "--no-baseline", "--iterations", 2]
     words += ["--shadow", "0,1", "--out", out, "--stall-timeout", 3600, "--cfg-options", *options]
     command = isolated_python("harness.cli:main", *map(str, words))
     done = subprocess.run(command, env=environment, cwd=out, capture_output=True, text=True, check=False)  # noqa: S603
