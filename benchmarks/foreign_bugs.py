@@ -3,9 +3,8 @@
     python benchmarks/foreign_bugs.py [BUG …] [--work-dir bugs]
 
 Each fault stands in a training of its own, with one operation between two convolutions, that is verified without a
-baseline. Faults of torch_xla 2.9.0, where that is installed: on XLA, and beside it on the CPU. Faults of Inductor, where
-it isn't or where they are named: compiled for the CPU, and beside it by ``aot_eager``; which PyTorch has them is said.
-Prints a Markdown table.
+baseline. Faults of torch_xla 2.9.0, where that is installed: on XLA, and beside it on the CPU. Faults of Inductor, by
+the releases of PyTorch that have them: compiled for the CPU, and beside it by ``aot_eager``. Prints a Markdown table.
 """
 
 from __future__ import annotations
