@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +105,22 @@ def execute(
         ``stopped`` has the trace that decided.
 
     Raises:
-        RunError: the folder holds a run already.
+        RunError: the folder holds a run already, or another is under way there.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    with _claimed(folder):
+        return _execute(order, folder, patience or Patience(), on_iteration, decides)
+
+
+def _execute(
+    order: Order,
+    folder: Path,
+    patience: Patience,
+    on_iteration: Callable[[StreamRow], None] | None,
+    decides: Callable[[Trace, Provenance], bool] | None,
+) -> Run:
+    """See ``execute``; the folder is this call's alone."""
     if (folder / STREAM).exists() and not order.resume:
         otherwise = (
             "choose another --work-dir, or go on with --resume" if order.training else "choose another --work-dir"
@@ -127,7 +140,7 @@ def execute(
             env={**_SHARED_CORES, **os.environ, **watched(), "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
         )
         try:
-            ending = _watch(child, folder, patience or Patience(), on_iteration, decides)
+            ending = _watch(child, folder, patience, on_iteration, decides)
         except TraceError as failure:
             ending = _Ending(broken=failure)
         finally:
@@ -136,6 +149,28 @@ def execute(
     if ending.decided is not None:
         return Run(*ending.decided, None, _tail(folder / OUTPUT), seconds, stopped=True)
     return _collect(folder, child.returncode, ending, seconds)
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """The folder for one run at a time: the system takes the claim back when this process ends, however it does.
+
+    Raises:
+        RunError: another run is under way there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                "another run is under way in the folder", where=folder, hint="choose another --work-dir, or wait for it"
+            ) from None
+        except OSError:
+            pass  # a file system that knows no locks
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _command(order: Order, folder: Path) -> list[str]:

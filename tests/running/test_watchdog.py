@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from harness.running import watchdog
 from harness.running.folder import OUTPUT, STREAM
 from harness.running.supervisor import HEAD, TAIL
 from harness.running.watchdog import Patience, execute
@@ -140,3 +141,10 @@ def test_killing_the_watcher_ends_the_run(order, tmp_path):
         os.kill(int(pid), signal.SIGKILL)
     assert running == []
     assert not read_stream(folder / STREAM).complete
+
+
+def test_one_folder_takes_one_run_at_a_time(changed, tmp_path):
+    """Two trainings in one work folder wrote over each other's order, trace and output."""
+    with watchdog._claimed(tmp_path), pytest.raises(RunError, match="another run is under way"):
+        execute(changed(training=True, resume="auto"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
