@@ -6,8 +6,7 @@ Each round starts a command in a process of its own and sends it or a process th
 SIGINT: ``align verify`` and ``align record`` of the tests' tiny case, where it may be the command itself, the
 supervisor or the worker that trains; and ``align judge`` and ``align record --from`` of runs that are there already,
 the halves of those that write. Half of the rounds strike at any time of what the command takes undisturbed, most of
-which is starting up and training; the other half while it writes: from the first file that is written where results and
-baselines lie, to its end. Then it looks:
+which is starting up and training; the other half while it writes its result or baseline, to its end. Then it looks:
 
 - orphans: a process of the round that is alive some seconds later (``--grace``);
 - half-read: a baseline or a result that can't be read, or a result that says PASS, is of this round, and is of a
@@ -100,7 +99,7 @@ def main() -> int:
             what = chance.choice(CHOSEN)
             counts += _round(place, what, chance, lasts[what], asked.grace)
             counts["rounds"] += 1
-            if counts["rounds"] % 10 == 0:
+            if counts["rounds"] % 5 == 0:
                 print(f"{time.strftime('%H:%M:%S')} {_told(counts)}", flush=True)
         for what in lasts:
             _whole(place, what)
@@ -206,14 +205,16 @@ def _whole(place: Path, what: str) -> Undisturbed:
 
 
 def _written(place: Path) -> frozenset[tuple[str, int]]:
-    """The files that lie where results and baselines are written, with the times of their last change."""
+    """What is written first when a command has its result: a baseline's files, and a case's trace, temporary ones too.
+
+    The rest of a result's folder says "not run" from the command's start on.
+    """
     found = set()
-    for folder in (place / "out", place / "baselines"):
-        for path in (*folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/*/*")):
-            try:
-                found |= set() if path.is_dir() else {(str(path), path.stat().st_mtime_ns)}
-            except OSError:
-                continue
+    for path in (*(place / "out").glob("*/*trace.csv*"), *(place / "baselines").glob("*/**/*")):
+        try:
+            found |= set() if path.is_dir() else {(str(path), path.stat().st_mtime_ns)}
+        except OSError:
+            continue
     return frozenset(found)
 
 
