@@ -6,11 +6,25 @@ import argparse
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 
-from harness.cli import baseline, compare, history, judge, listing, ops, record, report, schemas, train, verify
+from harness.cli import (
+    baseline,
+    compare,
+    gate_command,
+    history,
+    judge,
+    listing,
+    ops,
+    record,
+    report,
+    schemas,
+    train,
+    verify,
+)
 from harness.cli.console import Parser, close_streams, prepare_streams
+from harness.cli.policy_options import verify_defaults
 from harness.cli.terminal import print_error
 from harness.running.isolation import prefer_own_packages
 from harness.running.libraries import missing_library
@@ -31,6 +45,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
   align compare cuda.log sdaa.log             judge two logs that exist already
   align baseline list                         what baselines there are, and what made them
   align history --history builds.db           which build broke what
+  align gate                                  verify by a policy: what must pass, what is known
   align doctor                                what devices, versions and settings are here
 """
 
@@ -39,8 +54,8 @@ exit codes: 0 PASS · 1 FAIL · 2 ERROR or wrong usage · 3 INCONCLUSIVE. Only P
 A config is a Python program: `align` runs it as you. Give it only configs that you trust."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def build_parser(defaults: Mapping[str, object] | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands; some defaults of `align verify` may be a policy's."""
     parser = Parser(
         prog="align",
         description=_DESCRIPTION,
@@ -49,10 +64,24 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (verify, record, judge, train, ops, compare, report, history, baseline, listing, schemas):
+    for command in (
+        verify,
+        record,
+        judge,
+        train,
+        ops,
+        compare,
+        report,
+        gate_command,
+        history,
+        baseline,
+        listing,
+        schemas,
+    ):
         command.add_parser(commands)
     for point in sorted(metadata.entry_points(group=COMMANDS)):
         point.load()(commands)
+    commands.choices["verify"].set_defaults(**(defaults or {}))
     return parser
 
 
@@ -81,8 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    parsed = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        parsed = build_parser(verify_defaults(words)).parse_args(words)
         return int(parsed.func(parsed))
     except AlignmentError as error:
         print_error(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.values.result import Result
 from harness.values.verdict import Agreement
 
-__all__ = ["render_markdown"]
+__all__ = ["escaped", "render_markdown"]
 
 
 def render_markdown(result: Result) -> str:
@@ -18,26 +18,26 @@ def render_markdown(result: Result) -> str:
 
     verdict = result.verdict
     lines = [
-        f"### `align compare`: {verdict.status.value} · {_escaped(verdict.case)}",
+        f"### `align compare`: {verdict.status.value} · {escaped(verdict.case)}",
         "",
-        _escaped(verdict.reason),
+        escaped(verdict.reason),
         "",
-        *(f"*{_escaped(line)}*  " for line in terms_lines(result.terms)),
+        *(f"*{escaped(line)}*  " for line in terms_lines(result.terms)),
         "",
         "| rule | says | finding |",
         "|---|---|---|",
-        *(f"| {finding.rule} | {finding.status.value} | {_escaped(finding.message)} |" for finding in verdict.findings),
+        *(f"| {finding.rule} | {finding.status.value} | {escaped(finding.message)} |" for finding in verdict.findings),
     ]
     if verdict.agreements:
         lines += ["", "| setting | reference | candidate | |", "|---|---|---|---|"]
         lines += [
-            f"| {_escaped(row.what)} | {_escaped(row.reference)} | {_escaped(row.candidate)} | {_mark(row)} |"
+            f"| {escaped(row.what)} | {escaped(row.reference)} | {escaped(row.candidate)} | {_mark(row)} |"
             for row in verdict.agreements
         ]
     if verdict.legacy is not None:
         lines += ["", "The field's own rule, for comparison:", "", "```text", *verdict.legacy.lines, "```"]
     if result.command:
-        lines += ["", f"<sub>{_escaped(result.command)}</sub>"]
+        lines += ["", f"<sub>{escaped(result.command)}</sub>"]
     return "\n".join(lines) + "\n"
 
 
@@ -46,6 +46,7 @@ def _mark(row: Agreement) -> str:
     return "≠" if row.required and not row.agrees else "=" if row.agrees else "?"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text on one line in which nothing is Markdown or HTML."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{character}" if character in "\\`*_|[]#@" else character for character in flat)

@@ -36,6 +36,7 @@ __all__ = [
     "run_folder",
     "size_argument",
     "whole_argument",
+    "without_password",
 ]
 
 
@@ -213,7 +214,12 @@ def _made(folder: Path) -> bool:
 def reproduction(arguments: list[str] | None = None) -> str:
     """The command line that does the same again; of a database's URL without its password."""
     words = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["align", *(re.sub(r"(?<=://)([^/@:\s]*):[^@\s]*@", r"\1:***@", word) for word in words)])
+    return shlex.join(["align", *map(without_password, words)])
+
+
+def without_password(text: str) -> str:
+    """A text as it may be shown and stored: of a database's URL without the password."""
+    return re.sub(r"(?<=://)([^/@:\s]*):[^@\s]*@", r"\1:***@", text)
 
 
 def count_argument(text: str) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.history import add_history_options, keep_result, open_history
 from harness.cli.options import (
     add_compile_option,
@@ -22,6 +23,7 @@ from harness.cli.options import (
     reproduction,
     run_folder,
 )
+from harness.cli.policy_options import add_policy_options
 from harness.cli.terminal import announce, print_interim, print_results, run_progress
 from harness.rules.budget import share_of
 from harness.shadow.judging.error_model import SHADOW_TIERS
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from harness.values.case import Case
     from harness.values.result import Result
 
-__all__ = ["add_parser", "worst"]
+__all__ = ["add_parser", "add_verify_options", "require_evidence", "verify_case", "worst"]
 
 _ALONE = 3
 """Iterations that shadow ops need alone: no chaos has to be waited for."""
@@ -50,6 +52,13 @@ def add_parser(commands: Any) -> None:
         epilog="Without a CASE all small ones are run. `align cases` lists them.",
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
+    add_verify_options(parser)
+    add_policy_options(parser)
+    parser.set_defaults(func=run)
+
+
+def add_verify_options(parser: argparse.ArgumentParser) -> None:
+    """Every option of a verification; the defaults of some can be a policy's."""
     add_device_options(parser)
     add_options(parser)
     add_compile_option(parser)
@@ -68,9 +77,9 @@ def add_parser(commands: Any) -> None:
         "--no-baseline", action="store_true", help="judge by shadow ops alone, against the candidate's own host"
     )
     add_history_options(parser)
+    parser.add_argument("--markdown", action="store_true", help="print a table for a pull request")
     add_launch_options(parser)
     add_patience_options(parser)
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.running.cases import find_case, small_cases
     from harness.running.invoking import begin_invocation
 
-    _require_evidence(arguments)
+    require_evidence(arguments)
     choice = chosen_device(arguments)
     announce(choice)
     options = arguments.cfg_options
@@ -92,17 +101,22 @@ def run(arguments: argparse.Namespace) -> int:
     report, results = reports.Report(arguments.out, [case.name for case in cases], invocation), []
     for case in cases:
         results.append(
-            dataclasses.replace(_verify(case, str(choice), share, gate_size, arguments), invocation=invocation)
+            dataclasses.replace(verify_case(case, str(choice), share, gate_size, arguments), invocation=invocation)
         )
         written = report.add(results[-1])
         if history is not None:
             keep_result(history, results[-1], written, arguments.build)
         print_interim(results, len(cases))
-    print_results(results, str(report.finish()))
+    page = str(report.finish())
+    if arguments.markdown:
+        print_markdown(results, "verify")
+    else:
+        print_results(results, page)
+    tell_github(results, "verify")
     return worst([result.verdict.status for result in results]).exit_code
 
 
-def _require_evidence(arguments: argparse.Namespace) -> None:
+def require_evidence(arguments: argparse.Namespace) -> None:
     """Without a baseline and without shadow ops there is nothing to judge by."""
     if arguments.no_baseline and arguments.shadow == "none":
         raise UsageError(
@@ -142,7 +156,18 @@ def worst(statuses: list[Status]) -> Status:
     return max(statuses, key=_SEVERITY.index)
 
 
-def _verify(case: Case, device: str, false_alarm_rate: float, gate_size: int, arguments: argparse.Namespace) -> Result:
+def verify_case(
+    case: Case, device: str, false_alarm_rate: float, gate_size: int, arguments: argparse.Namespace
+) -> Result:
+    """Run a case as the options say, and judge it.
+
+    Args:
+        case: what to run.
+        device: as the command line spells it.
+        false_alarm_rate: the case's share of its gate's.
+        gate_size: how many cases share that of the gate.
+        arguments: every option of ``add_verify_options``.
+    """
     from harness.baseline_folders.baseline_places import choose_place, places_to_read
     from harness.running.cases import is_own
     from harness.running.order import Order

@@ -15,6 +15,9 @@ __all__ = ["causes_of"]
 
 _SHADOW = "shadow"
 
+_SUMMARY = "precision tier"
+"""The rule that adds up what the others say of a tier: no cause where one of them says what is wrong."""
+
 _MOST = 40
 """Causes of one verdict: a port that is wrong everywhere has one for each operation."""
 
@@ -32,6 +35,7 @@ def causes_of(verdict: Verdict) -> tuple[str, ...]:
         return (f"error: {verdict.reason.partition(';')[0].strip()}",)
     wanted = Outcome.FAIL if verdict.status is Status.FAIL else Outcome.INCONCLUSIVE
     found = [finding for finding in verdict.findings if finding.status is wanted]
+    found = [finding for finding in found if finding.rule != _SUMMARY] or found
     causes = list(dict.fromkeys(cause for finding in found for cause in _of_finding(finding, verdict)))
     return tuple(causes[:_MOST]) or (f"{verdict.status.value.lower()}: {verdict.reason.partition(';')[0].strip()}",)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +76,17 @@ class Report:
         self._entries.append(Entry(record_of(result), f"{quote(folder)}/{PAGE}"))
         return self._out / folder / RESULT
 
-    def finish(self) -> Path:
+    def finish(self, excused: Mapping[str, str] | None = None) -> Path:
         """Write the overview.
+
+        Args:
+            excused: case → why a gate doesn't depend on its verdict; it is then skipped in JUnit's XML.
 
         Returns:
             The page to open: the case's own where there is one case, else the index.
         """
         with _told(self._out):
-            _write_overview(self._entries, self._out)
+            _write_overview(self._entries, self._out, excused)
         return self._out / self._folders[0] / PAGE if len(self._folders) == 1 else self._out / INDEX
 
 
@@ -197,8 +200,8 @@ def _write_reproductions(folder: Path, result: Result) -> None:
             write_text(folder / f"{found.number}.py", found.program)
 
 
-def _write_overview(entries: Sequence[Entry], out: Path) -> None:
-    write_text(out / JUNIT, encode_junit([entry.record for entry in entries]))
+def _write_overview(entries: Sequence[Entry], out: Path, excused: Mapping[str, str] | None = None) -> None:
+    write_text(out / JUNIT, encode_junit([entry.record for entry in entries], excused))
     write_text(out / INDEX, render_index(entries))
 
 

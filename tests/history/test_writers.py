@@ -121,8 +121,10 @@ def test_postgresql_answers_as_sqlite_does(server, tmp_path):
         )
     import sqlalchemy
 
-    with sqlalchemy.create_engine(server.replace("postgresql://", "postgresql+psycopg://")).begin() as connection:
+    engine = sqlalchemy.create_engine(server.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
         connection.execute(sqlalchemy.text("DROP TABLE IF EXISTS results, builds, history_schema"))
+    engine.dispose()
     said = []
     for url in (server, str(tmp_path / "h.db")):
         history = History(url)

@@ -23,7 +23,7 @@ def test_only_pass_opens_a_gate(samples: dict[str, Callable[[], Result]]) -> Non
 
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("9", "5", "2")
     for result, case in zip(results, suite.iter("testcase"), strict=True):
-        assert case.get("name") == result.case
+        assert (case.get("classname"), case.get("name")) == (f"alignment.{result.case}", "aligned")
         kind = {"FAIL": "failure", "INCONCLUSIVE": "failure", "ERROR": "error"}.get(result.verdict.status.value)
         trouble = [child for child in case if child.tag in {"failure", "error"}]
         assert [child.tag for child in trouble] == ([kind] if kind else [])
@@ -38,11 +38,29 @@ def test_emulated_is_said(samples: dict[str, Callable[[], Result]]) -> None:
     said = [node.get("value") for node in suite.iter("property") if node.get("name") == "emulated"]
 
     assert said == ["yes: no evidence about real hardware", "no", "unknown"]
-    assert [case.get("classname") for case in suite] == [
-        "alignment.emulated sdaa, tf32",
-        "alignment.sdaa",
-        "alignment.unknown device",
-    ]
+    said = [node.get("value") for node in suite.iter("property") if node.get("name") == "device"]
+    assert said == ["emulated sdaa, tf32", "sdaa", "unknown device"]
+
+
+def test_a_test_is_the_same_on_every_device(samples: dict[str, Callable[[], Result]]) -> None:
+    """What a CI draws over its runs is found by class and name."""
+    here = samples["passing"]()
+    assert here.candidate is not None
+    there = replace(here, candidate=replace(here.candidate, device=replace(here.candidate.device, kind="other")))
+    one, other = (next(suite_of([result]).iter("testcase")) for result in (here, there))
+    assert [one.get(name) for name in ("classname", "name")] == [other.get(name) for name in ("classname", "name")]
+
+
+def test_an_excused_case_is_skipped_and_counted(samples: dict[str, Callable[[], Result]]) -> None:
+    failing, passing = samples["failing_by_buffers"](), samples["passing"]()
+    passing = replace(passing, verdict=replace(passing.verdict, case="another"))
+    records = [record_of(failing), record_of(passing)]
+    excused = {failing.case: "a known deviation: mend it", passing.case: "advisory"}
+    suite = ET.fromstring(encode_junit(records, excused).encode()).find("testsuite")  # noqa: S314  # our own
+    assert suite is not None
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "0", "1"]
+    (skipped,) = suite.iter("skipped")
+    assert "a known deviation: mend it" in (skipped.get("message") or "")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
