@@ -3,7 +3,8 @@
 import pytest
 from mmengine.config import Config
 
-from harness.running.experiment import _adapt, _settings
+from harness.running.experiment import _adapt
+from harness.running.settings_of_config import effective_settings
 from harness.running.watchdog import execute
 from harness.values.provenance import Device
 
@@ -28,9 +29,12 @@ def test_without_a_word_on_it_there_is_the_cases_seed(changed, tiny, tmp_path):
 
 
 def test_it_is_compared_but_for_the_seed_which_is_by_itself_and_for_what_is_off():
-    assert _settings(config()) == {"model.type": "'Tiny'"}
-    assert _settings(config(seed=3, deterministic=False)) == {"model.type": "'Tiny'"}
-    assert _settings(config(deterministic=True)) == {"model.type": "'Tiny'", "randomness.deterministic": "True"}
+    assert effective_settings(config()) == {"model.type": "'Tiny'"}
+    assert effective_settings(config(seed=3, deterministic=False)) == {"model.type": "'Tiny'"}
+    assert effective_settings(config(deterministic=True)) == {
+        "model.type": "'Tiny'",
+        "randomness.deterministic": "True",
+    }
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.shadow.evidence.part import Part
 from harness.values.bounds import Count, NotNegative
 
-__all__ = ["Cause", "name_result"]
+__all__ = ["Cause", "kernel_of", "name_result"]
 
 _NOUNS = {
     "convolution": "convolutions",
@@ -29,10 +29,19 @@ _NOUNS = {
     "addmm": "matrix products",
     "bmm": "batched matrix products",
     "cat": "concatenations",
+    "nll_loss2d": "losses (nll_loss2d)",
+    "nll_loss": "losses (nll_loss)",
 }
 
 
 _OF_PARAMETERS = frozenset({Part.OPTIMIZER, Part.REDUCE})
+
+
+def kernel_of(op: str) -> str:
+    """The operation without what makes a forward or a backward of it, or writes in place."""
+    for ending in ("_backward_data", "_backward", "_forward", "_"):
+        op = op.removesuffix(ending)
+    return op
 
 
 def name_result(part: Part, op: str, tensor: str) -> tuple[str, str]:
@@ -118,10 +127,7 @@ class Cause:
 
     def explains(self, part: Part, op: str, tensor: str, module: str) -> bool:
         """Whether a tensor that is wrong is one of this cause's."""
-        precise = part is self.part or Part.PRECISION not in {part, self.part}
-        return (
-            precise and op in self.ops and name_result(part, op, tensor)[0] in self.tensors and module in self.modules
-        )
+        return op in self.ops and module in self.modules and name_result(part, op, tensor)[0] in self.tensors
 
     @property
     def _subject(self) -> str:
@@ -131,10 +137,11 @@ class Cause:
             where = self.modules[0] if self.modules and self.modules[0] else op
             what = _listed(list(self.tensors))
             return f"{what} of {where} ({op}) {'are' if len(self.tensors) > 1 else 'is'}"
-        kernel = op.removesuffix("_backward").removesuffix("_")
+        kernel = kernel_of(op)
         noun = _NOUNS.get(kernel, f"calls of {op}")
-        if op.endswith("_backward") and kernel in _NOUNS and not any("gradient" in tensor for tensor in self.tensors):
-            noun = f"backward {noun}"
+        backward = [("_backward" in each) for each in self.ops]
+        if any(backward) and not any("gradient" in tensor for tensor in self.tensors):
+            noun += " in the backward" if all(backward) else ", forward and backward,"
         if self.part in _OF_PARAMETERS:
             noun = f"parameters ({op})"
         many = f"all {self.within}" if self.wrong == self.within else f"{self.wrong} of {self.within}"

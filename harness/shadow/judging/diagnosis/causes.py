@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.shadow.evidence.call_signature import CallSignature, TensorSignature
-from harness.shadow.evidence.cause import Cause, name_result
+from harness.shadow.evidence.cause import Cause, kernel_of, name_result
 from harness.shadow.evidence.checks import Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.shadow.judging.diagnosis.attributes import Instance, attributes_of
 from harness.shadow.judging.diagnosis.separation import Separation, separate, set_apart
 from harness.shadow.judging.operations import bits_of, weigh_check, weigh_shadow
 
 __all__ = ["diagnose", "find_causes"]
+
+_COMPUTED = frozenset({Part.FORWARD, Part.BACKWARD, Part.LOSS})
 
 _ALIKE = 0.02
 """Errors of a factor are one factor where they are within so much of each other: 1 % too large and 1.01 % too large."""
@@ -70,11 +72,12 @@ def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
     Returns:
         By iteration, the one that explains most first within one.
     """
-    groups: dict[tuple[Part, str, str], list[_Judged]] = defaultdict(list)
+    groups: dict[tuple[Part | None, str, str], list[_Judged]] = defaultdict(list)
     for check in record.checks:
         row = weigh_check(check, tier)
         name, _ = name_result(check.part, check.op, check.tensor)
-        groups[check.part, check.op, name].append(_Judged(check, row, _signature(check, record.signatures)))
+        part = None if check.part in _COMPUTED else check.part  # one kernel serves all of them
+        groups[part, check.op, name].append(_Judged(check, row, _signature(check, record.signatures)))
     causes: list[Cause] = []
     for judged in groups.values():
         first = min((each.check.iteration for each in judged if each.wrong), default=None)
@@ -195,7 +198,7 @@ def _error_words(rows: Sequence[ShadowRow]) -> str:
         return f"stored with {min(bits_of(row.error) for row in rows)} mantissa bits"
     if part is Part.RANDOM:
         return "drawn from another distribution or stream"
-    if any(not math.isfinite(row.error) for row in rows):
+    if any(math.isnan(row.allowed + row.allowed_projection) or not math.isfinite(row.error) for row in rows):
         return "not finite, or not comparable"
     if all(abs(row.projection + 1) < 1e-6 and abs(row.error - 1) < 1e-6 for row in rows):
         return "zero"
@@ -226,22 +229,29 @@ def _percent(ratio: float) -> str:
 
 
 def _join(causes: Sequence[Cause]) -> list[Cause]:
-    """Tensors of one operation, or of it and its backward, that are wrong in the same modules are one cause."""
+    """Tensors of one operation, or of it and its backward, that are wrong in the same calls are one cause.
+
+    The format that a result was stored in says more than its error does.
+    """
     joined: dict[tuple[object, ...], Cause] = {}
     for cause in causes:
-        family = cause.ops[0].removesuffix("_backward").removesuffix("_")
-        key = (family, cause.attribute, cause.modules, cause.iteration, cause.part is Part.PRECISION)
+        struck = "all" if cause.wrong == cause.within and not cause.attribute else frozenset(cause.modules)
+        key = (kernel_of(cause.ops[0]), cause.attribute, struck, cause.iteration)
         known = joined.get(key)
         if known is None:
             joined[key] = cause
             continue
-        error = known.error if known.error == cause.error else "wrong"
+        errors = [each.error for each in (known, cause) if each.part is Part.PRECISION] or [known.error, cause.error]
         joined[key] = replace(
             known,
+            part=cause.part if known.part is Part.PRECISION else known.part,
             ops=tuple(dict.fromkeys((*known.ops, *cause.ops))),
             tensors=tuple(dict.fromkeys((*known.tensors, *cause.tensors))),
-            error=error,
+            error=errors[0] if len(set(errors)) == 1 else "wrong",
+            modules=tuple(dict.fromkeys((*known.modules, *cause.modules))),
             wrong=max(known.wrong, cause.wrong),
+            within=max(known.within, cause.within),
+            others=max(known.others, cause.others),
             iterations=tuple(sorted({*known.iterations, *cause.iterations})),
         )
     return list(joined.values())
