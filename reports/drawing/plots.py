@@ -1,4 +1,4 @@
-"""The plots of a report, as inline SVG: the value on its envelope above, the deviation below.
+"""The plots of a report, as SVG: the value on its envelope above, the deviation below.
 
 Signal names never enter a drawing: they come from other machines, and the page around it escapes them.
 """
@@ -51,29 +51,34 @@ class Format:
         return self.right >= 40
 
 
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+"""A page says itself when and by what it was made, and a drawing is to be the same every time."""
+
 LARGE = Format(width=960, height=500, font=13, line=2.0, left=62, right=84)
 NARROW = Format(width=380, height=430, font=12, line=1.8, left=56, right=74)
 SMALL = Format(width=340, height=250, font=11, line=1.6, left=52, right=8)
 
 
-def draw(curve: Curve, size: Format, key: str) -> str:
+def draw(curve: Curve, size: Format, style: theme.Style = theme.LIGHT) -> str:
     """An SVG of one signal: its value over the iterations, and below it |candidate ÷ reference − 1| on a log scale.
 
     Args:
         curve: the signal; where it was not compared, the value alone is drawn.
         size: of the drawing.
-        key: makes the drawing's ids unique on its page; letters, digits and hyphens.
+        style: its colours.
 
     Returns:
-        An ``<svg>`` element whose colours are CSS variables; without title and description.
+        An SVG file as matplotlib writes it, the same for the same curve; it stands alone, as the page shows it.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.rcsetup import cycler
 
     curve, drawn = thinned(curve), io.StringIO()
     with mpl.rc_context(), np.errstate(all="ignore"):
         mpl.rcdefaults()  # a matplotlibrc of the user's would make every machine draw its own
         mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alignment", "font.size": size.font})
+        mpl.rcParams["axes.prop_cycle"] = cycler(color=list(style.values()))
         figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)
         if curve.deviation is None:
             (top,) = _panels(figure, size, 1)
@@ -83,8 +88,8 @@ def draw(curve: Curve, size: Format, key: str) -> str:
             value_axis(top, curve, size.line, named=size.named)
             deviation_axis(bottom, curve, size.line, named=size.named)
             _point_out(top, bottom, curve, size)
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return theme.themed(drawn.getvalue(), key)
+        figure.savefig(drawn, format="svg", transparent=True, metadata=_NO_METADATA)
+    return drawn.getvalue()
 
 
 def _panels(figure: Figure, size: Format, rows: int) -> list[Axes]:

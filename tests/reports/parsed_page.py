@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 class Page(HTMLParser):
     """A page as a browser's parser sees it: its elements in order, and the text that each path of elements holds."""
 
-    VOID = frozenset({"meta", "link", "br", "input", "path", "circle", "use"})
+    VOID = frozenset({"meta", "link", "br", "input", "img", "source", "path", "circle", "use"})
 
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)

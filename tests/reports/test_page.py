@@ -1,3 +1,4 @@
+import base64
 import re
 import subprocess
 import sys
@@ -14,12 +15,19 @@ from hypothesis import strategies as st
 from harness.values.result import Result
 from harness.values.trace import Trace
 from harness.values.verdict import Finding, Outcome
+from reports.drawing import theme
 from reports.run.page import render_case
 
 rendered = cache(render_case)  # results are values: the same sample has the same page
 
 Parse = Callable[[str], Any]
 Samples = dict[str, Callable[[], Result]]
+
+
+def drawings_of(source: str, attribute: str) -> list[str]:
+    """The SVG files that a page shows, as text."""
+    found = re.findall(rf' {attribute}="data:image/svg\+xml;base64,([^"]*)"', source)
+    return [base64.b64decode(each).decode() for each in found]
 
 
 def test_it_says_the_verdict_and_the_reason(any_result: Result, parse: Parse) -> None:
@@ -47,11 +55,12 @@ def test_it_is_well_formed_and_alone(any_result: Result, parse: Parse) -> None:
     assert not page.open, "an element is left open"
     assert not page.all("script")
     assert not page.all("link")
-    assert not page.all("img")
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on")], tag
-        for name in ("href", "src", "xlink:href"):
+        for name in ("href", "src", "srcset", "xlink:href"):
             target = attributes.get(name)
+            if tag in {"img", "source"} and (target or "").startswith("data:image/svg+xml;base64,"):
+                continue
             assert target is None or target.startswith("#") or target in {"result.json", "trace.csv", "reproduce/1.py"}
     policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in str(policy["content"])
@@ -76,18 +85,25 @@ def test_a_screen_reader_gets_tables_and_drawings_in_words(any_result: Result, p
     drawings = [drawing for drawing in page.all("svg") if drawing.get("role") == "img"]
     assert len(page.all("desc")) == len(drawings)
     assert all(drawing.get("aria-labelledby") for drawing in drawings)
+    assert all(len(drawing["alt"] or "") > 20 for drawing in page.all("img"))
     assert all(drawing.get("aria-hidden") or drawing in drawings for drawing in page.all("svg"))
     assert {"header", "main", "footer", "h1", "h2"} <= {tag for tag, _ in page.elements}
     assert page.all("html")[0]["lang"] == "en"
 
 
-def test_drawings_take_their_colours_from_the_page(samples: Samples) -> None:
+def test_drawings_have_the_pages_colours_light_and_dark(samples: Samples) -> None:
     source = rendered(samples["failing_by_envelope"]())
-    drawings = re.findall(r"<svg.*?</svg>", source, re.DOTALL)
+    light, dark = drawings_of(source, "src"), drawings_of(source, "srcset")
 
-    assert len(drawings) >= 5
-    assert not [drawing for drawing in drawings if re.search(r"#[0-9a-f]{6}\b", drawing)]
+    assert len(light) == len(dark) >= 5
     sheet = source[: source.index("</style>")]
+    by_day, _, by_night = sheet.partition("prefers-color-scheme: dark")
+    for drawings, style, rules in ((light, theme.LIGHT, by_day), (dark, theme.DARK, by_night)):
+        for name, colour in style.items():
+            assert f"--{name}: {colour};" in rules
+        used = {colour for drawing in drawings for colour in re.findall(r"#[0-9a-f]{6}\b", drawing)}
+        assert used <= set(style.values())
+        assert style["candidate"] in used
     for variable in set(re.findall(r"var\((--[a-z-]+)\)", source)) - {"--tone"}:
         assert f"{variable}:" in sheet
 
@@ -97,9 +113,9 @@ def test_the_drawing_says_its_numbers(samples: Samples, parse: Parse) -> None:
     page = parse(render_case(result))
 
     first = result.verdict.violations[0]
-    assert f"At iteration {first.iteration} it is" in page.texts["desc"]
+    assert f"At iteration {first.iteration} it is" in (page.all("img")[0]["alt"] or "")
     assert f"leaves its envelope at iteration {first.iteration}" in page.texts["h2"]
-    assert f"iteration {first.iteration}" in page.texts["text"]
+    assert f"iteration {first.iteration}" in drawings_of(render_case(result), "src")[0]
 
 
 def test_violations_come_first_and_hundreds_fold_away(samples: Samples, parse: Parse) -> None:
@@ -126,6 +142,7 @@ def test_a_crash_shows_the_end_of_its_output(samples: Samples, parse: Parse) -> 
     assert "SDAA error: out of memory" in page.texts["pre"]
     assert "unknown, no run said what it ran on" in page.texts["header"]
     assert not [drawing for drawing in page.all("svg") if drawing.get("role") == "img"]
+    assert not page.all("img")
 
 
 def test_the_legacy_rule_stands_beside_ours(samples: Samples, parse: Parse) -> None:
@@ -177,8 +194,9 @@ def test_without_a_bound_nothing_is_said_to_stay_in_it(samples: Samples, parse: 
     assert "The loss beside the reference's" in page.texts["h2"]
     assert "envelope" not in page.texts["h2"]
     assert "Furthest apart at iteration" in page.texts["figcaption"]
-    assert "var(--violation)" not in source[source.index("<figure") : source.index("</figure>")]
-    assert "allowed" not in page.texts["text"]
+    drawings = drawings_of(source, "src")
+    assert drawings
+    assert not [drawing for drawing in drawings if "allowed" in drawing or theme.LIGHT["violation"] in drawing]
 
 
 def test_what_leaves_the_envelope_is_never_said_to_stay(samples: Samples, parse: Parse) -> None:
@@ -267,7 +285,8 @@ def test_a_diverging_loss_does_not_flatten_the_reference(samples: Samples) -> No
     huge[20:] = np.float64(1e300)
     envelopes = {**result.verdict.envelopes, "loss": replace(loss, candidate=huge, deviation=huge / loss.center - 1)}
 
-    assert "leaves the panel" in render_case(replace(result, verdict=replace(result.verdict, envelopes=envelopes)))
+    page = render_case(replace(result, verdict=replace(result.verdict, envelopes=envelopes)))
+    assert "leaves the panel" in drawings_of(page, "src")[0]
 
 
 def test_importing_reports_costs_no_plotting_and_no_torch() -> None:
