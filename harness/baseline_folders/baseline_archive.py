@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.store.atomic import LARGEST_FILE, read_bytes, require_plain_name, write_bytes
 from harness.store.baselines import load_baseline
-from harness.store.decoding import decode_value, encode_value
+from harness.store.decoding import decode_plain, decode_value, encode_value
 from harness.store.temporary import owned_folder
 from harness.values.baseline import Baseline
 from harness.values.errors import BaselineError, UsageError
@@ -242,7 +242,9 @@ def _announced(root: Path, path: Path) -> tuple[Parcel, ...]:
         )
     for entry in manifest.baselines:
         index = root / entry.case / entry.reference / _INDEX
-        claimed = json.loads(index.read_text(encoding="utf-8")).get("checksum") if index.is_file() else None
+        where = f"{path}: {entry.case}/{entry.reference}/{_INDEX}"
+        plain = decode_plain(read_bytes(index, BaselineError), where, BaselineError)
+        claimed = plain.get("checksum") if isinstance(plain, dict) else None
         if claimed != entry.checksum:
             raise BaselineError(
                 "a baseline of the archive is another than its manifest says",

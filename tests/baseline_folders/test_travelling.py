@@ -144,6 +144,13 @@ def test_what_was_changed_on_the_way_is_refused(sent, tmp_path, change, said):
     assert not list(tmp_path.rglob("evil.csv"))
 
 
+@pytest.mark.parametrize("index", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"checksum": {"a": 1}}'])
+def test_an_index_that_is_none_is_an_error_of_the_archive(sent, index):
+    rewritten(sent, lambda files: files.update({"made_up/cpu/baseline.json": index}))
+    with pytest.raises(BaselineError, match=r"made_up/cpu"), opened(sent):
+        pass
+
+
 @pytest.mark.parametrize("kept", [0, 10, 1000, -30])
 def test_an_archive_that_is_cut_short_is_refused(sent, kept):
     sent.write_bytes(sent.read_bytes()[:kept])
