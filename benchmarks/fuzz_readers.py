@@ -6,7 +6,7 @@ An input is a file as this project or the field writes it, mutated: bytes change
 exchanged, and in JSON a value, a name or a whole part replaced by something that doesn't belong there. Counted are
 
 - tracebacks: an exception that isn't the project's own error;
-- hangs: more than two seconds for one file (they are of kilobytes);
+- hangs: more than two seconds of the processor for one file (they are of kilobytes);
 - wrong acceptances: a reader gives a value that the file doesn't say. For what a checksum guards (a result, a
   baseline) that is any change of content that is accepted. For the other files of our own the value that was read is
   written again, and compared with what Python's ``json`` finds in the file, types included. A foreign log has no such
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     chosen = [name for name in SHARES if not asked.only or name in asked.only.split(",")]
     total: Counter[str] = Counter()
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         readers = make_readers(Path(place) / "made")
         print("reader           inputs     read  refused  tracebacks  hangs  wrong")
@@ -141,7 +141,7 @@ def fuzz(
 
 
 def _read(reader: Reader, folder: Path) -> str:
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         reader.read(folder)
     except AlignmentError as error:
@@ -156,7 +156,7 @@ def _read(reader: Reader, folder: Path) -> str:
         print(f"  {traceback.format_exc(limit=-2)}", file=sys.stderr)
         return "tracebacks"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "read"
 
 

@@ -19,9 +19,9 @@ def fuzz_readers(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "fuzz_readers", module)
     spec.loader.exec_module(module)
-    before = signal.getsignal(signal.SIGALRM)
+    before = signal.getsignal(signal.SIGPROF)
     yield module
-    signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGPROF, before)
 
 
 @pytest.mark.parametrize("reader", ["stream", "order", "provenance", "shadow", "reproductions", "error", "log"])
