@@ -23,8 +23,8 @@ def evaluated_iterations(planned: int) -> frozenset[int]:
     """The iterations after which the model is evaluated: the first, the ninth and the last.
 
     The first shows the start weights on the running statistics of one batch; the last what the run leaves to its users.
-    An evaluation takes 0.3 of a training step (``benchmarks/recording_cost.py``), so that three of them cost a run of
-    30 iterations 3 %.
+    An evaluation takes 0.4 of a training step (``benchmarks/recording_cost.py``), so that three of them cost a run of
+    30 iterations 4 %.
     """
     return frozenset(iteration for iteration in (0, _EARLY, planned - 1) if iteration < planned)
 
