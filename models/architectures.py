@@ -1,5 +1,41 @@
 """Every module that registers a part of a model; mmengine imports this one when it first builds one."""
 
-from models import ann, ccnet, emanet, fcn, hrnet, losses, ocrnet, preprocessor, resnet, segmentor
+from models import (
+    ann,
+    bisenetv1,
+    ccnet,
+    deeplabv3,
+    deeplabv3plus,
+    emanet,
+    encnet,
+    fcn,
+    hrnet,
+    losses,
+    ocrnet,
+    preprocessor,
+    psanet,
+    pspnet,
+    resnet,
+    segmentor,
+    upernet,
+)
 
-__all__ = ["ann", "ccnet", "emanet", "fcn", "hrnet", "losses", "ocrnet", "preprocessor", "resnet", "segmentor"]
+__all__ = [
+    "ann",
+    "bisenetv1",
+    "ccnet",
+    "deeplabv3",
+    "deeplabv3plus",
+    "emanet",
+    "encnet",
+    "fcn",
+    "hrnet",
+    "losses",
+    "ocrnet",
+    "preprocessor",
+    "psanet",
+    "pspnet",
+    "resnet",
+    "segmentor",
+    "upernet",
+]

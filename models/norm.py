@@ -35,7 +35,7 @@ def build_norm(model: nn.Module, config: Mapping[str, object], where: str) -> No
             observed=", ".join(sorted(unknown)),
             allowed="type, requires_grad, eps, momentum",
         )
-    for norm in (layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
+    for norm in (layer for layer in model.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))):
         norm.eps, norm.momentum = float(settings["eps"]), float(settings["momentum"])  # type: ignore[arg-type]
         norm.requires_grad_(bool(settings["requires_grad"]))
     if kind == "SyncBN" and get_world_size() > 1:

@@ -67,11 +67,12 @@ class SegDataPreProcessor(BaseDataPreprocessor):  # type: ignore[misc]  # mmengi
         data = self.cast_data(data)
         labels = _labels(data.get("data_samples"))
         return {
-            "inputs": self._stack([self._image(image) for image in data["inputs"]], self.pad_val),
+            "inputs": self._stack([self.normalise(image) for image in data["inputs"]], self.pad_val),
             "data_samples": labels and {"gt_sem_seg": self._stack([x.long() for x in labels], self.seg_pad_val)},
         }
 
-    def _image(self, image: Tensor) -> Tensor:
+    def normalise(self, image: Tensor) -> Tensor:
+        """(3, H, W) as the data set gives it → as the model sees it, floating; no padding."""
         if self.bgr_to_rgb:
             image = image.flip(0)
         normal: Tensor = (image.to(self.mean.dtype) - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""ResNetV1c: ResNet with a deep stem, dilated to an output stride of 8.
+"""ResNet, and ResNetV1c: the same with a deep stem; dilated to an output stride of 8 where a head wants it.
 
 Source: He et al., 1512.03385, table 1; the three 3×3 convolutions of the stem: He et al., 1812.01187, section 4.2
 (ResNet-C); dilation in place of stride: Chen et al., DeepLabv3 (1706.05587), section 3.
@@ -18,7 +18,7 @@ from models.layers import kaiming_init
 from models.registry import MODELS
 from models.residual import BasicBlock, Bottleneck, Residual, stack
 
-__all__ = ["ResNetV1c"]
+__all__ = ["ResNet", "ResNetV1c"]
 
 _DEPTHS: Final[dict[int, tuple[type[Residual], tuple[int, int, int, int]]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
@@ -30,7 +30,7 @@ _DEPTHS: Final[dict[int, tuple[type[Residual], tuple[int, int, int, int]]]] = {
 
 
 @MODELS.register_module()
-class ResNetV1c(nn.Module):
+class ResNet(nn.Module):
     """Image → the features of four stages.
 
     Args:
@@ -70,12 +70,8 @@ class ResNetV1c(nn.Module):
                 allowed = "even and positive" if least > 1 else "positive"
                 raise ModelError("no such width", where=f"backbone.{field}", observed=width, allowed=allowed)
         block, blocks = _DEPTHS[depth]
-        channels, half = stem_channels, stem_channels // 2
-        self.stem = nn.Sequential(
-            *(nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(half, half, 3, padding=1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(half, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)),
-        )
+        channels = stem_channels
+        self.build_stem(channels)
         for stage, (count, stride, dilation) in enumerate(zip(blocks, strides, dilations, strict=True)):
             width = base_channels * 2**stage
             first = dilation // 2 if contract_dilation and dilation > 1 else dilation
@@ -87,14 +83,41 @@ class ResNetV1c(nn.Module):
         if checkpoint is not None:
             load_backbone(self, checkpoint)
 
+    def build_stem(self, channels: int) -> None:
+        """Add the layers before the max pool: one 7×7 convolution."""
+        self.conv1 = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+
+    def stem_features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) → (N, channels, H/2, W/2)."""
+        return F.relu(self.bn1(self.conv1(x)), inplace=True)
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) → the four stages' features; at depth 50 and the default widths, strides and dilations.
 
         (N, 256, H/4, W/4), (N, 512, H/8, W/8), (N, 1024, H/8, W/8), (N, 2048, H/8, W/8).
         """
-        x = F.max_pool2d(self.stem(x), kernel_size=3, stride=2, padding=1)
+        x = F.max_pool2d(self.stem_features(x), kernel_size=3, stride=2, padding=1)
         features = []
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
             features.append(x)
         return tuple(features)
+
+
+@MODELS.register_module()
+class ResNetV1c(ResNet):
+    """ResNet whose stem is three 3×3 convolutions, half as wide but for the last; settings as of `ResNet`."""
+
+    def build_stem(self, channels: int) -> None:
+        """Add the layers before the max pool."""
+        half = channels // 2
+        self.stem = nn.Sequential(
+            *(nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(half, half, 3, padding=1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(half, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)),
+        )
+
+    def stem_features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) → (N, channels, H/2, W/2)."""
+        return self.stem(x)  # type: ignore[no-any-return]

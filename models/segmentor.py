@@ -25,9 +25,11 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
     Args:
         backbone: config of the backbone.
         decode_head: config of the head, or of a cascade of heads, each of which sees the logits of the one before.
-        auxiliary_head: config of a head that is added in training alone.
+        auxiliary_head: config of a head that is added in training alone, or of several.
         norm_cfg: `dict(type="BN")`, or `dict(type="SyncBN")`: over all devices of a distributed job, plain outside one.
         data_preprocessor: config of the preprocessor.
+        test_cfg: how the field's scripts ask it: `mode`, "whole" or "slide", `crop_size` and `stride`. The model itself
+            doesn't use it; `align evaluate` does.
 
     Raises:
         ModelError: a part's settings contradict each other, or another part's.
@@ -37,11 +39,13 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
         self,
         backbone: Mapping[str, object],
         decode_head: Mapping[str, object] | Sequence[Mapping[str, object]],
-        auxiliary_head: Mapping[str, object] | None = None,
+        auxiliary_head: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
         norm_cfg: Mapping[str, object] | None = None,
         data_preprocessor: Mapping[str, object] | nn.Module | None = None,
+        test_cfg: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(_preprocessor(data_preprocessor))
+        self.test_cfg = dict(test_cfg or {})
         self.backbone = build_part(backbone, "model.backbone")
         self.decode_head: nn.Module
         if isinstance(decode_head, Mapping):
@@ -50,9 +54,14 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
             self.decode_head = nn.ModuleList(
                 self._build_head(head, f"model.decode_head.{i}", refines=i > 0) for i, head in enumerate(decode_head)
             )
-        self.auxiliary_head: DecodeHead | None = None
-        if auxiliary_head is not None:
+        self.auxiliary_head: nn.Module | None = None
+        if isinstance(auxiliary_head, Mapping):
             self.auxiliary_head = self._build_head(auxiliary_head, "model.auxiliary_head", refines=False)
+        elif auxiliary_head is not None:
+            self.auxiliary_head = nn.ModuleList(
+                self._build_head(head, f"model.auxiliary_head.{i}", refines=False)
+                for i, head in enumerate(auxiliary_head)
+            )
         build_norm(self, norm_cfg or {"type": "BN"}, "model.norm_cfg")
 
     @property
@@ -90,7 +99,8 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
         """(N, 3, H, W) → the last decode head's logits (N, num_classes, h, w), not resized."""
         features = self.backbone(images)
         first, *refining = self.cascade
-        logits: Tensor = first(features)
+        given: Tensor | tuple[Tensor, ...] = first(features)
+        logits = given[0] if isinstance(given, tuple) else given  # EncNet's head says which classes occur, too
         for head in refining:
             logits = head(features, logits)
         return logits
@@ -103,7 +113,8 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
             labels: (N, H, W) int64, 255 where ignored.
 
         Returns:
-            `decode.loss_ce`, `decode.acc_seg` (`decode_0.…`, `decode_1.…` for a cascade), `aux.loss_ce`, `aux.acc_seg`.
+            `decode.loss_ce`, `decode.acc_seg` (`decode_0.…`, `decode_1.…` for a cascade), `aux.loss_ce`, `aux.acc_seg`
+            (`aux_0.…`, `aux_1.…` where there are several).
         """
         features = self.backbone(images)
         heads = self.cascade
@@ -115,8 +126,11 @@ class EncoderDecoder(BaseModel):  # type: ignore[misc]  # mmengine has no types
             # its dropout is drawn twice; no gradient is cut.
             logits = before(features) if logits is None else before(features, logits)
             losses[name] = head.losses(head(features, logits), labels)
-        if self.auxiliary_head is not None:
+        if isinstance(self.auxiliary_head, DecodeHead):
             losses["aux"] = self.auxiliary_head.losses(self.auxiliary_head(features), labels)
+        elif isinstance(self.auxiliary_head, nn.ModuleList):
+            for number, extra in enumerate(self.auxiliary_head):
+                losses[f"aux_{number}"] = extra.losses(extra(features), labels)  # type: ignore[operator]  # a head
         return {f"{head}.{name}": value for head, values in losses.items() for name, value in values.items()}
 
     def _build_head(self, config: Mapping[str, object], where: str, *, refines: bool) -> DecodeHead:

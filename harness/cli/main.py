@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 from harness.cli import (
+    accuracy,
     baseline,
     compare,
+    evaluate,
     gate_command,
     history,
     judge,
@@ -42,6 +44,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
   align verify ann_small                      train a case on the candidate, judge it against its baseline
   align record ann_small --device cuda        make a baseline of a case on a trusted device
   align ops ann_small                         the operations of a step: error, effective precision, fallback
+  align evaluate ann_small CHECKPOINT         the accuracy of a checkpoint on a validation set
   align compare cuda.log sdaa.log             judge two logs that exist already
   align baseline list                         what baselines there are, and what made them
   align history --history builds.db           which build broke what
@@ -69,6 +72,8 @@ def build_parser(defaults: Mapping[str, object] | None = None) -> argparse.Argum
         record,
         judge,
         train,
+        evaluate,
+        accuracy,
         ops,
         compare,
         report,

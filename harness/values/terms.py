@@ -22,6 +22,12 @@ class Against(str, Enum):
     LOGS = "logs"
     """A log of a reference."""
 
+    ANSWERS = "answers"
+    """A reference's answers to the same images with the same weights: nothing was trained."""
+
+    ACCURACIES = "accuracies"
+    """The accuracies of a reference's trained runs."""
+
 
 @dataclass(frozen=True)
 class Terms:

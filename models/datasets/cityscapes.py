@@ -20,18 +20,28 @@ from models.datasets.scene_cache import cached_scenes
 from models.datasets.scenes import SceneSet
 from models.registry import DATASETS, TRANSFORMS
 
-__all__ = ["CityscapesDataset"]
+__all__ = ["CityscapesDataset", "ImageFiles"]
 
 _IMAGE: Final = "_leftImg8bit.png"
 _LABELS: Final = ("_gtFine_labelTrainIds.png", "_gtFine_labelIds.png")
-_SPLITS: Final = ("train", "val")
+_INSTANCES: Final = "_gtFine_instanceIds.png"
+_SPLITS: Final = ("train", "val", "test")
 
 Sample = dict[str, Any]
 
 
 class _Pair(NamedTuple):
     image: Path
-    labels: Path
+    labels: Path | None
+
+
+class ImageFiles(NamedTuple):
+    """One image of a data set: its name, `<city>/<stem>`, and its files; None for what it doesn't have."""
+
+    name: str
+    image: Path
+    labels: Path | None
+    instances: Path | None
 
 
 @DATASETS.register_module()
@@ -57,12 +67,13 @@ class CityscapesDataset(Dataset[Sample]):
         data_root: holds `leftImg8bit/<split>/<city>/*_leftImg8bit.png` and `gtFine/<split>/<city>/`, where each image
             has `*_gtFine_labelTrainIds.png` or, failing that, `*_gtFine_labelIds.png`. None stands for the generated
             scenes, drawn once and kept (see `scene_cache`). A folder that isn't there is an error, never generated.
-        split: "train" or "val".
+        split: "train", "val" or "test"; the images of "test" have no labels, as the benchmark keeps them.
         scenes: settings of `SceneSet` for the generated scenes; not looked at where `data_root` is given.
         pipeline: transforms, each a config dict or a callable; with none, a sample is its paths.
 
     Raises:
-        DataError: a setting is outside its bounds, the root is missing, the split is empty, or an image has no labels.
+        DataError: a setting is outside its bounds, the root is missing, the split is empty, or an image has no labels
+            in "train" or "val".
     """
 
     def __init__(
@@ -85,6 +96,11 @@ class CityscapesDataset(Dataset[Sample]):
         """The number of images."""
         return len(self._pairs)
 
+    @property
+    def files(self) -> tuple[ImageFiles, ...]:
+        """Every image's files, in the data set's order."""
+        return tuple(_files_of(pair, self.data_root / "gtFine" / self.split) for pair in self._pairs)
+
     def __getitem__(self, ticket: Ticket | int) -> Sample:
         """The sample after its pipeline.
 
@@ -98,7 +114,8 @@ class CityscapesDataset(Dataset[Sample]):
 
     def _paths(self, index: int) -> Sample:
         pair = self._pairs[index]
-        return {"img_path": str(pair.image), "seg_map_path": str(pair.labels)}
+        paths = {"img_path": str(pair.image)}
+        return paths if pair.labels is None else paths | {"seg_map_path": str(pair.labels)}
 
     def _prepared(self, sample: Sample) -> Sample:
         for transform in self._transforms:
@@ -134,7 +151,16 @@ def _pairs(root: Path, split: str) -> tuple[_Pair, ...]:
     found = sorted(images.glob(f"*/*{_IMAGE}"))
     if not found:
         raise DataError("A split has no images", where=images, observed=0, allowed=f"<city>/*{_IMAGE}")
+    if split == "test":  # what lies in its gtFine is void alone: the benchmark's server keeps the labels
+        return tuple(_Pair(image, None) for image in found)
     return tuple(_Pair(image, _labels_of(image, root / "gtFine" / split)) for image in found)
+
+
+def _files_of(pair: _Pair, labels: Path) -> ImageFiles:
+    city, stem = pair.image.parent.name, pair.image.name.removesuffix(_IMAGE)
+    instances = labels / city / (stem + _INSTANCES)
+    has_instances = pair.labels is not None and instances.is_file()
+    return ImageFiles(f"{city}/{stem}", pair.image, pair.labels, instances if has_instances else None)
 
 
 def _labels_of(image: Path, labels: Path) -> Path:

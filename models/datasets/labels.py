@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CLASSES", "IGNORE", "LABELS", "PALETTE", "TRAIN_IDS", "Label", "colourise"]
+from harness.accuracy.label_table import LabelTable, ScoredLabel
+
+__all__ = ["CITYSCAPES", "CLASSES", "IGNORE", "LABELS", "PALETTE", "TRAIN_IDS", "Label", "colourise"]
 
 IGNORE: Final = 255
 """The train id of what no class claims: neither trained on nor scored."""
@@ -89,3 +91,47 @@ def colourise(train_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[: len(PALETTE)] = PALETTE
     return colours[train_ids]
+
+
+_CATEGORIES: Final = {
+    "flat": ("road", "sidewalk", "parking", "rail track"),
+    "construction": ("building", "wall", "fence", "guard rail", "bridge", "tunnel"),
+    "object": ("pole", "polegroup", "traffic light", "traffic sign"),
+    "nature": ("vegetation", "terrain"),
+    "sky": ("sky",),
+    "human": ("person", "rider"),
+    "vehicle": ("car", "truck", "bus", "caravan", "trailer", "train", "motorcycle", "bicycle"),
+}
+"""Each category's labels; what is in none is void. An ignored label is no part of its category's score."""
+
+_AVERAGE_SIZES: Final = {
+    "person": 3462.4756337644,
+    "rider": 3930.4788056518,
+    "car": 12794.0202738185,
+    "truck": 27855.1264367816,
+    "bus": 35732.1511111111,
+    "caravan": 36771.8241758242,
+    "trailer": 16926.9763313609,
+    "train": 67583.7075812274,
+    "motorcycle": 6298.7200839748,
+    "bicycle": 4672.3249222261,
+}
+"""Pixels of an average instance, as cityscapesscripts' evalPixelLevelSemanticLabeling.py has them."""
+
+_CATEGORY_OF: Final = {label: category for category, labels in _CATEGORIES.items() for label in labels}
+
+CITYSCAPES: Final = LabelTable(
+    "Cityscapes",
+    tuple(
+        ScoredLabel(
+            label.name,
+            category=_CATEGORY_OF.get(label.name, "void"),
+            ignored=label.train_id == IGNORE,
+            answer=None if label.train_id == IGNORE else label.train_id,
+            average_size=_AVERAGE_SIZES.get(label.name),
+            colour=label.colour,
+        )
+        for label in LABELS
+    ),
+)
+"""What Cityscapes is scored by: its 34 label ids, 19 of which count."""

@@ -19,14 +19,16 @@ import numpy.typing as npt
 from harness.values.errors import DataError
 from models.datasets.drawing.street import draw_street
 from models.datasets.draws import Draws
-from models.datasets.labels import TRAIN_IDS
+from models.datasets.labels import CITYSCAPES, TRAIN_IDS
 
 __all__ = ["REVISION", "Scene", "SceneSet", "draw_scene", "write_scenes"]
 
-REVISION: Final = 2
-"""Goes up whenever a change of the program changes a pixel."""
+REVISION: Final = 3
+"""Goes up whenever a change of the program changes a pixel, or which files a set has: 3 added the instance maps."""
 
 _CITIES: Final = ("ahornstadt", "birkenfurt", "eichenau", "lindenburg")
+
+_WITH_INSTANCES: Final = [id_ for id_, label in enumerate(CITYSCAPES.labels) if label.average_size is not None]
 
 _SMALLEST: Final = 32
 _LARGEST: Final = 4096
@@ -83,10 +85,15 @@ class SceneSet:
 @final
 @dataclass(frozen=True)
 class Scene:
-    """A picture (H, W, 3) uint8 RGB and its labels (H, W) uint8 by label id."""
+    """A picture (H, W, 3) uint8 RGB, its labels (H, W) uint8 by label id, and the object of each pixel (H, W) uint16.
+
+    Objects are numbered from 1 in each scene; 0 is what belongs to none. A rider and the bicycle under it have one
+    number, and differ by their labels.
+    """
 
     image: npt.NDArray[np.uint8]
     label_ids: npt.NDArray[np.uint8]
+    objects: npt.NDArray[np.uint16]
 
     @property
     def train_ids(self) -> npt.NDArray[np.uint8]:
@@ -94,15 +101,23 @@ class Scene:
         train_ids: npt.NDArray[np.uint8] = TRAIN_IDS[self.label_ids]
         return train_ids
 
+    @property
+    def instance_ids(self) -> npt.NDArray[np.uint16]:
+        """(H, W) uint16 as Cityscapes' `instanceIds`: the label id, × 1000 + number where its class has instances."""
+        ids = self.label_ids.astype(np.uint16)
+        counted = np.isin(ids, _WITH_INSTANCES) & (self.objects > 0)
+        instance_ids: npt.NDArray[np.uint16] = np.where(counted, ids * 1000 + self.objects, ids).astype(np.uint16)
+        return instance_ids
+
 
 def draw_scene(scenes: SceneSet, split: str, index: int) -> Scene:
     """Draw one scene of a set; it doesn't depend on how many the set has."""
     canvas = draw_street(scenes.height, scenes.width, index, Draws("scene", scenes.seed, split, index))
-    return Scene(canvas.image, canvas.labels)
+    return Scene(canvas.image, canvas.labels, canvas.objects)
 
 
 def write_scenes(root: Path, scenes: SceneSet, split: str) -> None:
-    """Draw a set into `root/leftImg8bit/<split>` and `root/gtFine/<split>`, labels both as label ids and as train ids.
+    """Draw a set into `root/leftImg8bit/<split>` and `root/gtFine/<split>`: label ids, train ids and instances.
 
     Raises:
         OSError: a file can't be written.
@@ -117,9 +132,10 @@ def write_scenes(root: Path, scenes: SceneSet, split: str) -> None:
         _write(images / f"{stem}_leftImg8bit.png", scene.image[..., ::-1])
         _write(labels / f"{stem}_gtFine_labelIds.png", scene.label_ids)
         _write(labels / f"{stem}_gtFine_labelTrainIds.png", scene.train_ids)
+        _write(labels / f"{stem}_gtFine_instanceIds.png", scene.instance_ids)
 
 
-def _write(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+def _write(path: Path, pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> None:
     packed, content = cv2.imencode(".png", np.ascontiguousarray(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not packed:
         raise OSError(f"OpenCV can't encode {path.name}")

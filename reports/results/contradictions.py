@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.accuracy import same_weights, trained_runs
 from harness.rules import comparability, envelope, finiteness, tier
 from harness.shadow.judging import operations as shadow
 from harness.values.precision import TIERS
@@ -23,8 +24,13 @@ _MAKE_A_PASS = {
     Against.BASELINE: (comparability.RULE, finiteness.RULE, envelope.RULE, tier.RULE),
     Against.HOST: (finiteness.RULE, shadow.RULE),
     Against.LOGS: (),
+    Against.ANSWERS: (same_weights.RULE,),
+    Against.ACCURACIES: (trained_runs.RULE,),
 }
 """The rules without which there is no PASS."""
+
+_WITHOUT_A_RUN = frozenset({Against.ANSWERS, Against.ACCURACIES})
+"""What is judged there are answers and accuracies: there is no trace."""
 
 _DEVIATION_TOLERANCE = 1e-9
 """Relative: the deviation is computed in logarithms, and read back from its parts."""
@@ -57,11 +63,11 @@ def _of_a_pass(record: Record) -> Iterator[str]:
         yield f"it says PASS without a finding of {', '.join(missing) or 'any rule'}"
     if disagreeing := [row.what for row in verdict.agreements if row.required and not row.agrees]:
         yield f"it says PASS, and what must agree differs: {', '.join(disagreeing)}"
-    if not record.done or record.planned != record.done:
+    if against not in _WITHOUT_A_RUN and (not record.done or record.planned != record.done):
         yield f"it says PASS with {record.done} of {record.planned} iterations"
     if verdict.shadow is not None and verdict.shadow.violations:
         yield "it says PASS, and shadow ops are violated"
-    if against is not Against.LOGS:
+    if against not in {Against.LOGS, *_WITHOUT_A_RUN}:
         yield from _of_a_run(record)
     if against is Against.BASELINE:
         yield from _of_a_baseline(record)

@@ -67,6 +67,7 @@ def render_case(result: Result) -> str:
         no_origins=_no_origins(result),
         settings=agreeing_settings(reference, result.candidate),
         logs=result.terms.against is Against.LOGS,
+        accuracy=result.terms.against in {Against.ANSWERS, Against.ACCURACIES},
         read=[finding.message for finding in result.verdict.findings if finding.rule == "reading"],
         advice=next((finding.message for finding in result.verdict.findings if finding.rule == "next step"), ""),
         command=result.command,
@@ -83,6 +84,12 @@ def _title(result: Result) -> str:
 
 def _sides(result: Result) -> str:
     candidate, baseline = result.candidate, result.baseline
+    if result.terms.against in {Against.ANSWERS, Against.ACCURACIES}:
+        return " ".join(
+            f"Candidate: {row.candidate}. Reference: {row.reference}."
+            for row in result.verdict.agreements
+            if row.what == "device"
+        )
     asked = result.terms.against is not Against.HOST
     silent = "unknown, no run said what it ran on" if result.trace is None else "not stated"
     ran = silent if candidate is None else f"{candidate.device.label}, {candidate.device.name}"

@@ -10,7 +10,7 @@ from harness.values.result import Result
 from harness.values.terms import Against
 from harness.values.verdict import Verdict
 from reports.results.result_record import planned_iterations
-from reports.words.wording import NOTHING, duration, relative
+from reports.words.wording import NOTHING, duration, quantity, relative
 
 __all__ = ["Tile", "tiles_of"]
 
@@ -37,6 +37,8 @@ def tiles_of(result: Result) -> tuple[Tile, ...]:
     verdict = result.verdict
     if result.terms.against is Against.LOGS:
         return _of_logs(result)
+    if result.terms.against in {Against.ANSWERS, Against.ACCURACIES}:
+        return _of_accuracy(verdict)
     demanded = f"the gate demands {verdict.demanded_tier}" if verdict.demanded_tier else "demanded tier not stated"
     legacy = verdict.legacy.verdict if verdict.legacy is not None else NOTHING
     checks = len(verdict.findings)
@@ -48,6 +50,24 @@ def tiles_of(result: Result) -> tuple[Tile, ...]:
         Tile("Legacy rule", legacy, "never sufficient"),
         Tile("Time", duration(result.seconds), "run and judging"),
     )
+
+
+def _of_accuracy(verdict: Verdict) -> tuple[Tile, ...]:
+    """A tile a finding that has a number: what was observed beside what is allowed."""
+    judged = [finding for finding in verdict.findings if finding.observed is not None]
+    return tuple(
+        Tile(
+            finding.signal,
+            NOTHING if finding.observed is None else _number(finding.signal, finding.observed),
+            f"allowed {_number(finding.signal, finding.allowed)}" if finding.allowed is not None else "no bound",
+        )
+        for finding in judged
+    )
+
+
+def _number(signal: str, value: float) -> str:
+    """A margin is a difference of scores; the others are shares, of pixels or of the metric."""
+    return quantity(value) if signal == "margin" else relative(value)
 
 
 def _of_logs(result: Result) -> tuple[Tile, ...]:

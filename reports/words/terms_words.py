@@ -10,6 +10,8 @@ QUESTIONS = {
     Against.BASELINE: "Does it train like the reference?",
     Against.HOST: "Does each operation compute what float64 makes of its inputs? No reference was asked.",
     Against.LOGS: "Does it train like the reference? Judged by logs alone.",
+    Against.ANSWERS: "Does it answer like the reference, with the same weights?",
+    Against.ACCURACIES: "Does it train to the reference's accuracy? Judged by trained runs' scores.",
 }
 """What a verdict answers."""
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from harness.values.errors import DataError
 from models.datasets import CityscapesDataset
+from models.datasets.transforms.loading import read_instance_map, read_label_ids
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -33,7 +34,7 @@ def test_a_missing_split(root: Path) -> None:
     with pytest.raises(DataError, match="The data set isn't there"):
         CityscapesDataset(root, split="val")
     with pytest.raises(DataError, match="no such split"):
-        CityscapesDataset(root, split="test")
+        CityscapesDataset(root, split="holdout")
 
 
 def test_an_empty_split(root: Path) -> None:
@@ -64,7 +65,8 @@ def test_labels_that_cityscapes_does_not_have(root: Path, kind: str, stranger: i
         for path in labels(root):
             path.unlink()
     cv2.imwrite(str(labels(root, kind)[0]), np.full((48, 96), stranger, np.uint8))
-    assert f"[{stranger}], 4608 pixels" in str(refused(root, "ids that Cityscapes doesn't have"))
+    what = "ids that Cityscapes doesn't have" if kind == "labelIds" else "A file of train ids holds label ids"
+    assert f"[{stranger}], 4608 pixels" in str(refused(root, what))
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.5, -1])
@@ -122,3 +124,43 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "file"))
     with pytest.raises(DataError, match="can't be kept"):
         CityscapesDataset(scenes=SCENES)
+
+
+def test_train_ids_in_a_file_of_label_ids(root: Path) -> None:
+    train_ids, label_ids = labels(root)[0], labels(root, "labelIds")[0]
+    label_ids.write_bytes(train_ids.read_bytes())
+    for path in labels(root):
+        path.unlink()
+    told = str(refused(root, "A file of label ids holds train ids"))
+    assert str(label_ids) in told
+    assert "255" in told
+
+
+def test_values_that_only_train_ids_and_label_ids_share_are_taken_by_the_name(root: Path) -> None:
+    cv2.imwrite(str(labels(root, "labelIds")[0]), np.full((48, 96), 7, np.uint8))
+    assert (read_label_ids(labels(root, "labelIds")[0], (48, 96)) == 7).all()
+    cv2.imwrite(str(labels(root)[0]), np.full((48, 96), 7, np.uint8))
+    assert (read_label_ids(labels(root)[0], (48, 96)) == 20).all()  # train id 7 is a traffic sign
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((48, 95), np.uint16), "An instance map doesn't fit its image"),
+        (np.zeros((48, 96, 3), np.uint8), "An instance map doesn't fit its image"),
+    ],
+)
+def test_an_instance_map_that_does_not_fit(root: Path, pixels: np.ndarray, message: str) -> None:
+    path = labels(root, "instanceIds")[0]
+    cv2.imwrite(str(path), pixels)
+    with pytest.raises(DataError, match=message) as caught:
+        read_instance_map(path, (48, 96))
+    assert str(path) in str(caught.value)
+
+
+def test_a_test_split_has_no_labels(root: Path) -> None:
+    (root / "leftImg8bit" / "train").rename(root / "leftImg8bit" / "test")
+    data = CityscapesDataset(root, split="test")
+    assert len(data) == 5
+    assert {(one.labels, one.instances) for one in data.files} == {(None, None)}
+    assert "seg_map_path" not in data[0]

@@ -138,7 +138,7 @@ def test_scenes_lie_as_cityscapes_does(tmp_path: Path) -> None:
     for kind, expected in (("labelIds", scene.label_ids), ("labelTrainIds", scene.train_ids)):
         stored = cv2.imread(str(labels / f"birkenfurt_000001_000000_gtFine_{kind}.png"), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(stored, expected)
-    assert len(list(tmp_path.rglob("*.png"))) == 3 * SMALL.count
+    assert len(list(tmp_path.rglob("*.png"))) == 4 * SMALL.count
 
 
 def test_the_labels_are_those_of_cityscapes() -> None:
@@ -173,7 +173,7 @@ def test_a_drawing_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tm
         with pytest.raises(DataError, match="No space left"):
             cached_scenes(SMALL, "train")
     assert list(tmp_path.iterdir()) == []
-    assert len(list(cached_scenes(SMALL, "train").rglob("*.png"))) == 9
+    assert len(list(cached_scenes(SMALL, "train").rglob("*.png"))) == 12
 
 
 def test_a_set_with_an_image_missing_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_two_processes_that_draw_at_once_share_one_set(tmp_path: Path) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert [str(path) for path in tmp_path.iterdir()] == list(found)
-    assert len(list(tmp_path.rglob("*.png"))) == 9
+    assert len(list(tmp_path.rglob("*.png"))) == 12
 
 
 def test_a_set_that_another_process_finished_first_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,4 +232,4 @@ def test_a_set_that_another_process_finished_first_is_kept(tmp_path: Path, monke
     monkeypatch.setattr("models.datasets.scene_cache.write_scenes", overtaken)
     root = cached_scenes(SMALL, "train")
     assert list(tmp_path.iterdir()) == [root]
-    assert len(list(root.rglob("*.png"))) == 9
+    assert len(list(root.rglob("*.png"))) == 12

@@ -19,6 +19,7 @@ ROOMS = [
     ("harness.shadow.evidence",),
     ("harness.values",),
     ("harness.rules",),
+    ("harness.accuracy",),
     ("harness.shadow.judging", "harness.pairs"),
     # files, devices, models
     ("harness.store",),
@@ -35,6 +36,7 @@ ROOMS = [
     ("harness.training",),
     ("harness.baseline_folders",),
     ("harness.running",),
+    ("harness.evaluating",),
     ("harness.training.watching",),
     ("harness.training.hooks",),
     # what tests the gate
@@ -47,7 +49,7 @@ ROOMS = [
     ("reports.results",),
     ("reports.drawing", "reports.shadow"),
     ("reports.run",),
-    ("reports.study",),
+    ("reports.study", "reports.accuracy"),
     ("reports",),
     ("harness.history", "harness.policy"),
     # the command line

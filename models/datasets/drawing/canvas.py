@@ -97,6 +97,9 @@ class Camera:
 class Canvas:
     """A picture (H, W, 3) uint8 RGB and its label ids (H, W) uint8, painted over from far to near.
 
+    What is painted with a label belongs to the object that is being drawn: ``object``, which whoever draws counts up,
+    0 for what is no object. ``objects`` (H, W) uint16 has the number of each pixel.
+
     Args:
         camera: what it is seen through.
         haze: the colour that distance fades to.
@@ -107,6 +110,8 @@ class Canvas:
         self.haze = haze
         self.image: npt.NDArray[np.uint8] = np.zeros((camera.height, camera.width, 3), dtype=np.uint8)
         self.labels: npt.NDArray[np.uint8] = np.zeros((camera.height, camera.width), dtype=np.uint8)
+        self.object = 0
+        self.objects: npt.NDArray[np.uint16] = np.zeros((camera.height, camera.width), dtype=np.uint16)
 
     def faded(self, colour: Colour, z: int) -> Colour:
         """The colour as it looks from this far away."""
@@ -194,3 +199,4 @@ class Canvas:
         self.image[window][inside] = colour if isinstance(colour, tuple) else colour[inside]
         if label is not None:
             self.labels[window][inside] = LABEL[label]
+            self.objects[window][inside] = self.object

@@ -69,8 +69,10 @@ def draw_street(height: int, width: int, number: int, draws: Draws) -> Canvas:
         *_sidewalks(layout, draws),
         *_two_wheels(layout, number, draws),
     ]
-    for thing in sorted(things, key=lambda thing: -thing.z):
+    for number_of_thing, thing in enumerate(sorted(things, key=lambda thing: -thing.z), start=1):
+        canvas.object = number_of_thing
         thing.draw(canvas, thing.x, thing.z, draws)
+    canvas.object = 0
     add_grain(canvas, draws)
     _draw_bonnet(canvas)
     _draw_border(canvas)

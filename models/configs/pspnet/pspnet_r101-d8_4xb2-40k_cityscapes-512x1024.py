@@ -1,0 +1,3 @@
+_base_ = "./pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"
+model = dict(backbone=dict(depth=101))
+alignment = dict(summary="PSPNet on ResNet-101, the field's recipe")
