@@ -75,9 +75,16 @@ def test_random_streams_and_switches_are_left_alone(net):
 
 @pytest.mark.parametrize(
     ("trusted", "tier", "seed", "modes"),
-    [(True, "fp32", 3, 2), (True, "fp32", 0, 1), (True, "tf32", 3, 1), (False, "fp32", 3, 1), (True, "", 0, 0)],
+    [
+        (True, "fp32", 3, 2),
+        (True, "fp32", 4, 1),
+        (True, "fp32", 0, 1),
+        (True, "tf32", 3, 1),
+        (False, "fp32", 3, 1),
+        (True, "", 0, 0),
+    ],
 )
-def test_only_a_reference_s_repeat_at_float32_takes_them(trusted, tier, seed, modes):
+def test_every_second_of_a_reference_s_repeats_at_float32_takes_them(trusted, tier, seed, modes):
     """A port has kernels of its own; at coarser tiers the noise is a thousand times as large."""
     order = Order("case", "cpu", noise_tier=tier, noise_seed=seed, trusted=trusted)
     assert len(noise_of(order)) == modes
