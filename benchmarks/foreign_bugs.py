@@ -78,20 +78,6 @@ BUGS = {
         ("backward",),
         torch="2.9.0, 2.13.0",
     ),
-    "inductor-where": Bug(
-        "the gradient of a pooled map beside the map itself, behind a bilinear resizing",
-        "pytorch/pytorch#185509",
-        "pooling-beside-its-input",
-        ("backward",),
-        torch="2.13.0",
-    ),
-    "inductor-diagonal": Bug(
-        "the gradient of what a diagonal was written into is zero",
-        "pytorch/pytorch#182012",
-        "diagonal-written",
-        ("backward",),
-        torch="2.9.0",
-    ),
 }
 """Name → fault. Inductor's are found in a compiled graph as a whole, and rightly named where that is the backward's."""
 

@@ -11,15 +11,6 @@ from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
-
-def _pooled_beside_its_input(x: torch.Tensor) -> torch.Tensor:
-    """A resized map where it is above its mean, its pooled neighbourhood where it isn't."""
-    y = F.interpolate(x, scale_factor=(1.5, 1.25), mode="bilinear")[:, :, 1:7, 1:8]
-    y = F.conv2d(y, torch.linspace(-1, 1, 8 * 8 * 9).reshape(8, 8, 3, 3).to(y.device), padding=1)
-    pooled = F.max_pool2d(y, 3, 1, padding=1)
-    return torch.where(y > pooled.mean((2, 3), keepdim=True), y, pooled)
-
-
 OPERATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": F.relu,
     "elu": F.elu,
@@ -29,10 +20,6 @@ OPERATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "bilinear-5-to-9": lambda x: F.interpolate(x[..., :5, :5], (9, 9), mode="bilinear"),
     "largest-norm": lambda x: x / x.norm(p=float("inf"), dim=1, keepdim=True),
     "pooling-that-overhangs": lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True),
-    "pooling-beside-its-input": _pooled_beside_its_input,
-    "diagonal-written": lambda x: torch.diagonal_scatter(x, x.new_zeros(x.shape[:3]), dim1=-2, dim2=-1).mean(
-        (2, 3), keepdim=True
-    ),
 }
 """Name → operation on (N, C, H, W)."""
 
