@@ -32,7 +32,7 @@ from harness.devices.surroundings import git_commit
 from harness.lab.power.finished_run import find_record
 from harness.lab.power.study_run import Experiment, Kind
 from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Crew, Task
+from harness.lab.power.workers import Task, WorkerPool
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.gate import Gate
 from harness.running.cases import find_case, small_cases
@@ -42,7 +42,7 @@ from harness.values.verdict import Status, Verdict
 ROOT = Path(__file__).parents[1]
 BASELINES = ROOT / "baselines"
 TIERS = ("fp32", "tf32")
-_PATIENCE_SECONDS = 3600.0
+_TIMEOUT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def run(kernels: Kernels, cases: list[str], seed: int, folder: Path, gates: Gate
     kept = dict(os.environ)
     os.environ.update(dict(kernels.environment))
     try:
-        Crew(1, folder / "logs", _PATIENCE_SECONDS).run(tasks, lambda _: None)
+        WorkerPool(1, folder / "logs", _TIMEOUT_SECONDS).run(tasks, lambda _: None)
     finally:
         os.environ.clear()
         os.environ.update(kept)

@@ -24,7 +24,7 @@ from harness.devices.device_opening import open_device
 from harness.devices.surroundings import git_commit, versions
 from harness.running.cases import small_cases
 from harness.shadow.by_program.dropping import OwnDropout
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 _PEAK = "peak of resident memory, MiB:"
@@ -89,7 +89,7 @@ class Training:
         self._tier = profile if choice.emulated else "tf32"
         self._step = TrainingStep(name, choice.kind)
         self._fed = self._step.feed()
-        self._where = Whereabouts(self._step.model)
+        self._where = CallSites(self._step.model)
 
     def plain(self) -> float:
         """Seconds of one training step."""

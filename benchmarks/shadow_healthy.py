@@ -27,7 +27,7 @@ from harness.shadow.by_program.dropping import OwnDropout
 from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.shadow.judging.error_model import SHADOW_TIERS, family_of, smallest_normal
 from harness.shadow.judging.operations import allow, judge_shadow, margin_of, weigh_shadow
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 from harness.values.verdict import Finding, Outcome
 
@@ -82,7 +82,7 @@ class Shadowed:
     def __init__(self, name: str) -> None:
         install("exact")
         self._step = TrainingStep(name, "sdaa")
-        self._where = Whereabouts(self._step.model)
+        self._where = CallSites(self._step.model)
 
     def checks(self, seed: int, tier: str) -> tuple[ShadowCheck, ...]:
         """What shadow ops say of the step."""

@@ -46,7 +46,6 @@ def add_parser(commands: Any) -> None:
         description=_DESCRIPTION,
         epilog="Baselines are read from --baseline-dir or $ALIGN_BASELINE_DIR, else from ./baselines and then from "
         "those that come with align; the first that holds what is asked for is taken.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 

@@ -51,7 +51,6 @@ def add_parser(commands: Any) -> None:
         help="judge two logs that exist already",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("reference", nargs="?", metavar="REF", help="the trusted side's log")
     parser.add_argument("candidate", nargs="?", metavar="CAND", help="the ported side's log; a block file holds both")
@@ -65,7 +64,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME",
         help="which scalar of the logs, by default the loss; two names: the reference's and the candidate's",
     )
-    parser.add_argument("--rank", type=_rank, default=0, metavar="N|mean", help="whose values; rank 0 without it")
+    parser.add_argument("--rank", type=_rank, default=0, metavar="N|mean", help="whose values (default: rank 0)")
     parser.add_argument("--legacy", choices=SLICES, default="all", help="what the field's own rule looks at")
     parser.add_argument(
         "--numpy-spelling", action="store_true", help="print its last line as under numpy ≥ 2: np.float64(x)"

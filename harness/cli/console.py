@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-__all__ = ["Parser", "SafeConsole", "close_streams", "prepare_streams", "shown"]
+__all__ = ["HelpFormatter", "Parser", "SafeConsole", "close_streams", "prepare_streams", "shown"]
 
 _STAND_INS = {
     "·": "-", "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~",
@@ -50,8 +50,27 @@ class SafeConsole(Console):
             yield Segment(shown(segment.text), segment.style) if unsafe else segment
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Help texts that end with their default; a description that has lines of its own keeps them."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        words = action.help or ""
+        says_nothing = action.default in (None, False, "", 0, argparse.SUPPRESS) or action.default in ([], ())
+        if says_nothing or not action.option_strings or "default" in words:
+            return words
+        return f"{words} (default: %(default)s)"
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" not in text.strip():
+            return super()._fill_text(text, width, indent)
+        return "".join(indent + line for line in text.splitlines(keepends=True))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose messages show what was typed, and don't obey it."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **{"formatter_class": HelpFormatter, **settings})
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:

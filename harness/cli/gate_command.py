@@ -54,7 +54,6 @@ def add_parser(commands: Any) -> None:
         description=_DESCRIPTION,
         epilog="The exit code is 0 where each case passes, is excused by a known deviation, or isn't required; else "
         "that of the worst: 1 FAIL, 2 ERROR or wrong usage, 3 INCONCLUSIVE.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="of the policy's cases these alone")
     add_policy_options(parser)

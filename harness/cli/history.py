@@ -43,7 +43,6 @@ def add_parser(commands: Any) -> None:
         description=_DESCRIPTION,
         epilog="Needs the extra [history]: pip install 'alignment-harness[history]'. docs/history.md describes the "
         "tables. Exit code 0 whatever the history says: it is no gate.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", nargs="?", choices=("show", "add"), default="show", help="show, without a word")
     parser.add_argument("results", nargs="*", type=Path, metavar="RESULT", help="to add: a result.json, or a folder")
@@ -71,8 +70,8 @@ def add_history_options(parser: argparse.ArgumentParser) -> None:
         "--history",
         default="",
         metavar="URL",
-        help=f"the database of results: a file's path, or postgresql://USER:PASSWORD@HOST/DATABASE; ${_VARIABLE} "
-        "without it",
+        help="the database of results: a file's path, or postgresql://USER:PASSWORD@HOST/DATABASE "
+        f"(default: ${_VARIABLE})",
     )
     parser.add_argument("--build", default="", metavar="NAME", help="what the build under test is called")
 

@@ -63,7 +63,6 @@ def build_parser(defaults: Mapping[str, object] | None = None) -> argparse.Argum
         prog="align",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -37,25 +37,19 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="given to the library's constructor, or to the function",
     )
-    group.add_argument(
-        "--batch", type=count_argument, default=2, metavar="N", help="samples in a batch; %(default)s without it"
-    )
+    group.add_argument("--batch", type=count_argument, default=2, metavar="N", help="samples in a batch")
     group.add_argument(
         "--size", type=whole_argument, default=0, metavar="N", help="height and width of images, or tokens"
     )
-    group.add_argument(
-        "--seed", type=whole_argument, default=0, metavar="N", help="of weights and inputs; 0 without it"
-    )
-    group.add_argument(
-        "--optimizer", default="SGD", metavar="NAME", help="a class of torch.optim; %(default)s without it"
-    )
+    group.add_argument("--seed", type=whole_argument, default=0, metavar="N", help="of weights and inputs (default: 0)")
+    group.add_argument("--optimizer", default="SGD", metavar="NAME", help="a class of torch.optim")
     group.add_argument(
         "--optimizer-options",
         nargs="+",
         default=[],
         action="extend",
         metavar="KEY=VALUE",
-        help="given to it, for example lr=0.01 fused=True; lr is 0.001 without it",
+        help="arguments of the optimizer, for example lr=0.01 fused=True (default: lr=0.001)",
     )
     group.add_argument("--autocast", choices=("fp16", "bf16"), default="", help="train in mixed precision")
 

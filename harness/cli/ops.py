@@ -16,11 +16,11 @@ from harness.cli.options import (
     add_device_options,
     add_forced_option,
     add_options,
-    add_patience_options,
+    add_timeout_options,
     chosen_device,
-    patience_of,
     reproduction,
     run_folder,
+    timeouts_of,
 )
 from harness.cli.terminal import STATUS_STYLES, announce, open_console, print_error, run_progress, shadow_lines
 from harness.shadow.judging.error_model import SHADOW_TIERS
@@ -51,12 +51,12 @@ def add_parser(commands: Any) -> None:
     add_model_options(parser)
     add_device_options(parser)
     add_options(parser)
-    parser.add_argument("--tier", default="", help="the precision tier to judge at; the case's own without it")
+    parser.add_argument("--tier", default="", help="the precision tier to judge at (default: as the case says)")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write every distinct tensor here: .csv, or .json with the coverage"
     )
     add_forced_option(parser)
-    add_patience_options(parser)
+    add_timeout_options(parser)
     parser.set_defaults(func=run)
 
 
@@ -125,7 +125,7 @@ def _shadowed(
         shadow_forced=arguments.forced,
     )
     with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, steps) as advance:
-        result = verify_alone(case, order, folder=folder, patience=patience_of(arguments), on_iteration=advance)
+        result = verify_alone(case, order, folder=folder, timeouts=timeouts_of(arguments), on_iteration=advance)
         if result.verdict.status is Status.ERROR:
             return result, None, None, order.shadow_tier
         forced = read_shadow([folder / FORCED]) if arguments.forced else None

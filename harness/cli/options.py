@@ -18,7 +18,7 @@ from harness.rules.budget import FALSE_ALARM_RATE
 from harness.store.temporary import owned_folder
 
 if TYPE_CHECKING:
-    from harness.running.watchdog import Patience
+    from harness.running.watchdog import Timeouts
 
 __all__ = [
     "add_compile_option",
@@ -27,14 +27,14 @@ __all__ = [
     "add_judging_options",
     "add_launch_options",
     "add_options",
-    "add_patience_options",
     "add_shadow_options",
+    "add_timeout_options",
     "chosen_device",
     "count_argument",
-    "patience_of",
     "reproduction",
     "run_folder",
     "size_argument",
+    "timeouts_of",
     "whole_argument",
     "without_password",
 ]
@@ -51,7 +51,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="lay values over the config, for example optim_wrapper.optimizer.lr=0.01",
     )
     parser.add_argument(
-        "--iterations", type=count_argument, default=0, metavar="N", help="how many; the case's own without it"
+        "--iterations",
+        type=count_argument,
+        default=0,
+        metavar="N",
+        help="how many iterations (default: as the case says)",
     )
     parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keep the runs' files here")
@@ -103,13 +107,13 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
 
 def add_judging_options(parser: argparse.ArgumentParser) -> None:
     """Options that say how it is judged."""
-    parser.add_argument("--tier", default="", help="the precision tier to demand; the case's own without it")
+    parser.add_argument("--tier", default="", help="the precision tier to demand (default: as the case says)")
     parser.add_argument(
         "--false-alarm-rate",
         type=float,
         default=FALSE_ALARM_RATE,
         metavar="P",
-        help="chance that any of the cases fails a healthy port, divided over them; %(default)s without it",
+        help="chance that any of the cases fails a healthy port, divided over them",
     )
     parser.add_argument(
         "--gate-size",
@@ -117,7 +121,7 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="how many cases the whole gate has, where this command judges a part of it, as one job of a CI matrix: "
-        "the false-alarm rate is divided over N; as many as the command judges without it",
+        "the false-alarm rate is divided over N (default: as many as the command judges)",
     )
     parser.add_argument(
         "--no-early-stop",
@@ -144,7 +148,7 @@ def add_shadow_options(parser: argparse.ArgumentParser) -> None:
         default=8 * 2**30,
         metavar="SIZE",
         help="host memory that one operation may take, for example 8GiB; one that needs more is checked on slices, of "
-        "a step that needs a hundred times as much a sample of calls; what isn't checked is listed",
+        "a step that needs a hundred times as much a sample of calls; what isn't checked is listed (default: 8GiB)",
     )
 
 
@@ -172,7 +176,7 @@ def add_compile_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_patience_options(parser: argparse.ArgumentParser) -> None:
+def add_timeout_options(parser: argparse.ArgumentParser) -> None:
     """Options that say how long a run may take."""
     parser.add_argument(
         "--stall-timeout", type=_seconds, default=300.0, metavar="S", help="killed without progress for S seconds"
@@ -182,12 +186,12 @@ def add_patience_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def patience_of(arguments: argparse.Namespace) -> Patience:
+def timeouts_of(arguments: argparse.Namespace) -> Timeouts:
     """How long a run may take; its start, where kernels are compiled, at least ten minutes."""
-    from harness.running.watchdog import Patience
+    from harness.running.watchdog import Timeouts
 
     stall = arguments.stall_timeout
-    return Patience(start=max(600.0, stall), stall=stall, limit=arguments.timeout)
+    return Timeouts(start=max(600.0, stall), stall=stall, limit=arguments.timeout)
 
 
 @contextlib.contextmanager

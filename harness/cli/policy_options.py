@@ -23,7 +23,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         "--policy",
         type=Path,
         metavar="FILE",
-        help="alignment.toml, or a pyproject.toml with [tool.alignment]; without it the one of this folder or of the "
+        help="alignment.toml, or a pyproject.toml with [tool.alignment]; default: the one of this folder or of the "
         "nearest above it",
     )
     parser.add_argument("--no-policy", action="store_true", help="read no policy")

@@ -14,11 +14,11 @@ from rich.text import Text
 from harness.cli.options import (
     add_launch_options,
     add_options,
-    add_patience_options,
+    add_timeout_options,
     count_argument,
-    patience_of,
     reproduction,
     run_folder,
+    timeouts_of,
 )
 from harness.cli.terminal import open_console, run_progress
 from harness.devices.choice import DeviceChoice, choose_device
@@ -63,16 +63,22 @@ def add_parser(commands: Any) -> None:
         "--device", default="cpu", metavar="NAME[:INDEX]", help="the trusted device: cpu (the default), cuda, …"
     )
     parser.add_argument(
-        "--repeats", type=count_argument, default=0, metavar="K", help="healthy runs a tier; the case's own without it"
+        "--repeats",
+        type=count_argument,
+        default=0,
+        metavar="K",
+        help="healthy runs per tier (default: as the case says)",
     )
     parser.add_argument("--tiers", default="", metavar="A,B", help="precision tiers, tightest first: fp32,tf32")
-    parser.add_argument("--reference", default="", metavar="NAME", help="the baseline's name; the device's without it")
+    parser.add_argument(
+        "--reference", default="", metavar="NAME", help="the baseline's name (default: the device's name)"
+    )
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; asked for when a baseline is replaced")
-    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where to write it; ./baselines without it")
+    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where to write it (default: ./baselines)")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     add_options(parser)
     add_launch_options(parser)
-    add_patience_options(parser)
+    add_timeout_options(parser)
     parser.set_defaults(func=run)
 
 
@@ -138,7 +144,7 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
                 repeats=repeats,
                 tiers=tiers,
                 folder=folder,
-                patience=patience_of(arguments),
+                timeouts=timeouts_of(arguments),
                 on_iteration=advance,
             )
     _keep(baseline, root, arguments)

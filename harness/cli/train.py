@@ -11,9 +11,9 @@ from harness.cli.options import (
     add_device_options,
     add_launch_options,
     add_options,
-    add_patience_options,
-    patience_of,
+    add_timeout_options,
     reproduction,
+    timeouts_of,
 )
 from harness.cli.terminal import announce, run_progress
 
@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
         metavar="CHECKPOINT",
         help="go on from a checkpoint, the latest of the work folder without a name; its trace goes on too",
     )
-    add_patience_options(parser)
+    add_timeout_options(parser)
     parser.set_defaults(func=run)
 
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         trained = execute(
             order,
             folder,
-            patience=patience_of(arguments),
+            timeouts=timeouts_of(arguments),
             on_iteration=advance,
         )
     if trained.error is not None:

@@ -16,12 +16,12 @@ from harness.cli.options import (
     add_judging_options,
     add_launch_options,
     add_options,
-    add_patience_options,
     add_shadow_options,
+    add_timeout_options,
     chosen_device,
-    patience_of,
     reproduction,
     run_folder,
+    timeouts_of,
 )
 from harness.cli.policy_options import add_policy_options
 from harness.cli.terminal import announce, print_interim, print_results, run_progress
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "add_verify_options", "require_evidence", "verify_case", "worst"]
 
-_ALONE = 3
+_ITERATIONS_ALONE = 3
 """Iterations that shadow ops need alone: no chaos has to be waited for."""
 
 _SEVERITY = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.ERROR)
@@ -79,7 +79,7 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
     add_history_options(parser)
     parser.add_argument("--markdown", action="store_true", help="print a table for a pull request")
     add_launch_options(parser)
-    add_patience_options(parser)
+    add_timeout_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -176,7 +176,9 @@ def verify_case(
 
     if arguments.no_baseline:
         _require_judged(case, arguments)
-    iterations = arguments.iterations or (min(_ALONE, case.iterations) if arguments.no_baseline else case.iterations)
+    iterations = arguments.iterations or (
+        min(_ITERATIONS_ALONE, case.iterations) if arguments.no_baseline else case.iterations
+    )
     order = Order(
         config=case.address,
         device=device,
@@ -197,7 +199,7 @@ def verify_case(
     )
     with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, iterations) as advance:
         if arguments.no_baseline:
-            return verify_alone(case, order, folder=folder, patience=patience_of(arguments), on_iteration=advance)
+            return verify_alone(case, order, folder=folder, timeouts=timeouts_of(arguments), on_iteration=advance)
         return verify(
             case,
             order,
@@ -212,6 +214,6 @@ def verify_case(
             false_alarm_rate=false_alarm_rate,
             gate_size=gate_size,
             early_stop=not arguments.no_early_stop,
-            patience=patience_of(arguments),
+            timeouts=timeouts_of(arguments),
             on_iteration=advance,
         )

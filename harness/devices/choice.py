@@ -1,4 +1,4 @@
-"""Which device a run is asked for, and whether it is to be had here."""
+"""Which device a run is asked for, and whether it is available here."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
         "non-local block, on the papers' feature maps, in one run; the paper's claim stands beside what was measured.",
         epilog="The largest map is 256×128: there one pass of a non-local block takes a minute on two cores.",
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="ann, ccnet, emanet, ocrnet; all without it")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="ann, ccnet, emanet, ocrnet (default: all)")
     parser.add_argument("--device", default="cpu", help="cpu (the default), cuda, or another that `align doctor` lists")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios here: .svg, .png or .pdf")

@@ -138,7 +138,7 @@ def _judged(claim: Claim, ratio: float | None) -> str:
 
 
 def _fits(shape: tuple[int, int, int, int], device: DeviceType) -> bool:
-    """Whether four affinities of all pixels with all pixels, what a backward pass holds at a time, are to be had."""
+    """Whether the memory holds four affinities of all pixels with all pixels, as a backward pass does at a time."""
     needed = 4 * 4 * shape[0] * (shape[2] * shape[3]) ** 2
     if not device.is_host and not device.emulated and hasattr(device.module, "mem_get_info"):
         return bool(needed < device.module.mem_get_info()[0])

@@ -148,7 +148,7 @@ class Formatted:
 
 @dataclass(frozen=True)
 class JsonReader(Formatted):
-    """Reads JSON objects, one a line."""
+    """Reads JSON objects, one per line."""
 
     format: RowFormat
 

@@ -37,7 +37,7 @@ _BY_LAYOUT = _CONVOLUTIONS | {
     _aten._adaptive_avg_pool2d_backward.default,
 }
 """Operations that round, and have kernels of their own for channels last. cuDNN's batch norm is none of them: what it
-keeps for its backward hangs on the layout."""
+keeps for its backward depends on the layout."""
 
 
 class OtherKernels(TorchDispatchMode):

@@ -15,7 +15,7 @@ from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
 from harness.running.folder import ORDER
 from harness.running.order import Order
-from harness.running.watchdog import Patience, execute, read_run
+from harness.running.watchdog import Timeouts, execute, read_run
 from harness.store.baselines import list_references, load_baseline
 from harness.store.stream import StreamRow
 from harness.values.baseline import MINIMUM_REPEATS, Baseline, find_copies
@@ -93,7 +93,7 @@ def record(
     repeats: int,
     tiers: tuple[str, ...],
     folder: Path,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     remark: Callable[[str], None] = print,
 ) -> Baseline:
@@ -107,7 +107,7 @@ def record(
         repeats: healthy runs a tier.
         tiers: precision tiers, tightest first.
         folder: where the runs leave their files.
-        patience: how long each may take.
+        timeouts: how long each may take.
         on_iteration: called with each iteration that a run streams.
         remark: told in a sentence what the baseline lacks.
 
@@ -126,7 +126,7 @@ def record(
     kept: dict[str, list[Trace]] = {}
     first: tuple[Trace, Provenance] | None = None
     for tier, number, run_order in plan_runs(case, order, repeats, tiers):
-        run = execute(run_order, folder / f"{tier}-{number}", patience=patience, on_iteration=on_iteration)
+        run = execute(run_order, folder / f"{tier}-{number}", timeouts=timeouts, on_iteration=on_iteration)
         if run.error is not None and tier == "fp64":
             remark(f"no run in float64: {run.error.what}; {(run.output.splitlines() or [''])[-1][:200]}")
             continue

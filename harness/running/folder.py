@@ -23,7 +23,7 @@ OUTPUT = "output.log"
 
 
 FORCED = "forced.jsonl"
-"""The checks of operations that were made again with hard inputs."""
+"""The checks of operations that were run again with hard inputs."""
 
 REPRODUCTIONS = "reproduce"
 """A folder: the calls that came out wrong, each as a program with its inputs."""

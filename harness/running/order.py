@@ -43,7 +43,7 @@ class Order:
         shadow_tier: the precision tier that they are judged at.
         shadow_ops: the operations that are; all where empty.
         shadow_budget: bytes of host memory that computing one operation again may take.
-        shadow_forced: whether each operation of the first shadowed iteration is made again with hard inputs.
+        shadow_forced: whether each operation of the first shadowed iteration is run again with hard inputs.
         trusted: whether it is a reference's run: the device's own shortcuts in precision are switched off.
 
     Raises:

@@ -17,7 +17,7 @@ from harness.running.cases import is_own
 from harness.running.decision import Decision
 from harness.running.folder import FORCED, ORDER, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
-from harness.running.watchdog import Patience, Run, execute, read_run
+from harness.running.watchdog import Run, Timeouts, execute, read_run
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.files.check_stream import read_shadow
 from harness.shadow.files.reproduction_index import read_reproductions
@@ -49,7 +49,7 @@ def verify(
     false_alarm_rate: float = FALSE_ALARM_RATE,
     gate_size: int = 1,
     early_stop: bool = True,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
 ) -> Result:
     """Run a case as ordered and judge it. Never raises for what the run or the baseline did: that is an ERROR.
@@ -64,7 +64,7 @@ def verify(
         false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
         gate_size: how many cases share that of the gate.
         early_stop: whether to end the run as soon as the verdict can't change.
-        patience: how long the run may take.
+        timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
     """
     started = time.monotonic()
@@ -81,7 +81,7 @@ def verify(
         _require_tier(tier or case.tier, baseline, again)
         gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
         decides = Decision(gate, order, folder) if early_stop else None
-        run = execute(order, folder, patience=patience, on_iteration=on_iteration, decides=decides)
+        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides)
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
@@ -102,7 +102,7 @@ def verify_alone(
     order: Order,
     *,
     folder: Path,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
 ) -> Result:
     """Run a case as ordered and judge it by shadow ops, without a baseline. Never raises for what the run did.
@@ -111,13 +111,13 @@ def verify_alone(
         case: what to run.
         order: how and where to run it; it names the iterations to shadow.
         folder: where the run leaves its files.
-        patience: how long the run may take.
+        timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
     """
     started = time.monotonic()
     run: Run | None = None
     try:
-        run = execute(order, folder, patience=patience, on_iteration=on_iteration)
+        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration)
         if run.error is not None or run.trace is None:
             verdict = _ended(case, run.error)
         else:

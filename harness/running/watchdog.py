@@ -25,7 +25,7 @@ from harness.values.errors import AlignmentError, RunError, TraceError
 from harness.values.provenance import Provenance
 from harness.values.trace import Trace
 
-__all__ = ["Patience", "Run", "execute", "read_run"]
+__all__ = ["Run", "Timeouts", "execute", "read_run"]
 
 _SHARED_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait sleep: spinning, two runs on the same cores take ten times as long as one after the other."""
@@ -36,7 +36,7 @@ _ENDING = 15.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a run may take.
 
     Args:
@@ -87,7 +87,7 @@ def execute(
     order: Order,
     folder: Path,
     *,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     decides: Callable[[Trace, Provenance], bool] | None = None,
 ) -> Run:
@@ -96,7 +96,7 @@ def execute(
     Args:
         order: what to run.
         folder: where the run leaves its files; it must not hold a run, but for one that is resumed.
-        patience: how long it may take.
+        timeouts: how long it may take.
         on_iteration: called with each iteration that the run streams.
         decides: asked of the run as far as it has got, before its last iteration; the run is ended where it says so.
 
@@ -110,13 +110,13 @@ def execute(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with _claimed(folder):
-        return _execute(order, folder, patience or Patience(), on_iteration, decides)
+        return _execute(order, folder, timeouts or Timeouts(), on_iteration, decides)
 
 
 def _execute(
     order: Order,
     folder: Path,
-    patience: Patience,
+    timeouts: Timeouts,
     on_iteration: Callable[[StreamRow], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
 ) -> Run:
@@ -140,7 +140,7 @@ def _execute(
             env={**_SHARED_CORES, **os.environ, **watched(), "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
         )
         try:
-            ending = _watch(child, folder, patience, on_iteration, decides)
+            ending = _watch(child, folder, timeouts, on_iteration, decides)
         except TraceError as failure:
             ending = _Ending(broken=failure)
         finally:
@@ -184,7 +184,7 @@ def _command(order: Order, folder: Path) -> list[str]:
 def _watch(
     child: subprocess.Popen[bytes],
     folder: Path,
-    patience: Patience,
+    timeouts: Timeouts,
     on_iteration: Callable[[StreamRow], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
 ) -> _Ending:
@@ -207,7 +207,7 @@ def _watch(
             return _Ending(decided=decided)
         now = time.monotonic()
         progressed = now if lines else progressed
-        if hung := _hung(patience, now - started, now - progressed, iterations):
+        if hung := _hung(timeouts, now - started, now - progressed, iterations):
             return _Ending(hung)
         time.sleep(0.05)
 
@@ -221,13 +221,13 @@ def _decided(
     return read if read and len(read[0]) < read[0].planned and decides(*read) else None
 
 
-def _hung(patience: Patience, seconds: float, idle: float, iterations: int) -> str:
+def _hung(timeouts: Timeouts, seconds: float, idle: float, iterations: int) -> str:
     """Why the child is to be killed; empty where it isn't."""
-    allowed = patience.stall if iterations else patience.start
+    allowed = timeouts.stall if iterations else timeouts.start
     if idle > allowed:
         return f"no progress for {allowed:.0f} s after {iterations} iterations"
-    if seconds > patience.limit:
-        return f"not done after {patience.limit:.0f} s and {iterations} iterations"
+    if seconds > timeouts.limit:
+        return f"not done after {timeouts.limit:.0f} s and {iterations} iterations"
     return ""
 
 

@@ -222,7 +222,7 @@ class _Loss:
 
 
 def trained_results(returned: Any) -> list[_Tensor]:
-    """The floating results that hang on parameters, in order."""
+    """The floating results that depend on parameters, in order."""
     if isinstance(returned, _Tensor):
         return [returned] if returned.is_floating_point() and returned.requires_grad else []
     values = returned.values() if isinstance(returned, Mapping) else returned

@@ -18,7 +18,7 @@ from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
 from harness.shadow.model_sources import LoneModel
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 from harness.values.errors import ModelError, UsageError
 from harness.values.trace import Trace
@@ -103,7 +103,7 @@ class _Steps:
 
     def __init__(self, module: torch.nn.Module, wrapper: BareWrapper, training: Training) -> None:
         self._module, self._wrapper, self._training = module, wrapper, training
-        self._where = Whereabouts(module)
+        self._where = CallSites(module)
         self._names = {id(parameter): name for name, parameter in module.named_parameters()}
         self._groups = [
             {name: value for name, value in group.items() if name != "params"}

@@ -13,7 +13,7 @@ from harness.shadow.files.check_stream import ShadowStream
 from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.reproducing.program import keep_nothing, without_program
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.fallback import counted_fallbacks
 from harness.shadow.watching.mode import ShadowOps
 from harness.training.seam import Trained
@@ -72,7 +72,7 @@ class ShadowSteps:
     def begin(self, training: Trained) -> None:
         """Find out what is asked of the training's steps."""
         self._model = training.model
-        self._where = Whereabouts(self._model)
+        self._where = CallSites(self._model)
         self._checks = training.checks(sorted(self._iterations), self._keep)
 
     def before(self, training: Trained, iteration: int, batch: Any) -> None:

@@ -146,7 +146,7 @@ class _RunnerChecks:
             self.found += self._step.after()
 
     def _tell(self, checks: Iterable[ShadowCheck], reason: str) -> None:
-        """Checks by program that no program of a reproduction's can make again, and why."""
+        """Checks by program that no program of a reproduction's can reproduce, and why."""
         for check in checks:
             self.found.append(check)
             self._keep(check, without_program(reason))

@@ -5,7 +5,7 @@ AlignmentError
 ├── CaseError       a config can't be found, loaded, or isn't a case
 ├── DataError       a data set is missing, incomplete or malformed
 ├── ModelError      a model's settings or weights contradict each other
-├── DeviceError     a device, profile or fault isn't to be had here
+├── DeviceError     a device, profile or fault isn't available here
 ├── TraceError      a loss trace breaks its format
 ├── LogError        a foreign training log can't be read
 ├── BaselineError   a baseline is missing, unreadable, edited or half-written
@@ -94,7 +94,7 @@ class ModelError(AlignmentError):
 
 
 class DeviceError(AlignmentError):
-    """A device, a numerics profile or a fault isn't to be had here."""
+    """A device, a numerics profile or a fault isn't available here."""
 
 
 class TraceError(AlignmentError):

@@ -30,7 +30,7 @@ def encode_power(result: PowerResult) -> str:
         "made": result.made,
         "worker_seconds": result.seconds,
         "runs": result.runs,
-        "making": None if result.making is None else asdict(result.making),
+        "making": None if result.execution is None else asdict(result.execution),
         "settings": {
             "iterations": dict(result.iterations),
             "tiers": dict(result.tiers),

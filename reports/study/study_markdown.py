@@ -13,7 +13,7 @@ from reports.study.study_rates import (
     RateRow,
     alarm_rows,
     blind_rows,
-    making_words,
+    execution_words,
     port_rows,
     rate_row,
     rate_rows,
@@ -67,7 +67,7 @@ def _opening(result: PowerResult) -> str:
     )
     iterations = ", ".join(f"{case} {count}" for case, count in result.iterations.items())
     seen = "it is seen, by more than hard inputs" if result.forced else "it is seen"
-    took = _sentence(making_words(result))
+    took = _sentence(execution_words(result))
     sampled = _sentence(str(result.sampling)) if result.sampling else ""
     return (
         f"Faults and healthy ports on the **emulated** device: evidence about the gate, none about real hardware. "

@@ -15,7 +15,7 @@ from reports.study.study_rates import (
     SHADOW_NOTE,
     alarm_rows,
     blind_rows,
-    making_words,
+    execution_words,
     percent,
     port_rows,
     rate_row,
@@ -66,7 +66,7 @@ def render_power(result: PowerResult) -> str:
         tiers=_spelled(result.tiers),
         repeats=_spelled(result.repeats),
         worker_time=duration(result.seconds),
-        making=making_words(result),
+        execution=execution_words(result),
     )
 
 

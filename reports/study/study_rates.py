@@ -17,7 +17,7 @@ __all__ = [
     "RateRow",
     "alarm_rows",
     "blind_rows",
-    "making_words",
+    "execution_words",
     "percent",
     "port_rows",
     "rate_row",
@@ -156,13 +156,13 @@ def alarm_rows(result: PowerResult) -> tuple[str, ...]:
     )
 
 
-def making_words(result: PowerResult) -> str:
+def execution_words(result: PowerResult) -> str:
     """How long it took to make the runs, in a sentence; empty where this command made none."""
-    making = result.making
-    if making is None or not making.runs:
+    execution = result.execution
+    if execution is None or not execution.runs:
         return ""
-    whole = f"all {result.runs} runs" if making.runs == result.runs else f"{making.runs} of {result.runs} runs"
-    return f"{whole} were made by this command, {making.workers} at a time, in {duration(making.seconds)}"
+    whole = f"all {result.runs} runs" if execution.runs == result.runs else f"{execution.runs} of {result.runs} runs"
+    return f"{whole} were made by this command, {execution.workers} at a time, in {duration(execution.seconds)}"
 
 
 def _alarm(row: HealthyRow) -> str:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from harness.lab.power.effect import Extent
 from harness.lab.power.outcome import PowerResult
 from harness.lab.power.proportions import Rate
-from harness.lab.power.study_rows import Making
+from harness.lab.power.study_rows import Execution
 from reports.study.study_data import encode_power, tabulate_faults, tabulate_healthy
 from reports.study.study_faults import heat_rows, unseen_rows
 from reports.study.study_markdown import render_markdown
 from reports.study.study_page import render_power
-from reports.study.study_rates import blind_rows, making_words, shadow_rows
+from reports.study.study_rates import blind_rows, execution_words, shadow_rows
 from reports.study.study_report import write_power
 
 
@@ -96,12 +96,12 @@ def test_blind_faults_are_counted_beside_the_known_ones(make_rows):
 
 
 def test_how_long_the_runs_took_is_said_of_those_that_were_made(result):
-    whole = dataclasses.replace(result, runs=9, making=Making(9, 2, 6300.0))
-    assert making_words(whole).replace("\u202f", " ") == (
+    whole = dataclasses.replace(result, runs=9, execution=Execution(9, 2, 6300.0))
+    assert execution_words(whole).replace("\u202f", " ") == (
         "all 9 runs were made by this command, 2 at a time, in 1 h 45 min"
     )
-    assert making_words(dataclasses.replace(whole, making=Making(4, 2, 60.0))).startswith("4 of 9 runs")
-    assert making_words(result) == making_words(dataclasses.replace(whole, making=Making(0, 2, 0.1))) == ""
+    assert execution_words(dataclasses.replace(whole, execution=Execution(4, 2, 60.0))).startswith("4 of 9 runs")
+    assert execution_words(result) == execution_words(dataclasses.replace(whole, execution=Execution(0, 2, 0.1))) == ""
     assert "All 9 runs were made" in render_markdown(whole)
     assert "all 9 runs were made" in render_power(whole)
     assert json.loads(encode_power(whole))["making"] == {"runs": 9, "workers": 2, "seconds": 6300.0}

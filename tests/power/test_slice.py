@@ -12,7 +12,7 @@ from harness.cli import main
 from harness.lab.power.finished_run import Ending, find_record
 from harness.lab.power.study_run import Experiment, Kind
 from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Crew, Task
+from harness.lab.power.workers import Task, WorkerPool
 from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import execute
@@ -34,7 +34,7 @@ def run_in_one_process(folder, experiments):
     for number, each in enumerate(experiments):
         place = folder / str(number)
         tasks.append(Task(each, place, request(each, place, folder / "0", BASELINES, "tf32", 1e-3)))
-    Crew(1, folder / "logs", 600).run(tasks, lambda _: None)
+    WorkerPool(1, folder / "logs", 600).run(tasks, lambda _: None)
     records = [find_record(task.folder) for task in tasks]
     assert [record.error for record in records if record.ending is Ending.CRASHED] == []
     return records
@@ -51,7 +51,7 @@ def assert_equal_to_the_bit(ours, theirs):
 
 def test_a_run_in_a_used_process_is_that_of_a_fresh_one_to_the_bit(tmp_path, monkeypatch):
     """Whatever ran before it: faults of every layer, other kernels, noise, a shadowed step, another device, a stop."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the fresh one, as workers have: sums hang on it
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the fresh one, as workers have: sums depend on it
     twin = experiment(Kind.TWIN, "plain")
     watched = experiment(Kind.SHADOWED, "h", shadow=(0, 1), shadow_tier="tf32", forced=True)
     before = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.lab.power import study as study_module
-from harness.lab.power import workers as crew_module
+from harness.lab.power import workers as workers_module
 from harness.lab.power.study import Study
 from harness.lab.power.study_plan import ROUNDING_RUNS, Settings
 from harness.lab.power.study_run import Kind
@@ -22,7 +22,7 @@ def study(tmp_path, monkeypatch, make):
     """Makes studies of one work folder, whose workers train nothing; and says what they ran."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(crew_module, "_ENTRY", "fake_worker:main")
+    monkeypatch.setattr(workers_module, "_ENTRY", "fake_worker:main")
     config = tmp_path / "made_up.py"
     config.write_text("")
     save_baseline(tmp_path / "baselines", make.baseline())
@@ -91,7 +91,7 @@ def test_without_faults_there_is_no_twin(study):
 
 
 def test_a_twin_that_crashes_ends_the_study_and_is_tried_again(study, monkeypatch, tmp_path):
-    monkeypatch.setattr(crew_module, "_ENTRY", "no_such_module:main")
+    monkeypatch.setattr(workers_module, "_ENTRY", "no_such_module:main")
     for _ in range(2):
         with pytest.raises(RunError, match="compared with"):
             study()

@@ -7,7 +7,7 @@ import pytest
 
 from harness.running.cases import find_case
 from harness.running.verification import verify
-from harness.running.watchdog import Patience, execute
+from harness.running.watchdog import Timeouts, execute
 from harness.values.verdict import Status
 
 pytestmark = pytest.mark.slow
@@ -123,7 +123,7 @@ def test_a_run_that_hangs_is_an_error_that_holds_what_it_printed(order, baseline
     order = dataclasses.replace(order, options=("model.trouble=hang",))
     case = find_case(order.config, order.options)
     loose = dataclasses.replace(order, iterations=12)
-    result = verify(case, loose, baselines=baselines, folder=tmp_path, early_stop=False, patience=Patience(stall=3.0))
+    result = verify(case, loose, baselines=baselines, folder=tmp_path, early_stop=False, timeouts=Timeouts(stall=3.0))
     assert result.verdict.status is Status.ERROR
     assert "read output.log, beside the report" in result.verdict.reason
     assert result.log == (tmp_path / "output.log").read_bytes()

@@ -11,7 +11,7 @@ import pytest
 from harness.running import watchdog
 from harness.running.folder import OUTPUT, STREAM
 from harness.running.supervisor import HEAD, TAIL
-from harness.running.watchdog import Patience, execute
+from harness.running.watchdog import Timeouts, execute
 from harness.store.stream import read_stream
 from harness.values.errors import RunError
 
@@ -55,7 +55,7 @@ def test_a_run_whose_verdict_is_decided_is_ended_and_that_is_no_error(changed, t
 
 def test_a_run_that_is_never_decided_is_no_less_watched(changed, tmp_path):
     order = changed(options=("model.trouble=hang",))
-    run = execute(order, tmp_path, patience=Patience(stall=2.0), decides=lambda *_: False)
+    run = execute(order, tmp_path, timeouts=Timeouts(stall=2.0), decides=lambda *_: False)
     assert not run.stopped
     assert "no progress for 2 s" in str(run.error)
 
@@ -73,7 +73,7 @@ def test_the_end_of_a_run_is_not_asked_about(changed, tmp_path):
 def test_trouble_at_the_fourth_iteration_leaves_three(changed, tmp_path, trouble, said):
     order = changed(options=(f"model.trouble={trouble}",))
     # On a busy machine a process that crashes takes its seconds to end.
-    run = execute(order, tmp_path, patience=Patience(stall=2.0 if trouble == "hang" else 60.0))
+    run = execute(order, tmp_path, timeouts=Timeouts(stall=2.0 if trouble == "hang" else 60.0))
     assert isinstance(run.error, RunError)
     assert said in str(run.error)
     assert len(run.trace) == 3
@@ -86,7 +86,7 @@ def test_trouble_at_the_fourth_iteration_leaves_three(changed, tmp_path, trouble
 @pytest.mark.parametrize("trouble", ["daemon", "daemon-then-hang"])
 def test_a_daemon_that_a_training_starts_ends_with_it(changed, tmp_path, monkeypatch, trouble):
     monkeypatch.setenv("TINY_DAEMON", str(tmp_path / "daemon"))
-    run = execute(changed(options=(f"model.trouble={trouble}",)), tmp_path / "run", patience=Patience(stall=5.0))
+    run = execute(changed(options=(f"model.trouble={trouble}",)), tmp_path / "run", timeouts=Timeouts(stall=5.0))
     assert (run.error is None) == (trouble == "daemon")
     daemon = int((tmp_path / "daemon").read_text())
     with pytest.raises(ProcessLookupError):
@@ -102,7 +102,7 @@ def test_output_is_kept_from_its_beginning_and_its_end(changed, tmp_path):
 
 
 def test_a_run_past_its_limit_is_killed(changed, tmp_path):
-    run = execute(changed(options=("model.trouble=hang",)), tmp_path, patience=Patience(limit=8.0))
+    run = execute(changed(options=("model.trouble=hang",)), tmp_path, timeouts=Timeouts(limit=8.0))
     assert "not done after 8 s" in str(run.error)
 
 

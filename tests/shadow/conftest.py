@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.shadow.evidence.checks import Coverage, ShadowRecord
 from harness.shadow.judging.operations import weigh_shadow
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 
@@ -75,7 +75,7 @@ def shadowed(net, batch):
 
     def run(wrong=None, tier="fp32", optimizer=None, forward=None, iteration=0, **settings):
         optimizer = optimizer or torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-        where = Whereabouts(net)
+        where = CallSites(net)
         mode = ShadowOps(where, iteration, tier, **settings)
         with ExitStack() as stack:
             if wrong is not None:

@@ -12,7 +12,7 @@ from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.forced.hard_inputs import HARD_INPUTS
 from harness.shadow.judging.hard_input_rule import decides, off_with_hard_inputs
 from harness.shadow.judging.operations import weigh_shadow
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 TINY = torch.finfo(torch.float32).tiny
@@ -35,7 +35,7 @@ def forced(net, batch):
     """A step of the net and its operations with hard inputs, on a wrong device where one is given."""
 
     def run(device=None, tier="fp32"):
-        kept, where = Kept(), Whereabouts(net)
+        kept, where = Kept(), CallSites(net)
         calls = ForcedCalls(kept, tier)
         with ExitStack() as stack:
             if device is not None:

@@ -14,7 +14,7 @@ from harness.shadow.arithmetic.results import results_of
 from harness.shadow.arithmetic.term_counts import count_terms
 from harness.shadow.evidence.checks import Coverage, ShadowRecord
 from harness.shadow.judging.operations import weigh_shadow
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 aten = torch.ops.aten
@@ -25,7 +25,7 @@ def violated():
     """The operations and tensors that a healthy kernel doesn't have, of a function called under shadow."""
 
     def run(function, tier="fp32", wrong=None):
-        mode = ShadowOps(Whereabouts(nn.Module()), 0, tier)
+        mode = ShadowOps(CallSites(nn.Module()), 0, tier)
         if wrong is None:
             with mode:
                 function()
@@ -101,7 +101,7 @@ def test_fused_attention_is_compared_forward_and_backward(violated, causal, mask
     def attend():
         F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal).square().sum().backward()
 
-    mode = ShadowOps(Whereabouts(nn.Module()), 0, "fp32")
+    mode = ShadowOps(CallSites(nn.Module()), 0, "fp32")
     with mode:
         attend()
     op = "_scaled_dot_product_flash_attention_for_cpu"
@@ -216,7 +216,7 @@ def test_a_gradient_whose_weights_are_of_other_corners_is_one(violated, wrong):
     device = wrong("upsample_bilinear2d_backward", aligned)
     assert violated(resize) == set()
     assert violated(resize, wrong=device) == {("upsample_bilinear2d_backward", "output")}
-    mode = ShadowOps(Whereabouts(nn.Module()), 0, "fp32")
+    mode = ShadowOps(CallSites(nn.Module()), 0, "fp32")
     with device, mode:
         resize()
     (check,) = [check for check in mode.checks if check.op == "upsample_bilinear2d_backward"]

@@ -16,7 +16,7 @@ __all__ = ["add_parser"]
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("faults", help="list the faults", description="Lists the faults for --fault.")
-    parser.add_argument("--names", action="store_true", help="names alone, one a line")
+    parser.add_argument("--names", action="store_true", help="only the names, one per line")
     parser.set_defaults(func=run)
 
 

@@ -24,7 +24,7 @@ from harness.values.errors import UsageError
 if TYPE_CHECKING:
     from harness.lab.power.outcome import PowerResult
     from harness.lab.power.study import Study
-    from harness.lab.power.study_rows import Making
+    from harness.lab.power.study_rows import Execution
     from harness.lab.power.study_run import Experiment
 
 __all__ = ["add_parser"]
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         "power",
         help="measure what the gate sees, with faults and healthy ports",
         description="Runs the fault catalogue and healthy ports of each CASE on the emulated device, judges every run, "
-        "and writes detection and false-alarm rates. A run that lies in the work folder is not made again: a study "
+        "and writes detection and false-alarm rates. A run that lies in the work folder is not run again: a study "
         "that was killed goes on where it was, and parts of a study that share the folder add up.",
         epilog="Without a CASE all small ones are studied: hours. `align power ann_small --faults bn-eps-1e-3 "
         "--healthy 2` takes minutes.",
@@ -56,26 +56,40 @@ def add_parser(commands: Any) -> None:
         "adds to them",
     )
     parser.add_argument("--sample-seed", type=whole_argument, default=0, metavar="S", help="seed of that draw (0)")
-    parser.add_argument("--healthy", type=whole_argument, default=50, metavar="N", help="healthy ports a case (50)")
+    parser.add_argument("--healthy", type=whole_argument, default=50, metavar="N", help="healthy ports per case")
     parser.add_argument(
-        "--iterations", type=whole_argument, default=0, metavar="N", help="of each run; the case's own without"
+        "--iterations",
+        type=whole_argument,
+        default=0,
+        metavar="N",
+        help="iterations of each run (default: as the case says)",
     )
-    parser.add_argument("--profile", default="", metavar="NAME", help="numerics under the faults; the demanded tier's")
-    parser.add_argument("--repeats", type=whole_argument, default=16, metavar="K", help="largest ensemble to try (16)")
+    parser.add_argument(
+        "--profile", default="", metavar="NAME", help="numerics under the faults (default: the demanded tier's)"
+    )
+    parser.add_argument("--repeats", type=whole_argument, default=16, metavar="K", help="the largest ensemble to try")
     parser.add_argument(
         "--shadow", type=_iterations, default=(), metavar="I,J", help="shadow these iterations too, for example 0,1"
     )
     parser.add_argument("--forced", action="store_true", help="with --shadow: each operation with hard inputs too")
     parser.add_argument("--no-early-stop", action="store_true", help="run faulty runs to their end too")
     parser.add_argument(
-        "--settle", type=whole_argument, default=2, metavar="N", help="iterations a seen run goes on (2)"
+        "--settle",
+        type=whole_argument,
+        default=2,
+        metavar="N",
+        help="how many iterations a run goes on after it is seen",
     )
     parser.add_argument(
-        "--jobs", type=whole_argument, default=0, metavar="N", help="worker processes; one a core without it"
+        "--jobs", type=whole_argument, default=0, metavar="N", help="worker processes (default: one per core)"
     )
     parser.add_argument("--judge-only", action="store_true", help="judge the runs that are there, and make none")
-    parser.add_argument("--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="of the gate")
-    parser.add_argument("--work-dir", type=Path, default=Path("alignment-power-runs"), metavar="DIR", help="the runs")
+    parser.add_argument(
+        "--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="false-alarm rate of the gate"
+    )
+    parser.add_argument(
+        "--work-dir", type=Path, default=Path("alignment-power-runs"), metavar="DIR", help="the folder of the runs"
+    )
     parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
     parser.add_argument("--out", type=Path, default=Path("alignment-power"), metavar="DIR", help="the report's folder")
     parser.set_defaults(func=run)
@@ -110,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     baselines = places_to_read(arguments.baseline_dir)[-1].path
     study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
     commit = git_commit(Path(__file__).parent)
-    making = None if arguments.judge_only else _make(study, arguments.jobs or os.cpu_count() or 1)
+    execution = None if arguments.judge_only else _make(study, arguments.jobs or os.cpu_count() or 1)
     result = judge_study(
         study.collect(),
         settings,
@@ -118,7 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
         missing=study.missing(),
         command=reproduction(),
         commit=commit,
-        making=making,
+        execution=execution,
         sampling=study.sampling,
     )
     page = write_power(result, arguments.out)
@@ -127,14 +141,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _make(study: Study, workers: int) -> Making:
-    from harness.lab.power.study_rows import Making
+def _make(study: Study, workers: int) -> Execution:
+    from harness.lab.power.study_rows import Execution
 
     importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
     started = time.monotonic()
     with _progress() as advance:
         runs = study.run(workers, advance)
-    return Making(runs, workers, time.monotonic() - started)
+    return Execution(runs, workers, time.monotonic() - started)
 
 
 @contextlib.contextmanager
@@ -164,7 +178,7 @@ def _progress() -> Iterator[Any]:
 
 
 def _print(console: SafeConsole, result: PowerResult) -> None:
-    from reports.study.study_rates import alarm_rows, making_words, rate_rows
+    from reports.study.study_rates import alarm_rows, execution_words, rate_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("what", "count", "rate", "95 % interval"):
@@ -174,8 +188,8 @@ def _print(console: SafeConsole, result: PowerResult) -> None:
     console.print(table)
     if result.median_iterations is not None:
         console.print(f"median iterations to detection: {result.median_iterations:g}")
-    if result.making is not None:
-        console.print(making_words(result))
+    if result.execution is not None:
+        console.print(execution_words(result))
     if result.sampling is not None:
         console.print(str(result.sampling))
     for unseen in result.unseen:

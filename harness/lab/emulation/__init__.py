@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from harness.lab.emulation.profiles import PROFILES, Profile, get_profile
 
 if TYPE_CHECKING:
-    from harness.lab.emulation.device import Device
+    from harness.lab.emulation.device import EmulatedDevice
     from harness.lab.emulation.installation import describe, install
 
 __all__ = [
     "PROFILES",
-    "Device",
+    "EmulatedDevice",
     "Profile",
     "describe",
     "get_profile",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Imported at first use: these need torch.
-_NEEDS_TORCH = {"Device": "device", "describe": "installation", "install": "installation"}
+_NEEDS_TORCH = {"EmulatedDevice": "device", "describe": "installation", "install": "installation"}
 
 
 def __getattr__(name: str) -> Any:

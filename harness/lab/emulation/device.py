@@ -32,7 +32,7 @@ from harness.lab.faults.fault import Fault
 from harness.recording.clock import current_iteration
 from harness.values.errors import DeviceError
 
-__all__ = ["Device"]
+__all__ = ["EmulatedDevice"]
 
 # Composite on the CPU; the device has to see them whole.
 _OWN = ("convolution", "convolution_backward", "copy_", "_copy_from", "_lazy_clone")
@@ -53,7 +53,7 @@ _MADE_PLAIN: dict[str, Wrapper] = {
 }
 
 
-class Device:
+class EmulatedDevice:
     """The one emulated accelerator of this process.
 
     Attributes:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from harness.lab.emulation.card import DEVICE_TYPE
-from harness.lab.emulation.device import Device
+from harness.lab.emulation.device import EmulatedDevice
 from harness.lab.emulation.module import DEVICE_NAME
 from harness.lab.emulation.profiles import get_profile
 from harness.lab.faults.fault import Fault
@@ -19,10 +19,10 @@ from harness.values.errors import DeviceError
 __all__ = ["describe", "install", "installed_device"]
 
 _OLDEST_TORCH = (2, 13)
-_installed: list[Device] = []
+_installed: list[EmulatedDevice] = []
 
 
-def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> Device:
+def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> EmulatedDevice:
     """Make `torch.device("sdaa")` work in this process, on the host's CPU.
 
     A second call gives the same device its new profile and faults. How many devices the card has is the environment's
@@ -42,7 +42,7 @@ def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> Device:
         _refuse_beside_the_real_one()
         _refuse_old_torch()
         _refuse_taken_place()
-        device = Device()
+        device = EmulatedDevice()
         device.register()
         _installed.append(device)
     device = _installed[0]
@@ -50,7 +50,7 @@ def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> Device:
     return device
 
 
-def installed_device() -> Device | None:
+def installed_device() -> EmulatedDevice | None:
     """The emulated device of this process; None where none was installed."""
     return _installed[0] if _installed else None
 

@@ -24,7 +24,7 @@ _RUNS = ("harness.lab.power.study_worker", "harness.lab.emulation", "models")
 
 _NOT_FOLLOWED = ("harness.rules.gate",)
 """The gate ends a run that is seen early, and changes no number of it: runs are judged again by other rules without
-being made again."""
+being run again."""
 
 _WATCHING = ("harness.shadow",)
 """What a run that shadow ops don't watch imports, and doesn't follow from."""

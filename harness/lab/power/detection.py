@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.lab.faults import parse_fault
-from harness.lab.power.finished_run import Ending, Record
+from harness.lab.power.finished_run import Ending, FinishedRun
 from harness.lab.power.naming import is_named_by
 from harness.rules.gate import Gate
 from harness.shadow.judging.hard_input_rule import judge_hard_inputs
@@ -55,8 +55,8 @@ class Detection:
         shadow: what shadow ops found: first iteration, and the finding in words; None where they found nothing.
         shadowed: whether there were to be any.
         named: whether they name the run's fault rightly; None where they found nothing, or the run has no fault.
-        hard_inputs: what operations made again with hard inputs showed, in words; None where they showed nothing.
-        forced: whether any was to be made again.
+        hard_inputs: what operations run again with hard inputs showed, in words; None where they showed nothing.
+        forced: whether any was to be run again.
         crashed_shadowed: whether the run that shadow ops watched crashed, and the one beside it did not.
     """
 
@@ -102,7 +102,7 @@ class Detection:
         return self.iterations if self.iteration is None else self.iteration + 1
 
 
-def detect(gate: Gate, record: Record, shadowed: Record | None = None) -> Detection:
+def detect(gate: Gate, record: FinishedRun, shadowed: FinishedRun | None = None) -> Detection:
     """Judge a run by a gate.
 
     Args:
@@ -123,19 +123,19 @@ def detect(gate: Gate, record: Record, shadowed: Record | None = None) -> Detect
     )
 
 
-def found_by_shadow(record: Record, tier: str) -> bool:
+def found_by_shadow(record: FinishedRun, tier: str) -> bool:
     """Whether shadow ops find something in a shadowed run, as far as it goes."""
     return bool(_by_shadow(record, tier))
 
 
-def _by_hard_inputs(record: Record, tier: str) -> str | None:
+def _by_hard_inputs(record: FinishedRun, tier: str) -> str | None:
     forced = record.forced
     findings = judge_hard_inputs(weigh_shadow(forced, tier)) if forced is not None else []
     failed = [found.message for found in findings if found.status is Outcome.FAIL]
     return failed[0] if failed else None
 
 
-def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
+def _by_shadow(record: FinishedRun, tier: str) -> dict[str, Any]:
     shadow = record.shadow
     if shadow is None:
         return {}
@@ -151,7 +151,7 @@ def _by_shadow(record: Record, tier: str) -> dict[str, Any]:
     }
 
 
-def detect_by_trace(gate: Gate, record: Record) -> Detection:
+def detect_by_trace(gate: Gate, record: FinishedRun) -> Detection:
     """Judge a run by a gate, by all but shadow ops.
 
     Args:
@@ -179,7 +179,7 @@ def _detection(verdict: Verdict, iterations: int) -> Detection:
     return Detection(verdict.status, verdict.reason, _first(rules), rules, iterations, legacy)
 
 
-def _crashed(record: Record, verdict: Verdict | None, iterations: int) -> Detection:
+def _crashed(record: FinishedRun, verdict: Verdict | None, iterations: int) -> Detection:
     """A crash is an ERROR, and no rule is needed to see it; which rules had called the run before is shown."""
     before = _detection(verdict, iterations) if verdict is not None else None
     rules = {**(before.rules if before else {}), CRASH: iterations}

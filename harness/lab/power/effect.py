@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.lab.power.finished_run import Record
+from harness.lab.power.finished_run import FinishedRun
 from harness.values.trace import FloatArray, StateTable, Trace
 
 __all__ = ["CLEARLY", "Effect", "Extent", "measure_effect"]
@@ -58,7 +58,9 @@ class Effect:
     what: str = ""
 
 
-def measure_effect(faulty: Record, twin: Record, rounding: Sequence[Record], healthy: Sequence[Trace]) -> Effect:
+def measure_effect(
+    faulty: FinishedRun, twin: FinishedRun, rounding: Sequence[FinishedRun], healthy: Sequence[Trace]
+) -> Effect:
     """The effect of a fault, as far as its run goes.
 
     Args:
@@ -123,7 +125,7 @@ def _parameters(twin: Trace | None) -> tuple[str, ...]:
     return tuple(name.partition("/")[2] for name in names if name.startswith("param/"))
 
 
-def _sampled_changes(faulty: Record, rounding: Sequence[Record], names: Sequence[str]) -> list[_Change]:
+def _sampled_changes(faulty: FinishedRun, rounding: Sequence[FinishedRun], names: Sequence[str]) -> list[_Change]:
     if faulty.errors is None:
         return []
     changes = []

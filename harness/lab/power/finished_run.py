@@ -23,7 +23,7 @@ from harness.values.errors import AlignmentError, RunError
 from harness.values.provenance import Provenance
 from harness.values.trace import FloatArray, Trace
 
-__all__ = ["Ending", "Record", "find_record", "write_outcome"]
+__all__ = ["Ending", "FinishedRun", "find_record", "write_outcome"]
 
 SCHEMA = 1
 
@@ -40,7 +40,7 @@ class Ending(str, Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class FinishedRun:
     """A finished run.
 
     Args:
@@ -141,7 +141,7 @@ def write_outcome(folder: Path, experiment: Experiment, ending: Ending, error: s
     write_text(folder / OUTCOME, encode_value(_Outcome(experiment, ending, error, seconds), schema=SCHEMA))
 
 
-def find_record(folder: Path) -> Record | None:
+def find_record(folder: Path) -> FinishedRun | None:
     """The run that a folder holds; None where it holds none, or one that was killed.
 
     Raises:
@@ -151,4 +151,4 @@ def find_record(folder: Path) -> Record | None:
     if not path.exists():
         return None
     told = read_value(path, _Outcome, RunError, schema=SCHEMA)
-    return Record(told.experiment, folder, told.ending, told.error, told.seconds)
+    return FinishedRun(told.experiment, folder, told.ending, told.error, told.seconds)

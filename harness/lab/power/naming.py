@@ -7,7 +7,7 @@ from harness.shadow.evidence.checks import Part, ShadowRecord, ShadowRow
 
 __all__ = ["is_named_by"]
 
-_FOURTH = 3
+_FOURTH_CALL = 3
 
 _PARTS = {
     "optimizer": frozenset({Part.OPTIMIZER}),
@@ -46,7 +46,7 @@ def _struck_module(fault: Fault, iteration: int, record: ShadowRecord) -> str | 
         return modules[len(modules) // 2] if modules else None
     calls = {check.call: check.module for check in checks if check.op == "convolution_backward"}
     order = sorted(calls)
-    return calls[order[_FOURTH]] if len(order) > _FOURTH else None
+    return calls[order[_FOURTH_CALL]] if len(order) > _FOURTH_CALL else None
 
 
 def _plain(operation: str) -> str:

@@ -9,7 +9,7 @@ from statistics import median
 from harness.lab.power.detection import HARD_INPUTS, RULES, SHADOW, Detection
 from harness.lab.power.proportions import Rate
 from harness.lab.power.sampled_faults import Sampling
-from harness.lab.power.study_rows import EnsembleRow, FaultRow, HealthyRow, Making, NotRun
+from harness.lab.power.study_rows import EnsembleRow, Execution, FaultRow, HealthyRow, NotRun
 
 __all__ = ["GateRates", "PowerResult"]
 
@@ -54,7 +54,7 @@ class PowerResult:
         made: UTC time, ISO 8601.
         seconds: worker time of all runs together.
         runs: how many there are, those that others are compared with among them.
-        making: what this command made of them; None where it made none.
+        execution: what this command made of them; None where it made none.
         sampling: which of the faulty runs were drawn; None where all were asked for.
     """
 
@@ -76,7 +76,7 @@ class PowerResult:
     made: str = ""
     seconds: float = 0.0
     runs: int = 0
-    making: Making | None = None
+    execution: Execution | None = None
     sampling: Sampling | None = None
 
     @property

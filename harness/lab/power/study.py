@@ -9,13 +9,13 @@ from pathlib import Path
 
 from harness.lab.power.code_digest import code_digest
 from harness.lab.power.detection import detect_by_trace, found_by_shadow
-from harness.lab.power.finished_run import Ending, Record, find_record
+from harness.lab.power.finished_run import Ending, FinishedRun, find_record
 from harness.lab.power.sampled_faults import Sampling, draw_faults
 from harness.lab.power.study_folder import OUTCOME
 from harness.lab.power.study_plan import Settings, plan_case
 from harness.lab.power.study_run import Experiment, Kind
 from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Crew, Task
+from harness.lab.power.workers import Task, WorkerPool
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.gate import Gate
 from harness.store.baselines import load_baseline
@@ -25,7 +25,7 @@ from harness.values.errors import RunError
 
 __all__ = ["CaseStudy", "Progress", "Study"]
 
-_PATIENCE_SECONDS = 1800.0
+_TIMEOUT_SECONDS = 1800.0
 
 Progress = Callable[[int, int, Experiment | None], None]
 """Called with how many are done, how many there are, and the experiment that ended last."""
@@ -45,18 +45,18 @@ class CaseStudy:
     case: Case
     baseline: Baseline
     gate: Gate
-    records: tuple[Record, ...]
+    records: tuple[FinishedRun, ...]
 
-    def of(self, kind: Kind) -> tuple[Record, ...]:
+    def of(self, kind: Kind) -> tuple[FinishedRun, ...]:
         """The runs of one kind."""
         return tuple(record for record in self.records if record.experiment.kind is kind)
 
-    def shadowed(self, record: Record) -> Record | None:
+    def shadowed(self, record: FinishedRun) -> FinishedRun | None:
         """The run that shadow ops watched, of a faulty run or of a healthy port; None where there is none."""
         return self._shadowed.get(record.experiment.name)
 
     @cached_property
-    def _shadowed(self) -> Mapping[str, Record]:
+    def _shadowed(self) -> Mapping[str, FinishedRun]:
         return {record.experiment.name: record for record in self.of(Kind.SHADOWED)}
 
 
@@ -121,16 +121,16 @@ class Study:
         Raises:
             RunError: a twin, a run with other rounding or a repeat could not be made.
         """
-        crew = Crew(jobs, self._work_dir / "logs", _PATIENCE_SECONDS)
+        pool = WorkerPool(jobs, self._work_dir / "logs", _TIMEOUT_SECONDS)
         made = 0
         for stage in (0, 1):
             experiments = [e for case in self._cases for e in self._plans[case.name][stage]]
-            made += self._run_missing(crew, experiments, on_progress)
+            made += self._run_missing(pool, experiments, on_progress)
             self._require_whole(experiments)
         stale = [record.experiment for record in self._stopped_too_early()]
         for experiment in stale:
             (self._folder(experiment) / OUTCOME).unlink()
-        return made + self._run_missing(crew, [_unstopped(experiment) for experiment in stale], on_progress)
+        return made + self._run_missing(pool, [_unstopped(experiment) for experiment in stale], on_progress)
 
     def collect(self) -> tuple[CaseStudy, ...]:
         """Every case with the runs that are there."""
@@ -151,7 +151,7 @@ class Study:
     def _of(self, case: Case) -> list[Experiment]:
         return [experiment for stage in self._plans[case.name] for experiment in stage]
 
-    def _run_missing(self, crew: Crew, experiments: Sequence[Experiment], on_progress: Progress) -> int:
+    def _run_missing(self, pool: WorkerPool, experiments: Sequence[Experiment], on_progress: Progress) -> int:
         missing = [experiment for experiment in experiments if self._find(experiment) is None]
         done = len(experiments) - len(missing)
         on_progress(done, len(experiments), None)
@@ -161,7 +161,7 @@ class Study:
             count[0] += 1
             on_progress(count[0], len(experiments), task.experiment)
 
-        crew.run([self._task(experiment) for experiment in missing], on_done)
+        pool.run([self._task(experiment) for experiment in missing], on_done)
         return len(missing)
 
     def _task(self, experiment: Experiment) -> Task:
@@ -174,7 +174,7 @@ class Study:
         twins = [e for e in self._plans[experiment.case][0] if e.kind is Kind.TWIN]
         return self._folder(twins[0]) if twins else None
 
-    def _find(self, experiment: Experiment) -> Record | None:
+    def _find(self, experiment: Experiment) -> FinishedRun | None:
         """A finished run; one that was stopped doesn't serve where a whole one is asked for."""
         record = find_record(self._folder(experiment))
         if record is not None and record.ending is Ending.STOPPED and not experiment.stops:
@@ -198,7 +198,7 @@ class Study:
                     hint="the same command goes on where it was",
                 )
 
-    def _stopped_too_early(self) -> list[Record]:
+    def _stopped_too_early(self) -> list[FinishedRun]:
         """Runs that were stopped by the rules of another time, and that today's don't see."""
         return [
             record
@@ -208,7 +208,7 @@ class Study:
         ]
 
 
-def _is_seen(gate: Gate, record: Record) -> bool:
+def _is_seen(gate: Gate, record: FinishedRun) -> bool:
     if record.experiment.kind is Kind.SHADOWED:
         return found_by_shadow(record, gate.demanded)
     return detect_by_trace(gate, record).seen

@@ -9,14 +9,14 @@ from harness.lab.faults import parse_fault
 from harness.lab.power.detection import detect, detect_by_trace
 from harness.lab.power.effect import Effect, Extent, measure_effect
 from harness.lab.power.ensembles import cut_ensembles, gate_of
-from harness.lab.power.finished_run import Record
+from harness.lab.power.finished_run import FinishedRun
 from harness.lab.power.outcome import PowerResult
 from harness.lab.power.ports import CALIBRATION_SEEDS, EVALUATION_SEED, rounding_seeds
 from harness.lab.power.proportions import Rate
 from harness.lab.power.sampled_faults import Sampling
 from harness.lab.power.study import CaseStudy
 from harness.lab.power.study_plan import Settings, needs
-from harness.lab.power.study_rows import EnsembleRow, FaultRow, HealthyRow, Making, NotRun
+from harness.lab.power.study_rows import EnsembleRow, Execution, FaultRow, HealthyRow, NotRun
 from harness.lab.power.study_run import Kind
 from harness.rules.gate import Gate
 
@@ -34,7 +34,7 @@ def judge_study(
     missing: Mapping[str, int],
     command: str,
     commit: str,
-    making: Making | None = None,
+    execution: Execution | None = None,
     sampling: Sampling | None = None,
 ) -> PowerResult:
     """Judge every finished run.
@@ -46,7 +46,7 @@ def judge_study(
         missing: case → runs that are not there.
         command: what reproduces it.
         commit: of the working tree.
-        making: what the command made of the runs.
+        execution: what the command made of the runs.
         sampling: which of the faulty runs were drawn; None where all were asked for.
     """
     faults = tuple(row for study in studies for row in _fault_rows(study))
@@ -71,7 +71,7 @@ def judge_study(
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=sum(record.seconds for record in records),
         runs=len(records),
-        making=making,
+        execution=execution,
         sampling=sampling,
     )
 
@@ -159,7 +159,7 @@ def _gates(study: CaseStudy, false_alarm_rate: float) -> dict[int, tuple[Gate, .
     }
 
 
-def _name(study: CaseStudy, record: Record) -> tuple[str, str]:
+def _name(study: CaseStudy, record: FinishedRun) -> tuple[str, str]:
     return study.case.name, record.experiment.name
 
 

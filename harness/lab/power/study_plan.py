@@ -31,7 +31,7 @@ class Settings:
         stops: whether a faulty run ends as soon as it is seen.
         settle: iterations that it then goes on.
         shadow: iterations of faulty and of healthy runs whose operations are held against float64; none where empty.
-        forced: whether each operation of the first of them is made again with hard inputs.
+        forced: whether each operation of the first of them is run again with hard inputs.
         sample: faulty runs of all cases together, drawn at random; all of them where 0.
         sample_seed: of the draw.
     """

@@ -8,7 +8,7 @@ from harness.lab.power.detection import Detection
 from harness.lab.power.effect import Effect, Extent
 from harness.lab.power.proportions import Rate
 
-__all__ = ["EnsembleRow", "FaultRow", "HealthyRow", "Making", "NotRun"]
+__all__ = ["EnsembleRow", "Execution", "FaultRow", "HealthyRow", "NotRun"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class NotRun:
 
 
 @dataclass(frozen=True)
-class Making:
+class Execution:
     """What a command made of a study: of one that goes on where it was, the rest.
 
     Args:

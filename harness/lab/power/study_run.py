@@ -58,7 +58,7 @@ class Experiment:
         settle: iterations that it goes on after it was seen, for rules that see it later.
         shadow: iterations whose operations are held against float64; a shadowed run ends behind the last of them.
         shadow_tier: at which tier; empty without any.
-        forced: whether each operation of the first of them is made again with hard inputs.
+        forced: whether each operation of the first of them is run again with hard inputs.
     """
 
     case: str

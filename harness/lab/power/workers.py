@@ -1,4 +1,4 @@
-"""A crew of workers: long-lived processes that run a study's experiments, and are replaced where they die."""
+"""A pool of workers: long-lived processes that run a study's experiments, and are replaced where they die."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.running.lifeline import watched
 from harness.store.decoding import decode_value
 from harness.values.errors import RunError
 
-__all__ = ["Crew", "Task"]
+__all__ = ["Task", "WorkerPool"]
 
 _TAIL = 2000
 
@@ -49,19 +49,19 @@ class Task:
     line: str
 
 
-class Crew:
+class WorkerPool:
     """Runs tasks on a number of worker processes.
 
     Args:
         jobs: how many.
         logs: folder for what the workers print.
-        patience: seconds that one experiment may take.
+        timeout: seconds that one experiment may take.
     """
 
-    def __init__(self, jobs: int, logs: Path, patience: float) -> None:
+    def __init__(self, jobs: int, logs: Path, timeout: float) -> None:
         self._jobs = jobs
         self._logs = logs
-        self._patience = patience
+        self._timeout = timeout
 
     def run(self, tasks: Sequence[Task], on_done: Callable[[Task], None]) -> None:
         """Run all tasks; returns when the last is done, and ends every worker also when it is interrupted.
@@ -135,12 +135,12 @@ class Crew:
         started = time.monotonic()
         cause = ""
         while True:
-            over = worker.ask(task.line, self._patience, stop)
+            over = worker.ask(task.line, self._timeout, stop)
             if stop.is_set() or (task.folder / OUTCOME).exists():
                 if over:
                     worker.end()
                 return None if over else worker
-            second, cause = bool(cause), worker.obituary()
+            second, cause = bool(cause), worker.how_it_ended()
             worker.end()
             if second or worker.hung:
                 break
@@ -184,23 +184,23 @@ class _Worker:
             raise RunError("a worker has no pipes", where=log)
         self._asks, self._answers = self._process.stdin, self._process.stdout
 
-    def ask(self, line: str, patience: float, stop: threading.Event) -> bool:
+    def ask(self, line: str, timeout: float, stop: threading.Event) -> bool:
         """Have an experiment run; whether the process has to be replaced afterwards."""
         try:
             self._asks.write(line.encode())
             self._asks.flush()
         except OSError:
             return True
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while not stop.is_set():
             if select.select([self._answers], [], [], 0.2)[0]:
                 return _is_over(self._answers.readline())
             if time.monotonic() > deadline:
-                self.hung = f"no end after {patience:.0f} s"
+                self.hung = f"no answer after {timeout:.0f} s"
                 return True
         return True
 
-    def obituary(self) -> str:
+    def how_it_ended(self) -> str:
         """Why there is no outcome."""
         if self.hung:
             return self.hung

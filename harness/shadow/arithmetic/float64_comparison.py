@@ -149,7 +149,7 @@ def _conditioned(call: Call, before: Arguments, found: list[Compared], tier: str
         moved = measure_scale(run, *before, references, seed, smallest)
         dtypes = [result.candidate.dtype for result in floating]
         healthy = HealthyKernel(call, tier, smallest).measure(run, before, references, dtypes, seed)
-    except (RuntimeError, ValueError, KeyError):  # a result whose shape hangs on values
+    except (RuntimeError, ValueError, KeyError):  # a result whose shape depends on values
         return found
     scales = dict(zip(keys, zip(moved, healthy, strict=True), strict=True))
     return [

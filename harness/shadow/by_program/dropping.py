@@ -18,7 +18,7 @@ from harness.shadow.arithmetic.call import dtype_name
 from harness.shadow.arithmetic.measure import Distance, measure
 from harness.shadow.arithmetic.randomness import generator_kept
 from harness.shadow.evidence.checks import Part, ShadowCheck
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 __all__ = ["OwnDropout"]
@@ -38,12 +38,12 @@ class OwnDropout:
     """Enter it around a step, and it notes which dropout the model asks for; then ``ask``, before it is left.
 
     Args:
-        whereabouts: tells the module of a call.
+        call_sites: tells the module of a call.
         iteration: number of the step.
     """
 
-    def __init__(self, whereabouts: Whereabouts, iteration: int) -> None:
-        self._where = whereabouts
+    def __init__(self, call_sites: CallSites, iteration: int) -> None:
+        self._where = call_sites
         self._iteration = iteration
         self._asked: dict[_Asked, str] = {}
 

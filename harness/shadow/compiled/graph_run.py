@@ -40,7 +40,7 @@ _JUMPS = frozenset(
         *("signbit", "floor_divide", "fmod", "remainder", "_to_copy", "convert_element_type", "bucketize"),
     }
 )
-"""Operations whose result jumps, or hangs on an order. Of casts only those to integers and truths."""
+"""Operations whose result jumps, or depends on an order. Of casts only those to integers and truths."""
 
 _CASTS = frozenset({"_to_copy", "convert_element_type"})
 

@@ -1,1 +1,1 @@
-"""The same operations made again with inputs that are hard for a kernel."""
+"""The same operations run again with inputs that are hard for a kernel."""

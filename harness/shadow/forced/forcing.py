@@ -24,13 +24,13 @@ from harness.shadow.evidence.checks import Part
 from harness.shadow.files.check_stream import ShadowStream
 from harness.shadow.forced.hard_inputs import HARD_INPUTS, can_be_odd_sized
 from harness.shadow.judging.hard_input_rule import lost
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 __all__ = ["ForcedCalls"]
 
 LARGEST_CALL = 64 * 2**20
-"""Bytes of the tensors of a call that is kept to be made again."""
+"""Bytes of the tensors of a call that is kept to be run again."""
 
 _NOT_FINITE = frozenset({"infinity", "NaN"})
 
@@ -41,7 +41,7 @@ holds what nobody wrote where the tensor is laid out anew."""
 
 @dataclass(frozen=True)
 class _Model:
-    """A call that is made again: the bytes of its tensors, and its arguments, copied."""
+    """A call that is run again: the bytes of its tensors, and its arguments, copied."""
 
     size: int
     args: list[Any]
@@ -165,7 +165,7 @@ def _is_lost(result: Compared) -> bool:
     return made.is_floating_point() and bool(made.isfinite().all()) and not bool(due.isfinite().all())
 
 
-class _HardPlace(Whereabouts):
+class _HardPlace(CallSites):
     """A call that no module made: the kind of its inputs stands in its place."""
 
     def __init__(self, kind: str) -> None:

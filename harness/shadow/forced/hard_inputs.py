@@ -118,7 +118,7 @@ def _odd(name: str, args: list[Any]) -> list[Any] | None:
 
 
 def can_be_odd_sized(name: str, args: Sequence[Any]) -> bool:
-    """Whether a call of an operation can be made again with odd-sized tensors."""
+    """Whether a call of an operation can be run again with odd-sized tensors."""
     return _odd_sizes(name, args) is not None
 
 

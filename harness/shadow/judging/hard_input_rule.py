@@ -1,4 +1,4 @@
-"""Hard inputs: operations made again with them give what float64 gives, and what isn't finite doesn't vanish.
+"""Hard inputs: operations run again with them give what float64 gives, and what isn't finite doesn't vanish.
 
 Some of what is off is so by intent; it is shown, and doesn't decide: how far an infinity or a NaN spreads, which hangs
 on the algorithm (a tile of Winograd's, a row of a matrix product); denormal numbers that are flushed to zero; what
@@ -60,10 +60,10 @@ def judge_hard_inputs(evidence: ShadowEvidence) -> list[Finding]:
         evidence: of ``ForcedCalls``: the kind of the inputs stands in place of the module.
 
     Returns:
-        Failures, or one that passes; inconclusive where no operation was made again.
+        Failures, or one that passes; inconclusive where no operation was run again.
     """
     if not evidence.rows:
-        said = "no operation was made again with hard inputs"
+        said = "no operation was run again with hard inputs"
         return [Finding(RULE, Outcome.INCONCLUSIVE, "*", said, tier=evidence.tier)]
     violated: dict[str, list[ShadowRow]] = defaultdict(list)
     for row in off_with_hard_inputs(evidence):

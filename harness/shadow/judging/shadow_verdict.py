@@ -40,7 +40,7 @@ def with_shadow(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
 
 
 def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
-    """A verdict with what operations made again with hard inputs say.
+    """A verdict with what operations run again with hard inputs say.
 
     Args:
         verdict: on the run.
@@ -48,7 +48,7 @@ def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
 
     Returns:
         FAIL where one is violated and the run is no ERROR, told behind what training itself showed; INCONCLUSIVE where
-        none was made again and it would pass.
+        none was run again and it would pass.
     """
     findings = judge_hard_inputs(evidence)
     return _decided(_joined(verdict, findings, first=verdict.status is not Status.FAIL), findings)

@@ -1,1 +1,1 @@
-"""What came out wrong, kept with a program that makes it again: its frame, and what it computes by kind of check."""
+"""What came out wrong, kept with a program that reproduces it: its frame, and what it computes by kind of check."""

@@ -1,4 +1,4 @@
-"""A call of an operation, written down as a program that makes it again, with its inputs within bounds."""
+"""A call of an operation, written down as a program that reproduces it, with its inputs within bounds."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def write_call(call: Call, result: Compared, allowed: Allowance, part: Part = Pa
         part: that the finding is of: whether the result's numbers are compared or its format.
 
     Raises:
-        UnwritableError: the call can't be made again by itself.
+        UnwritableError: the call can't be run again by itself.
     """
     if call.operation.kind is Kind.RANDOM:
         return write_draw(call)

@@ -168,7 +168,7 @@ def render_program(number: int, check: ShadowCheck, allowed: Allowance, written:
     )
     faults = f" with {', '.join(origin.faults)}" if origin.faults else ""
     emulation = (
-        f"\nIt was found on the emulated device{faults}: --device emulated makes it again where the alignment harness"
+        f"\nIt was found on the emulated device{faults}: --device emulated reproduces it where the alignment harness"
         "\nis installed. A fault that strikes one layer by its number in the step doesn't strike a lone call."
         if origin.emulated
         else ""

@@ -1,4 +1,4 @@
-"""What came out wrong, kept with a program that makes it again.
+"""What came out wrong, kept with a program that reproduces it.
 
 A finding is an operation's tensor, or what a check by program compares; the worst of the first iteration that it is
 violated in is kept, of the ten worst findings of each process. Inputs are bounded: tensors larger than 32 MiB are cut

@@ -10,10 +10,10 @@ import torch
 
 from harness.shadow.evidence.checks import Part
 
-__all__ = ["Whereabouts"]
+__all__ = ["CallSites"]
 
 
-class Whereabouts:
+class CallSites:
     """Follows a training step through the model.
 
     In the forward, hooks keep the stack of modules. The autograd node that a call is going to be differentiated by

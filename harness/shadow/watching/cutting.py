@@ -1,6 +1,6 @@
 """A call too large for the host's memory, checked on some slices of its results that can be computed by themselves.
 
-A sample of a batch, a row of a product, a channel of batch norm, and the weight gradient of an output channel hang on
+A sample of a batch, a row of a product, a channel of batch norm, and the weight gradient of an output channel depend on
 a slice of the inputs alone. Slices are evenly spread, the first of them another one in each iteration.
 """
 

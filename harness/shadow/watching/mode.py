@@ -28,7 +28,7 @@ from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.evidence.unchecked import Unchecked, reasons_of
 from harness.shadow.judging.error_model import unit_roundoff
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.cutting import Piece, cut_call
 from harness.shadow.watching.fallback import falls_back
 from harness.shadow.watching.sampling import StepSample, cost_of, size_words
@@ -45,7 +45,7 @@ class ShadowOps(TorchDispatchMode):
     entered before sees the device's call alone.
 
     Args:
-        whereabouts: tells the module of a call.
+        call_sites: tells the module of a call.
         iteration: number of the step.
         tier: precision tier, a key of ``SHADOW_TIERS``: what is called suspicious depends on it.
         wanted: whether to check an operation, by its name; one that isn't is counted as not checked.
@@ -65,7 +65,7 @@ class ShadowOps(TorchDispatchMode):
 
     def __init__(
         self,
-        whereabouts: Whereabouts,
+        call_sites: CallSites,
         iteration: int,
         tier: str,
         wanted: Callable[[str], bool] = lambda name: True,
@@ -75,7 +75,7 @@ class ShadowOps(TorchDispatchMode):
         flushes: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._whereabouts = whereabouts
+        self._call_sites = call_sites
         self._iteration = iteration
         self._tier = tier
         self._wanted = wanted
@@ -98,7 +98,7 @@ class ShadowOps(TorchDispatchMode):
         """Run the call, and check what came of it."""
         kwargs = kwargs or {}
         operation = read_operation(op)
-        place = self._whereabouts.here()
+        place = self._call_sites.here()
         if operation.kind is Kind.NOTHING:
             return op(*args, **kwargs)
         number = self.calls.total()
@@ -134,7 +134,7 @@ class ShadowOps(TorchDispatchMode):
 
     def take_region(self, region: CompiledRegion, inputs: list[Any]) -> Any:
         """Run a compiled graph as one operation, and check what came of it."""
-        place, number = self._whereabouts.here(), self.calls.total()
+        place, number = self._call_sites.here(), self.calls.total()
         self.calls[region.name] += 1
         with _disable_current_modes():
             returned, reason, found = region.run(inputs, self._tier, self._iteration)
@@ -251,7 +251,7 @@ class ShadowOps(TorchDispatchMode):
         return known
 
     def _owner(self, result: Compared) -> str:
-        return self._whereabouts.parameter(result.original) if result.original is not None else ""
+        return self._call_sites.parameter(result.original) if result.original is not None else ""
 
     def _check(
         self, place: tuple[Part, str], call: Call, number: int, contiguous: bool, result: Compared

@@ -4,8 +4,8 @@ Calls are distinct by operation, shapes, dtypes, strides and plain arguments; th
 step may bring ``STEPS_WORTH`` times the budget of one operation to the host. Where all its calls so far would bring
 more, a further call of a known kind is checked with the chance limit / (what they would bring): the end of a step is
 sampled like its middle, though its length isn't known before, and repeats of a step of T times the limit bring at
-most about 1 + ln T times the limit. The draw hangs on the iteration and the number of the call alone: the same in each
-run of the same program, another one in each shadowed step.
+most about 1 + ln T times the limit. The draw depends on the iteration and the number of the call alone: the same in
+each run of the same program, another one in each shadowed step.
 """
 
 from __future__ import annotations

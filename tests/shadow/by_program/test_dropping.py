@@ -9,7 +9,7 @@ from harness.recording.dropout import OWN_DROPOUT, HostDropout
 from harness.shadow.by_program.dropping import OwnDropout
 from harness.shadow.evidence.checks import Part
 from harness.shadow.judging.operations import weigh_check
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 
@@ -28,7 +28,7 @@ class Dropping(nn.Module):
 
 def asked(model, x):
     """The mode under which the device was asked for what a step of the model drops; all checks are among the mode's."""
-    where = Whereabouts(model)
+    where = CallSites(model)
     mode = ShadowOps(where, 0, "fp32")
     with HostDropout(), where.following(), OwnDropout(where, 0) as dropout:
         model(x)

@@ -8,7 +8,7 @@ from harness.shadow.compiled import watched_backend as backends
 from harness.shadow.compiled.watched_backend import can_watch, watched_backend
 from harness.shadow.evidence.checks import Coverage, Part, ShadowRecord
 from harness.shadow.judging.operations import weigh_shadow
-from harness.shadow.watching.call_site import Whereabouts
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 
 pytestmark = pytest.mark.skipif(not can_watch("aot_eager"), reason="this PyTorch compiles no frame that a mode watches")
@@ -37,7 +37,7 @@ def step():
         model = model or Small()
         x = torch.randn(4, 3, 16, 16) if x is None else x
         compiled = torch.compile(model, backend=watched_backend(backend, {}))
-        mode = ShadowOps(Whereabouts(model), 0, tier)
+        mode = ShadowOps(CallSites(model), 0, tier)
         torch.manual_seed(1)
         with mode:
             compiled(x).backward()

@@ -1,15 +1,15 @@
-"""A crew: every task ends in an outcome, whatever its worker does, and nothing outlives the crew."""
+"""A pool: every task ends in an outcome, whatever its worker does, and nothing outlives the pool."""
 
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from harness.lab.power import workers as crew_module
+from harness.lab.power import workers as workers_module
 from harness.lab.power.finished_run import Ending, find_record
 from harness.lab.power.study_run import Experiment, Kind
 from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Crew, Task
+from harness.lab.power.workers import Task, WorkerPool
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def tasks(tmp_path, monkeypatch):
     """Tasks for workers that train nothing."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(crew_module, "_ENTRY", "fake_worker:main")
+    monkeypatch.setattr(workers_module, "_ENTRY", "fake_worker:main")
 
     def make(*names):
         made = []
@@ -40,7 +40,7 @@ def served(tmp_path):
 
 def test_one_process_serves_many_experiments(tmp_path, tasks):
     done = []
-    Crew(1, tmp_path / "logs", 60).run(tasks("a", "b", "c"), done.append)
+    WorkerPool(1, tmp_path / "logs", 60).run(tasks("a", "b", "c"), done.append)
     assert [task.experiment.name for task in done] == ["a", "b", "c"]
     assert list(served(tmp_path).values()) == [["a", "b", "c"]]
     assert all(find_record(task.folder).ending is Ending.COMPLETE for task in done)
@@ -51,14 +51,14 @@ def test_a_worker_keeps_what_it_freed_unless_the_user_says_how_to_allocate(tmp_p
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     if own:
         monkeypatch.setenv("GLIBC_TUNABLES", own)
-    Crew(1, tmp_path / "logs", 60).run(tasks("a"), lambda _: None)
+    WorkerPool(1, tmp_path / "logs", 60).run(tasks("a"), lambda _: None)
     tunables = (tmp_path / "log").read_text().split()[-1]
     assert tunables == own if own else "glibc.malloc.hugetlb=1" in tunables
 
 
 def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashed(tmp_path, tasks):
     made = tasks("a", "dies", "b", "raises", "c")
-    Crew(1, tmp_path / "logs", 60).run(made, lambda _: None)
+    WorkerPool(1, tmp_path / "logs", 60).run(made, lambda _: None)
     endings = {task.experiment.name: find_record(task.folder) for task in made}
     assert [record.ending.value for record in endings.values()] == [
         "complete", "crashed", "complete", "crashed", "complete"
@@ -71,8 +71,8 @@ def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashe
 
 def test_a_worker_that_hangs_is_killed(tmp_path, tasks):
     (task,) = tasks("hangs")
-    Crew(1, tmp_path / "logs", 5).run([task], lambda _: None)
-    assert "no end after 5 s" in find_record(task.folder).error
+    WorkerPool(1, tmp_path / "logs", 5).run([task], lambda _: None)
+    assert "no answer after 5 s" in find_record(task.folder).error
     (process,) = served(tmp_path)
     assert not Path(f"/proc/{process}").exists()
 
@@ -82,5 +82,5 @@ def test_an_interruption_leaves_no_worker_behind(tmp_path, tasks):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Crew(2, tmp_path / "logs", 60).run(tasks("a", "hangs"), interrupt)
+        WorkerPool(2, tmp_path / "logs", 60).run(tasks("a", "hangs"), interrupt)
     assert not any(Path(f"/proc/{process}").exists() for process in served(tmp_path))
