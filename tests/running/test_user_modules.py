@@ -91,15 +91,17 @@ def test_imports_of_an_option_are_made(tmp_path):
 @pytest.mark.parametrize("there", [True, False])
 def test_configs_of_an_installed_package_are_bases(tmp_path, there):
     package = tmp_path / "mmrazor"
-    (package / ".mim" / "configs" / "_base_").mkdir(parents=True)
+    (package / ".mim" / "configs" / "tiny").mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    (package / ".mim" / "configs" / "_base_" / "base.py").write_text((ROOT / "tests/running/tiny/tiny.py").read_text())
+    (package / ".mim" / "configs" / "tiny" / "base.py").write_text((ROOT / "tests/running/tiny/tiny.py").read_text())
+    (package / ".mim" / "model-index.yml").write_text("Import: [metafile.yml]")
+    (package / ".mim" / "metafile.yml").write_text("Models: [{Name: tiny, Config: configs/tiny/base.py}]")
     info = tmp_path / "mmrazor-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mmrazor\nVersion: 1.0\n")
     (tmp_path / "tiny_parts.py").write_text("")
     config = tmp_path / "mine.py"
-    config.write_text(f"_base_ = ['{'mmrazor' if there else 'mmyolo'}::_base_/base.py']\nmodel = dict(trouble='')\n")
+    config.write_text(f"_base_ = ['{'mmrazor' if there else 'mmyolo'}::tiny/base.py']\nmodel = dict(trouble='')\n")
     told = subprocess.run(
         [sys.executable, "-c", LOAD, str(config)],
         cwd=tmp_path,
