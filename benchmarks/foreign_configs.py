@@ -33,8 +33,8 @@ from harness.devices.surroundings import git_commit, versions
 from harness.values.errors import AlignmentError, CaseError
 
 FAULT = "conv-wgrad-x1.01"
-ITERATIONS = 2
-REPEATS = 8
+ITERATIONS = 1
+REPEATS = 5
 
 _CROP = 64
 _RESNET = {"model.backbone.depth": 18}
