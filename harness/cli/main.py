@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
-from harness.cli import (
-    accuracy,
-    baseline,
-    compare,
-    evaluate,
-    gate_command,
-    history,
-    judge,
-    listing,
-    ops,
-    record,
-    report,
-    schemas,
-    train,
-    verify,
-)
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.policy_options import verify_defaults
 from harness.cli.terminal import print_error
@@ -37,6 +22,20 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = "alignment_harness.commands"
 """The group of entry points that add a command: ``name = "module:add_parser"``, as ``power`` and ``efficiency`` do."""
+
+_MODULES = {
+    **{
+        name: name
+        for name in ("verify", "record", "judge", "train", "evaluate", "accuracy", "ops", "compare", "report")
+    },
+    "gate": "gate_command",
+    "history": "history",
+    "baseline": "baseline",
+    "cases": "listing",
+    "doctor": "listing",
+    "schemas": "schemas",
+}
+"""Command → its module in ``harness.cli``, in the order of the help."""
 
 _DESCRIPTION = """\
 Does a model ported to a new accelerator train like it does on the reference GPU?
@@ -57,8 +56,15 @@ exit codes: 0 PASS · 1 FAIL · 2 ERROR or wrong usage · 3 INCONCLUSIVE. Only P
 A config is a Python program: `align` runs it as you. Give it only configs that you trust."""
 
 
-def build_parser(defaults: Mapping[str, object] | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands; some defaults of `align verify` may be a policy's."""
+def build_parser(words: Sequence[str] = (), defaults: Mapping[str, object] | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, with the options of those that the words may mean.
+
+    A command's module is imported where its options are asked for: a misspelt name is told before anything is loaded.
+
+    Args:
+        words: the command line; every command has its options where it asks for the help of all, or is empty.
+        defaults: of `align verify`, a policy's.
+    """
     parser = Parser(
         prog="align",
         description=_DESCRIPTION,
@@ -66,26 +72,21 @@ def build_parser(defaults: Mapping[str, object] | None = None) -> argparse.Argum
     )
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (
-        verify,
-        record,
-        judge,
-        train,
-        evaluate,
-        accuracy,
-        ops,
-        compare,
-        report,
-        gate_command,
-        history,
-        baseline,
-        listing,
-        schemas,
-    ):
-        command.add_parser(commands)
-    for point in sorted(metadata.entry_points(group=COMMANDS)):
-        point.load()(commands)
-    commands.choices["verify"].set_defaults(**(defaults or {}))
+    points = {point.name: point for point in sorted(metadata.entry_points(group=COMMANDS))}
+    asked = next((word for word in words if not word.startswith("-")), "")
+    of_all = not words or {"-h", "--help"} & {words[0]}
+    if asked in _MODULES or of_all:
+        wanted = _MODULES.values() if of_all else [_MODULES[asked]]
+        for module in dict.fromkeys(wanted):
+            importlib.import_module(f"harness.cli.{module}").add_parser(commands)
+    for name, point in points.items():
+        if name == asked or of_all:
+            point.load()(commands)
+    for name in (*_MODULES, *points):  # the others by name alone
+        if name not in commands.choices:
+            commands.add_parser(name)
+    if asked == "verify" or of_all:
+        commands.choices["verify"].set_defaults(**(defaults or {}))
     return parser
 
 
@@ -116,7 +117,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        parsed = build_parser(verify_defaults(words)).parse_args(words)
+        parsed = build_parser(words, verify_defaults(words)).parse_args(words)
         return int(parsed.func(parsed))
     except AlignmentError as error:
         print_error(error)

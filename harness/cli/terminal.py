@@ -12,7 +12,6 @@ from rich.text import Text
 
 from harness.cli.console import SafeConsole
 from harness.devices.choice import DeviceChoice
-from harness.rules.bounded import percent
 from harness.store.stream import StreamRow
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
@@ -140,6 +139,7 @@ def shadow_lines(result: Result) -> list[str]:
     evidence = result.verdict.shadow
     if evidence is None:
         return []
+    from harness.rules.bounded import percent
     from harness.running.compiling import COMPILER
     from reports.words.shadow_words import precisions_line, row_words, steps_words, worst_first
 
@@ -163,5 +163,7 @@ def _loss(result: Result) -> str:
     envelope = result.verdict.envelopes.get("loss")
     if envelope is None or not len(envelope.deviation):
         return "—"
+    from harness.rules.bounded import percent
+
     at = abs(envelope.deviation).argmax()
     return f"{percent(float(envelope.deviation[at]))} at {int(envelope.iterations[at])}"

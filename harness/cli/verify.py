@@ -84,16 +84,17 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and say the worst verdict by the exit code."""
-    import reports
     from harness.running.cases import find_case, small_cases
     from harness.running.invoking import begin_invocation
 
     require_evidence(arguments)
-    choice = chosen_device(arguments)
-    announce(choice)
     options = arguments.cfg_options
     names = arguments.cases or [case.name for case in small_cases()]
-    cases = [find_case(name, options) for name in names]
+    cases = [find_case(name, options) for name in names]  # before the device, which is looked for by importing torch
+    choice = chosen_device(arguments)
+    announce(choice)
+    import reports
+
     share = share_of(arguments.false_alarm_rate, len(cases), arguments.gate_size)
     gate_size = max(len(cases), arguments.gate_size)
     invocation = begin_invocation(reproduction(), [case.name for case in cases])
