@@ -24,10 +24,10 @@ COMMANDS = "alignment_harness.commands"
 """The group of entry points that add a command: ``name = "module:add_parser"``, as ``power`` and ``efficiency`` do."""
 
 _MODULES = {
-    **{
-        name: name
-        for name in ("verify", "record", "judge", "train", "evaluate", "accuracy", "ops", "compare", "report")
-    },
+    **{name: name for name in ("verify", "record", "judge", "train", "evaluate")},
+    "accuracy": "accuracy",
+    "plan-accuracy": "accuracy",
+    **{name: name for name in ("ops", "compare", "report")},
     "gate": "gate_command",
     "history": "history",
     "baseline": "baseline",

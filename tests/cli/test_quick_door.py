@@ -1,12 +1,13 @@
 """A misspelt name or option, and lists, are answered before anything heavy is imported."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import harness.cli.main as main_module
+main_module = importlib.import_module("harness.cli.main")  # the package has a function of that name
 
 HEAVY = ("torch", "scipy", "matplotlib", "reports")
 
