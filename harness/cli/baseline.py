@@ -294,7 +294,7 @@ def _export(arguments: argparse.Namespace) -> int:
     console = open_console()
     for folder in chosen:
         console.print(Text(f"packed {folder}"))
-    console.print(Text(f"archive: {arguments.out}, {size / 2**20:.1f} MiB"))
+    console.print(Text(f"archive: {arguments.out}, {size / 2**10:.0f} KiB"))
     console.print(Text(f"next, on the other machine: align baseline adopt {shlex.quote(arguments.out.name)}"))
     return 0
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.history import keep_result, open_history
 from harness.cli.options import chosen_device, reproduction
-from harness.cli.policy_options import add_policy_options, asked_policy, rooted
+from harness.cli.policy_options import add_policy_option, asked_policy, rooted
 from harness.cli.terminal import STATUS_STYLES, announce, open_console
 from harness.cli.verify import add_verify_options, require_evidence, verify_case, worst
 from harness.policy.gate_decision import Decision, decide, require_baseline
@@ -56,11 +56,11 @@ def add_parser(commands: Any) -> None:
         "that of the worst: 1 FAIL, 2 ERROR or wrong usage, 3 INCONCLUSIVE.",
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="of the policy's cases these alone")
-    add_policy_options(parser)
+    add_policy_option(parser)
     parser.add_argument("--check", action="store_true", help="check the policy, and run nothing")
     add_verify_options(parser)
     for option in parser._actions:  # so that what was typed is told from what wasn't
-        if option.dest not in {"help", "cases", "policy", "no_policy", "check"}:
+        if option.dest not in {"help", "cases", "policy", "check"}:
             option.help = (option.help or "").replace("%(default)s", str(option.default))
             option.default = argparse.SUPPRESS
     parser.set_defaults(func=run)
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     import reports
     from harness.running.invoking import begin_invocation
 
-    policy = asked_policy(arguments.policy, arguments.no_policy)
+    policy = asked_policy(arguments.policy)
     if policy is None:
         raise UsageError(
             "there is no policy",
@@ -153,6 +153,8 @@ def _jobs(policy: Policy, device: str, asked: Sequence[str], options: argparse.N
             whole.timeout = min(whole.timeout, policy.case_seconds)
         require_evidence(whole)
         case = find_case(rooted(terms.name, policy.path.parent), whole.cfg_options)
+        if any(known.case == case.name and known.applies_to(device) for known in policy.known):
+            whole.no_early_stop = True  # else a known deviation would end the run before another one shows
         if not asked or {case.name, terms.name} & set(asked):
             jobs.append(_Job(terms, case, whole))
     known = {name for terms in demanded for name in (terms.name, Path(terms.name).stem)}

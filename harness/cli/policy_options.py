@@ -14,11 +14,11 @@ from harness.policy.policy_file import find_policy, read_policy
 from harness.policy.policy_values import Policy
 from harness.values.errors import AlignmentError
 
-__all__ = ["add_policy_options", "asked_policy", "case_name", "rooted", "verify_defaults"]
+__all__ = ["add_policy_option", "asked_policy", "case_name", "rooted", "verify_defaults"]
 
 
-def add_policy_options(parser: argparse.ArgumentParser) -> None:
-    """The options that name a policy."""
+def add_policy_option(parser: argparse.ArgumentParser) -> None:
+    """The option that names a policy."""
     parser.add_argument(
         "--policy",
         type=Path,
@@ -26,17 +26,14 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         help="alignment.toml, or a pyproject.toml with [tool.alignment]; default: the one of this folder or of the "
         "nearest above it",
     )
-    parser.add_argument("--no-policy", action="store_true", help="read no policy")
 
 
-def asked_policy(path: Path | None, skipped: bool = False) -> Policy | None:
+def asked_policy(path: Path | None) -> Policy | None:
     """The policy that the command line names, or that is found; None where there is none.
 
     Raises:
         PolicyError: it says what can't be meant.
     """
-    if skipped:
-        return None
     found = path or find_policy(Path.cwd())
     if found is None:
         return None
@@ -69,9 +66,10 @@ def verify_defaults(words: Sequence[str]) -> Mapping[str, object]:
     if not words or words[0] != "verify" or {"-h", "--help"} & set(words):
         return {}
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_policy_options(parser)
+    add_policy_option(parser)
+    parser.add_argument("--no-policy", action="store_true")
     asked, _ = parser.parse_known_args([*words[1:]])
-    policy = asked_policy(asked.policy, asked.no_policy)
+    policy = None if asked.no_policy else asked_policy(asked.policy)
     if policy is None or not policy.defaults:
         return {}
     said = ", ".join(f"{name.replace('_', '-')} {_short(value)}" for name, value in policy.defaults.items())

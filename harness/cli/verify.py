@@ -23,7 +23,7 @@ from harness.cli.options import (
     run_folder,
     timeouts_of,
 )
-from harness.cli.policy_options import add_policy_options
+from harness.cli.policy_options import add_policy_option
 from harness.cli.terminal import announce, print_interim, print_results, run_progress
 from harness.rules.budget import share_of
 from harness.shadow.judging.error_model import SHADOW_TIERS
@@ -53,7 +53,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
     add_verify_options(parser)
-    add_policy_options(parser)
+    add_policy_option(parser)
+    parser.add_argument("--no-policy", action="store_true", help="take no policy's defaults")
     parser.set_defaults(func=run)
 
 

@@ -77,17 +77,19 @@ class Cell:
     @property
     def status(self) -> str:
         """The worst of its verdicts: a build is good where every result on it passed."""
+        if len(self.results) == 1:  # as almost all of a hundred thousand
+            return self.results[0].status
         return max((result.status for result in self.results), key=_severity)
 
     @property
     def mixed(self) -> bool:
         """Whether its results disagree."""
-        return len({result.status for result in self.results}) > 1
+        return len(self.results) > 1 and len({result.status for result in self.results}) > 1
 
     @property
     def worst(self) -> StoredResult:
         """The result that its status comes from."""
-        return max(self.results, key=lambda result: _severity(result.status))
+        return self.results[0] if len(self.results) == 1 else max(self.results, key=_severity_of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,6 +273,10 @@ def build_table(build: Build) -> dict[str, str]:
     """A build's table with what else it is known by."""
     commit = {"commit": build.commit} if build.commit else {}
     return {**({"card": build.name} if build.name else {}), **commit, **build.table}
+
+
+def _severity_of(result: StoredResult) -> int:
+    return _severity(result.status)
 
 
 def _severity(status: str) -> int:

@@ -123,8 +123,9 @@ def test_a_failure_is_not_tried_again(gate):
 
 def test_a_known_deviation_opens_it_until_it_expires(gate, monkeypatch):
     failing = {**PASSES, "ann_small": [Status.FAIL]}
-    code, out, _, _ = gate(POLICY + KNOWN, failing)
+    code, out, _, asked = gate(POLICY + KNOWN, failing)
     assert (code, "a known deviation: known (kernels, until 2027-01-31)" in out) == (0, True)
+    assert [options.no_early_stop for *_, options in asked] == [True, False]  # another one has to show beside it
     code, out, _, _ = gate(POLICY + KNOWN.replace("grad_norm", "loss"), failing)
     assert (code, "otherwise than is known" in out) == (1, True)
     monkeypatch.setattr(gate_command, "_today", lambda: date(2027, 2, 1))
