@@ -112,7 +112,7 @@ def write_log(path: Path, reader: LineReader, example: str, size: int) -> str:
 
 def end_of(line: str, start: int) -> tuple[int, int]:
     """Where a number of an example begins and ends."""
-    found = re.compile(r"\s*([-+\d.,eE]*\d)").match(line, start)
+    found = re.compile(r"\s*([-+\d.eE]*\d)").match(line, start)
     return found.span(1) if found else (start, start)
 
 

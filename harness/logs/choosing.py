@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _WINDOWS = 8
 _LOSS = re.compile(rb"[lL]oss|LOSS|trl:|entropy")
 _LONGEST = 4000  # bytes of a line
 _LINES = 16  # neighbours of a window, thrice of either kind
+_NEAR = 100  # lines, thrice, in which those that speak of a loss are looked for first
 
 
 def choose_reader(head: bytes, metric: str | None, path: Path) -> LineReader | None:
@@ -30,14 +32,16 @@ def choose_reader(head: bytes, metric: str | None, path: Path) -> LineReader | N
         metric: what is asked for.
         path: the log, whose name may be that of its metric.
     """
-    rows = json_reader(head[:200_000]) or table_reader(head[:200_000]) or column_reader(head[: 1 << 20], path)
-    if rows is not None and _count(head.split(b"\n", 2000)[:2000], rows, metric):
+    rows = json_reader(head[:200_000]) or table_reader(head[:200_000]) or column_reader(head, path)
+    if rows is not None and _count(head.split(b"\n", 2000)[:2000], rows, metric, 1):
         return rows
     for start in range(0, min(len(head), _WINDOWS * _WINDOW), _WINDOW):
         lines = _sample(head[start : start + _WINDOW])
-        counts = [_count(lines, reader, metric) for reader in FORMATS]
+        text = b"\n".join(lines)
+        likely = [reader for reader in FORMATS if reader.anywhere.search(text)]
+        counts = [_count(lines, reader, metric, 1 if len(likely) == 1 else len(lines)) for reader in likely]
         if any(counts):
-            return FORMATS[counts.index(max(counts))]
+            return likely[counts.index(max(counts))]
     return rows
 
 
@@ -55,7 +59,7 @@ def guess_reader(piece: bytes, metric: str | None) -> GuessingReader | None:
         if any(wanted(name) for record in reader.read_line(line) for name in record.values):
             return reader.fit(piece[: 1 << 18])
     fitted = reader.fit(piece[: 1 << 18])
-    return fitted if fitted.commas and _count(piece[: 1 << 16].split(b"\n"), fitted, metric) else None
+    return fitted if fitted.commas and _count(piece[: 1 << 16].split(b"\n"), fitted, metric, 1) else None
 
 
 def names_in(head: bytes) -> list[str]:
@@ -71,15 +75,24 @@ def names_in(head: bytes) -> list[str]:
 def _sample(window: bytes) -> list[bytes]:
     """Some lines of a window: those that speak of a loss, and others; neighbours, as they may alternate."""
     lines = window.split(b"\n")
+    near = [line for begin in _begins(lines, _NEAR) for line in lines[begin : begin + _NEAR]]
+    speaking = [line for line in near if _LOSS.search(line, 0, _LONGEST)]
+    if not speaking:
+        speaking = [line for line in lines if _LOSS.search(line, 0, _LONGEST)]
     sample = []
-    for chosen in ([line for line in lines if _LOSS.search(line, 0, _LONGEST)], lines):
-        for begin in sorted({0, len(chosen) // 2, max(len(chosen) - _LINES, 0)}):
+    for chosen in (speaking, lines):
+        for begin in _begins(chosen, _LINES):
             sample += [line[:_LONGEST] for line in chosen[begin : begin + _LINES]]
     return list(dict.fromkeys(sample))
 
 
-def _count(lines: list[bytes], reader: LineReader, metric: str | None) -> int:
-    """How many of some lines hold a record with the metric."""
+def _begins(lines: Sequence[bytes], count: int) -> list[int]:
+    """Where some neighbours begin: at the start, in the middle and at the end."""
+    return sorted({0, len(lines) // 2, max(len(lines) - count, 0)})
+
+
+def _count(lines: list[bytes], reader: LineReader, metric: str | None, enough: int) -> int:
+    """How many of some lines hold a record with the metric; no more than enough are looked for."""
     wanted = keeps(metric, reader.losses)
     found = 0
     for line in lines:
@@ -88,4 +101,6 @@ def _count(lines: list[bytes], reader: LineReader, metric: str | None) -> int:
         except RowError:
             continue
         found += any(wanted(name) for record in records for name in record.values)
+        if found >= enough:
+            break
     return found

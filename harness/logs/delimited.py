@@ -17,6 +17,7 @@ __all__ = ["TABLE_FORMATS", "ColumnReader", "TableReader", "column_reader", "tab
 
 _ANY = re.compile(rb"[^\n]")
 _LARGEST_CELL = 1 << 27
+_LONGEST_ROW = 1000  # bytes of a row of three numbers
 _SPACES = " "
 """Stands for a delimiter of any number of spaces."""
 _RULE = re.compile(r"[-+=|: \t]{3,100000}")  # the line under the header of a table for people
@@ -195,11 +196,12 @@ class ColumnReader:
 
 def column_reader(head: bytes, path: Path) -> ColumnReader | None:
     """The reader of a text that holds nothing but one, two or three numbers a line; None where it is none."""
-    lines = [line for line in head.split(b"\n")[:-1] if line.strip() and not line.lstrip().startswith(b"#")]
-    width = len(_columns(lines[0])) if lines else 0
+    lines = (line for line in head[: 1 << 17].split(b"\n")[:-1] if line.strip() and not line.lstrip().startswith(b"#"))
+    first = next(lines, b"")
+    width = len(_columns(first)) if len(first) < _LONGEST_ROW else 0
     if width not in (1, 2, 3):
         return None
-    rows = [_columns(line) for line in lines]
+    rows = [_columns(line) for line in (first, *lines)]
     if not all(len(row) == width for row in rows):
         return None
     if width == 3 and all(row[0] > 1e11 and as_count(row[2]) >= 0 for row in rows):

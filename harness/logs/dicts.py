@@ -9,6 +9,7 @@ if the log says how many steps the last epoch ends at; else the records have no 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.logs.gathering import UNKNOWN, Gathering
-from harness.logs.tokens import GLOBAL_STEPS, tokens, words
+from harness.logs.numerals import NUMBER
+from harness.logs.tokens import GLOBAL_STEPS, number_of, tokens, words
 from harness.values.trace import FloatArray, IntArray
 
 __all__ = ["read_dicts"]
@@ -26,6 +28,7 @@ _PIECES = re.compile(
     rb"\{['\"](?:loss['\"]:[^{}\n]{0,20000}|(train_runtime)['\"]:[^{}\n]{0,20000})\}"
 )
 _OWN_STEPS = (*GLOBAL_STEPS, "step", "iteration")
+_KNOWN_NAMES = 200  # dicts after which no new name is looked for
 _SLACK = 0.51  # steps: what rounding to a whole step may do
 _FEWEST = 3  # records that can show a proportion
 _NEAR = 0.2  # steps: what epochs of four digits may be off a whole step
@@ -86,25 +89,49 @@ def read_dicts(pieces: Iterable[bytes], found: Gathering) -> None:
 
 def _take(text: bytes, state: tuple[int, int], dicts: _Dicts, found: Gathering, *, summary: bool) -> int:
     """Take one dict; returns its number, UNKNOWN for the summary at a training's end."""
-    epoch = float("nan")
     number = len(dicts.epochs)
-    for token in tokens(text):
-        if token.name == "epoch":
-            epoch = token.value
-        elif words(token.name) in _OWN_STEPS and token.value >= 0 and token.value % 1 == 0:
-            dicts.own[number] = int(token.value)
-        elif token.name and not summary and (found.keep(token.name) or number < 1):
-            found.column(token.name)
-            if found.keep(token.name):
-                dicts.values.setdefault(token.name, {}).setdefault(number, token.value)
+    named = _all_names(text, found) if summary or number < _KNOWN_NAMES else _kept_names(text, dicts)
+    epoch = named.pop("epoch", float("nan"))
     if summary:
         dicts.last_epoch = epoch
         return UNKNOWN
+    for name, value in named.items():
+        if words(name) in _OWN_STEPS:
+            if value >= 0 and value % 1 == 0:
+                dicts.own[number] = int(value)
+        elif found.keep(name):
+            dicts.values.setdefault(name, {}).setdefault(number, value)
     dicts.epochs.append(epoch)
     dicts.before.append(state)
     dicts.after.append((UNKNOWN, 0))
     found.records += 1
     return number
+
+
+def _all_names(text: bytes, found: Gathering) -> dict[str, float]:
+    """Every name and number of a dict."""
+    named: dict[str, float] = {}
+    for token in tokens(text):
+        if token.name:
+            named.setdefault(token.name, token.value)
+            if token.name != "epoch" and words(token.name) not in _OWN_STEPS:
+                found.column(token.name)
+    return named
+
+
+def _kept_names(text: bytes, dicts: _Dicts) -> dict[str, float]:
+    """The numbers of a dict that are kept, of names that are known by now: a tenth of the time."""
+    named = {}
+    for name in ("epoch", "step", "global_step/max_steps", *dicts.values):
+        if match := _number_of(name).search(text):
+            named[name] = number_of(match[1])
+    return named
+
+
+@functools.lru_cache(maxsize=256)
+def _number_of(name: str) -> re.Pattern[bytes]:
+    quoted = rb"['\"]" + re.escape(name.encode()) + rb"['\"]: ?['\"]?"
+    return re.compile(quoted + rb"(" + NUMBER + rb")(?![\w.])")
 
 
 def _steps(dicts: _Dicts, found: Gathering) -> IntArray:

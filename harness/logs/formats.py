@@ -8,6 +8,7 @@ and evaluation print other lines, or other names.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,6 +57,11 @@ class LineFormat:
     states: bool = False
     anchors: tuple[bytes, ...] = field(default=_COLONS)
     groups: bool = True
+
+    @functools.cached_property
+    def anywhere(self) -> re.Pattern[bytes]:
+        """What a record begins with or holds, on any line of a text."""
+        return re.compile(self.record.pattern, re.MULTILINE)
 
     def read_line(self, line: bytes) -> Iterator[Record]:
         """The records of a line, in their order."""

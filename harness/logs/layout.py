@@ -26,6 +26,7 @@ _ALL = np.uint64(2**64 - 1)
 _BLOCK = 1 << 18  # bytes: what fits a processor's cache is looked through three times as fast
 _NEWLINE = ord("\n")
 _SPACES = np.uint64(0x2020202020202020)
+_SPACE, _BYTE = np.uint64(0x20), np.uint64(0xFF)
 _LOW_SEVEN = np.uint64(0x7F7F7F7F7F7F7F7F)
 _HIGHEST_BITS = np.uint64(0x8080808080808080)
 
@@ -137,12 +138,12 @@ def read_by_layout(piece: bytes, layout: Layout) -> Reading:
     for place in layout.texts:
         fits &= _locate(words, text, lines, place)[1]
     for name, place in layout.integers.items():
-        at, here = _locate(words, text, lines, place)
-        integers[name], read = read_integers(words, at, groups=layout.groups)
+        at, here, first = _locate(words, text, lines, place)
+        integers[name], read = read_integers(words, at, first, groups=layout.groups)
         fits &= here & read
     for name, place in layout.decimals.items():
-        at, here = _locate(words, text, lines, place)
-        decimals[name], read = read_decimals(buffer, words, at, groups=layout.groups)
+        at, here, first = _locate(words, text, lines, place)
+        decimals[name], read = read_decimals(buffer, words, at, first, groups=layout.groups)
         fits &= here & read
     starts, ends = lines.starts - _LEAD, lines.ends - _LEAD
     if fits.all():
@@ -179,8 +180,12 @@ class _Lines:
         return positions
 
 
-def _locate(words: WordArray, text: np.ndarray, lines: _Lines, place: _Place) -> tuple[IntArray, Mask]:
-    """(N,) where the number begins in each line, and whether what is before it is what the layout says.
+def _locate(
+    words: WordArray, text: np.ndarray, lines: _Lines, place: _Place
+) -> tuple[IntArray, Mask, WordArray | None]:
+    """(N,) where the number begins in each line, whether what is before it is what the layout says, and its first word.
+
+    The word is None where spaces had to be skipped.
 
     A guard holds no newline but the one that ends the line before, so that where it fits, and the number is in the
     line, all of it is.
@@ -196,11 +201,14 @@ def _locate(words: WordArray, text: np.ndarray, lines: _Lines, place: _Place) ->
         here &= (digit >= ord("0")) & (digit <= ord("9"))
     spaces = words[at]
     if len(spaces) and spaces[0] == spaces[-1] and np.all(spaces == spaces[0]):  # such as the rank's place
-        return at + _count_spaces(spaces[:1]), here
+        skip = _count_spaces(spaces[:1])
+        return (at + skip, here, None) if skip[0] else (at, here, spaces)
+    if not np.any((spaces & _BYTE) == _SPACE):
+        return at, here, spaces
     skipped = _count_spaces(spaces)
     if np.any(skipped == _WORD):
         skipped = np.where(skipped == _WORD, _WORD + _count_spaces(words[at + _WORD]), skipped)
-    return at + skipped, here
+    return at + skipped, here, None
 
 
 def _count_spaces(text: WordArray) -> IntArray:

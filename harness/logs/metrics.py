@@ -18,6 +18,7 @@ _LOSSES = (
 )  # fmt: skip
 """What a training's loss is called, the likeliest first."""
 
+_LOSS_WORDS = frozenset(map(words, _LOSSES))
 _OTHER_PHASE = re.compile(r"(^|[^a-z])(val|valid|validation|eval|evaluation|test|dev)([^a-z]|$)")
 _SMOOTHED = {"average", "avg", "averaged", "mean", "smooth", "smoothed", "running", "ema", "moving", "ave"}
 _PARTIAL = {"aux", "auxiliary", "weighted", "pre", "scale"}
@@ -41,7 +42,7 @@ def keeps(metric: str | None, losses: Sequence[str] = ()) -> Callable[[str], boo
     if metric is None:
         return lambda name: True
     if metric == "loss":
-        known = {words(loss) for loss in (*losses, *_LOSSES)}
+        known = _LOSS_WORDS.union(map(words, losses))
         return lambda name: words(name) in known or words(name).endswith("loss")
     return lambda name: _same(name, metric)
 

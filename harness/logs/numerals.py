@@ -60,20 +60,23 @@ def as_words(buffer: bytes) -> WordArray:
     return np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer, strides=(1,))
 
 
-def read_integers(words: WordArray, at: IntArray, *, groups: bool = False) -> tuple[IntArray, Mask]:
+def read_integers(
+    words: WordArray, at: IntArray, first: WordArray | None = None, *, groups: bool = False
+) -> tuple[IntArray, Mask]:
     """The integers of one to seven digits that begin at the given bytes.
 
     Args:
         words: of the text.
         at: (N,) byte positions.
+        first: (N,) the words there, where they were read before.
         groups: whether commas may stand between thousands: then the 1 of ``1,000`` is no integer.
 
     Returns:
         (N,) integers, and (N,) whether there is such an integer, with a separator behind it.
     """
-    text = words[at]
+    text = words[at] if first is None else first
     if len(text) > 1 and text[0] == text[-1] and np.all(text == text[0]):  # such as a column of ranks
-        value, read = read_integers(words, at[:1], groups=groups)
+        value, read = read_integers(words, at[:1], text[:1], groups=groups)
         return value.repeat(len(at)), read.repeat(len(at))
     digits = _count_digits(text)
     behind = _byte_of(text, digits)
@@ -84,19 +87,22 @@ def read_integers(words: WordArray, at: IntArray, *, groups: bool = False) -> tu
     return _sum_up(text, digits).astype(np.int64), read
 
 
-def read_decimals(buffer: bytes, words: WordArray, at: IntArray, *, groups: bool = False) -> tuple[FloatArray, Mask]:
+def read_decimals(
+    buffer: bytes, words: WordArray, at: IntArray, first: WordArray | None = None, *, groups: bool = False
+) -> tuple[FloatArray, Mask]:
     """The numbers that begin at the given bytes, each the float64 nearest to what is printed.
 
     Args:
         buffer: the text.
         words: of the same text.
         at: (N,) byte positions.
+        first: (N,) the words there, where they were read before.
         groups: whether commas may stand between thousands: then the 1 of ``1,000`` is no number.
 
     Returns:
         (N,) numbers, and (N,) whether there is a number, with a separator behind it.
     """
-    text = words[at]
+    text = words[at] if first is None else first
     before = _count_digits(text)
     pointed = _byte_of(text, before) == ord(".")
     mantissa = _sum_up(text, before)

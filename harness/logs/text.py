@@ -20,7 +20,7 @@ __all__ = ["holds_records", "read_text"]
 
 _INTEGERS = ("epoch", "iteration", "rank")
 _WORTH_LEARNING = 64  # lines in a piece that may hold a record; fewer are read as fast one by one
-_SAMPLE = 1 << 16  # bytes that a layout is tried on
+_SAMPLE = 1 << 15  # bytes that a layout is tried on
 _LONGEST_LEARNED = 1 << 14  # bytes of a line
 _TRIED = 40  # records, after which no line was found to learn from
 _THOUSAND = 1000.0

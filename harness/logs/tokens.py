@@ -6,6 +6,7 @@ A name is whole: what stands before its number, back to the number before it or 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -86,6 +87,7 @@ def number_of(text: bytes) -> float:
     return float(text.replace(b",", b""))
 
 
+@functools.lru_cache(maxsize=4096)
 def words(name: str) -> str:
     """A name's words in lower case, with single spaces between them."""
     return " ".join(re.split(r"[^a-z0-9\u0080-\uffff]+", name.lower())).strip()
