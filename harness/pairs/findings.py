@@ -113,7 +113,7 @@ def find_bias(pair: Pair, deviation: Deviation) -> Finding:
         message,
         observed=deviation.bias,
         allowed=_TOLERANCE,
-        smallest_detectable=deviation.detectable,
+        smallest_detectable=_TOLERANCE + deviation.detectable,
     )
 
 

@@ -46,6 +46,9 @@ _CERTAIN = ("same run", "not finite", "zero", "frozen", "ends early")
 _DRAWN = ("other data", "starts apart", "offset in numbering", "resumed run", "parts")
 """Situations that repeats of other seeds show, too: then the candidate is one more draw."""
 
+_UNSTEADY = ("drifts", "frozen", "learns less", "zero")
+"""Situations in which no constant deviation is looked for: how small a one would be seen says nothing."""
+
 _LASTING = ("drifts", "constant factor", "learns less")
 
 
@@ -124,6 +127,8 @@ def judge_pair(
             answer = replace(answer, advice=_OTHER_ROUNDING)
     if reruns := len(repeats) + 1 - len(distinct_runs([reference, *repeats])):
         findings.setdefault("reruns", _find_reruns(reruns, len(repeats)))
+    if "bias" in findings and any(situation.name in _UNSTEADY for situation in situations):
+        findings["bias"] = replace(findings["bias"], smallest_detectable=None)
     said = [_as_finding(situation) for situation in situations]
     if answer.advice:
         said.append(Finding("next step", Outcome.INFO, "loss", answer.advice))

@@ -24,6 +24,9 @@ __all__ = ["FALSE_ALARM_RATE", "Repeats", "distinct_runs", "find_copies", "judge
 FALSE_ALARM_RATE = 1e-3
 """Chance that a healthy candidate is called a failure, over all iterations together."""
 
+_NO_DEVIATION = 1e-12
+"""What float64 leaves of a difference between equal losses: drawn, it would stretch an axis over ten decades."""
+
 _FEWEST_EQUAL = 5  # common iterations, below which equal values are no sign of a copy
 
 
@@ -125,6 +128,7 @@ def judge_repeats(healthy: Sequence[Series], candidate: Series) -> Repeats | Non
     digit = unit / np.maximum(np.abs(spread.center), np.finfo(float).tiny)
     allowed = np.maximum(spread.allowed(len(iterations), FALSE_ALARM_RATE / 2), COARSEST_ROUNDING) + digit
     deviation = spread.deviation(values)
+    deviation = np.where(np.abs(deviation) < _NO_DEVIATION, 0.0, deviation)
     above = spread.as_relative(allowed)
     envelope = Envelope("loss", "", iterations, spread.center, above, values, spread.as_relative(deviation))
     single = _find_single(iterations, deviation, allowed, above, envelope.deviation)

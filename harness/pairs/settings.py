@@ -27,7 +27,7 @@ def compare_settings(reference: Mapping[str, str], candidate: Mapping[str, str])
     rows = []
     for name in dict.fromkeys([*_REQUIRED, *sorted({*reference, *candidate})]):
         mine, theirs = reference.get(name), candidate.get(name)
-        if mine is None and theirs is None and name != "seed":
+        if mine is None and theirs is None:
             continue
         known = mine is not None and theirs is not None
         rows.append(

@@ -563,8 +563,8 @@ def _drifts(view: View) -> Situation | None:
     head = f"drifts from {where} on: {_signed(last)} at the end, the same data and start"
     if equal >= _EQUAL_BEFORE:
         head = (
-            f"equal up to {view.unit} {pair.iterations[equal - 1]}, {_signed(last)} at the end: "
-            f"apart from {pair.iterations[equal]} on"
+            f"drifts from {view.unit} {pair.iterations[equal]} on: {_signed(last)} at the end, "
+            f"equal up to {pair.iterations[equal - 1]}"
         )
     return Situation(
         "drifts",

@@ -19,9 +19,17 @@ _OUTCOMES = {
 }
 
 
+_SAID_ELSEWHERE = ("reading", "next step")
+"""What a page of two logs says at its top, and under what was read of them."""
+
+
 def in_order(verdict: Verdict) -> tuple[Finding, ...]:
     """Violations in the order of their iterations, then the undecided, then the rest as they were judged."""
-    others = [finding for finding in verdict.findings if finding.status is not Outcome.FAIL]
+    others = [
+        finding
+        for finding in verdict.findings
+        if finding.status is not Outcome.FAIL and finding.rule not in _SAID_ELSEWHERE
+    ]
     others.sort(key=lambda finding: _ORDER.index(finding.status))
     return (*verdict.violations, *others)
 
@@ -36,14 +44,18 @@ def findings_lead(verdict: Verdict) -> str:
     violations = len(verdict.violations)
     undecided = sum(finding.status is Outcome.INCONCLUSIVE for finding in verdict.findings)
     if not violations and undecided:
-        return f"No rule was violated; {undecided} of {len(verdict.findings)} checks could not decide."
+        return f"No rule was violated; {undecided} of {_checks(verdict)} checks could not decide."
     if not violations:
         return "No rule was violated."
-    return f"{violations} of {len(verdict.findings)} checks {'was' if violations == 1 else 'were'} violated."
+    return f"{violations} of {_checks(verdict)} checks {'was' if violations == 1 else 'were'} violated."
 
 
 def findings_rest(verdict: Verdict) -> str:
     """What folds away."""
     violations = max(0, len(verdict.violations) - SHOWN)
     among = f"{violations} of them violations" if violations else "none of them a violation"
-    return f"{len(verdict.findings) - SHOWN} more findings, {among}"
+    return f"{_checks(verdict) - SHOWN} more findings, {among}"
+
+
+def _checks(verdict: Verdict) -> int:
+    return sum(finding.rule not in _SAID_ELSEWHERE for finding in verdict.findings)

@@ -94,6 +94,9 @@ def _sides(result: Result) -> str:
     silent = "unknown, no run said what it ran on" if result.trace is None else "not stated"
     ran = silent if candidate is None else f"{candidate.device.label}, {candidate.device.name}"
     judged = "not stated" if result.verdict.envelopes else "none was read" if asked else "none was asked"
+    if result.terms.against is Against.LOGS and candidate is None and baseline is None:
+        said = {row.what: row for row in result.verdict.agreements}.get("device")
+        return f"Candidate: {said.candidate}. Reference: {said.reference}." if said is not None else ""
     if baseline is not None:
         device = baseline.provenance.device
         judged = f"{device.label}, {device.name}"

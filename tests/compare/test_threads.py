@@ -173,7 +173,7 @@ THREADS = {
     "10 a resumed run, its steps counted on": (swift(RUN), swift(PORT[60:], first=61), ("resumed run: the candidate begins at iteration 61",), "INCONCLUSIVE"),
     "10b a resumed run, its steps counted from 1": (swift(RUN), swift(PORT[60:]), (r"resumed run .* moved by \+60",), "INCONCLUSIVE"),
     "11 equal up to where one was interrupted": (
-        speechbrain(RUN[:60]), speechbrain(np.where(AT[:60] < 22, RUN[:60], 1.03 * RUN[:60])), ("equal up to .* 2200, .* from 2300 on",), "FAIL",
+        speechbrain(RUN[:60]), speechbrain(np.where(AT[:60] < 22, RUN[:60], 1.03 * RUN[:60])), (r"drifts from iteration 2300 on: \+3 % at the end, equal up to 2200",), "FAIL",
     ),
     "12 learns slower": (paddle(losses(21, start=2.3, end=0.1)), paddle(losses(21, start=2.3, end=1.2)), ("the candidate learns less", "off on average"), "FAIL"),
     "13 NaN late, beside a running mean": (bert(RUN), bert(np.where(AT < 85, PORT, np.nan)), ("NaN from iteration 3785 on",), "FAIL"),
