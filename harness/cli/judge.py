@@ -41,6 +41,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge, and say the worst verdict by the exit code."""
     import reports
+    from harness.running.cases import require_distinct
     from harness.running.invoking import begin_invocation
     from harness.running.verification import judge_run
 
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         results.append(result)
     names = [result.case for result in results]
+    require_distinct(names)
     invocation = begin_invocation(reproduction(), names)
     results = [dataclasses.replace(result, invocation=invocation) for result in results]
     report = reports.Report(arguments.out, names, invocation)

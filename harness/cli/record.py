@@ -84,7 +84,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record each case."""
-    from harness.running.cases import find_case
+    from harness.running.cases import find_case, require_distinct
 
     if arguments.runs:
         return _record_runs(arguments)
@@ -92,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("nothing is recorded", allowed="CASE, or --from RUN", hint="align cases")
     choice = _trusted(arguments.device)
     cases = [find_case(name, arguments.cfg_options) for name in arguments.cases]
+    require_distinct([case.name for case in cases])
     for case in cases:
         _record(case, choice, arguments)
     return 0

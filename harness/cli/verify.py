@@ -85,13 +85,14 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and say the worst verdict by the exit code."""
-    from harness.running.cases import find_case, small_cases
+    from harness.running.cases import find_case, require_distinct, small_cases
     from harness.running.invoking import begin_invocation
 
     require_evidence(arguments)
     options = arguments.cfg_options
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]  # before the device, which is looked for by importing torch
+    require_distinct([case.name for case in cases])
     choice = chosen_device(arguments)
     announce(choice)
     import reports

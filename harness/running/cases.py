@@ -25,6 +25,7 @@ __all__ = [
     "list_cases",
     "load_config",
     "parse_options",
+    "require_distinct",
     "small_cases",
 ]
 
@@ -95,6 +96,22 @@ def find_case(name: str, options: Sequence[str] = ()) -> Case:
         raise CaseError(
             "the alignment block has a field of another type", where=f"{path}: alignment", observed=str(failure)
         ) from None
+
+
+def require_distinct(names: Sequence[str]) -> None:
+    """Results and baselines lie under their cases' names: a second of one name would write over the first.
+
+    Raises:
+        UsageError: two cases have one name.
+    """
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise UsageError(
+                "two of what is asked for are of one case, and would write over each other",
+                observed=name,
+                allowed="each case once in a command",
+                hint="run the second by a command of its own, with another --out or --baseline-dir",
+            )
 
 
 def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool = False) -> Config:

@@ -65,6 +65,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             temporary.chmod(0o644)  # mkstemp's 0600 would keep a colleague from reading it
             temporary.replace(path)  # while it is open: until then it is known to be in use
+    except OSError as failure:  # a full disk's says no name
+        temporary.unlink(missing_ok=True)
+        raise OSError(failure.errno, failure.strerror, str(path)) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

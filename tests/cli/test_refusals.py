@@ -18,6 +18,8 @@ import pytest
         (["verify", "tiny.py", "--cfg-options", "alignment.iteration=1"], "iterations"),
         (["record", "tiny.py", "--repeats", "3", "--baseline-dir", "elsewhere"], "at least 5"),
         (["report", "nothing_here"], "nothing_here"),
+        (["verify", "tiny.py", "tiny.py"], "of one case"),
+        (["record", "tiny.py", "./tiny.py", "--baseline-dir", "elsewhere"], "of one case"),
         (["verify", "tiny.py", "--cfg-options", "alignment=3"], "alignment"),
         (["verify", "tiny.py", "--cfg-options", "alignment.tiers=5"], "alignment.tiers"),
         (["verify", "tiny.py", "--cfg-options", "randomness=5"], "randomness"),

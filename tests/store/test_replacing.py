@@ -1,6 +1,7 @@
 """A baseline that is recorded anew while others read it: they see the old one or the new one, never a part of each."""
 
 import dataclasses
+import errno
 import threading
 
 import pytest
@@ -120,3 +121,14 @@ def test_a_writer_that_the_system_refuses_says_so_and_keeps_the_old(tmp_path, mo
     write("new")
     assert (tmp_path / "place" / "a").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "place"]
+
+
+def test_a_disk_that_is_full_is_said_with_the_files_name(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        atomic.write_text(tmp_path / "result.json", "{}")
+    assert refused.value.filename == str(tmp_path / "result.json")
+    assert list(tmp_path.iterdir()) == []
