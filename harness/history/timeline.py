@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 
 from harness.history.history_database import StoredBuild, StoredResult
 
@@ -169,10 +170,10 @@ def timeline_of(builds: Iterable[StoredBuild], results: Iterable[StoredResult]) 
     A result of no known build counts for the one that its invocation ran on; where none of it said, for one of its own.
     """
     stored = {build.id: build for build in builds}
-    ordered = sorted(results, key=lambda result: (result.started, result.id))
-    told = {
-        (r.invocation, r.device.partition(",")[0]): r.build for r in ordered if r.build is not None and r.invocation
-    }
+    ordered = sorted(results, key=attrgetter("started", "id"))
+    told: dict[tuple[str, str], int] = {}
+    if any(result.build is None for result in ordered):
+        told = {_run(one): one.build for one in ordered if one.build is not None and one.invocation}
     first: dict[int, str] = {}
     unknown: dict[str, int] = {}
     device_of: dict[int, str] = {}
