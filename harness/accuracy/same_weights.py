@@ -140,8 +140,8 @@ def _answers(candidate: Side, healthy: Sequence[Side], rate: float, tier: str) -
 
 def _margin(candidate: Side, healthy: Sequence[Side], rate: float, tier: str) -> list[Finding]:
     largest = np.array([side.answers.largest for side in healthy], float)
-    if candidate.answers.largest == NO_MARGIN and (largest == NO_MARGIN).all():
-        return []
+    if candidate.answers.largest == NO_MARGIN:
+        return []  # nothing is answered otherwise, as the answers' finding says
     octaves = np.maximum(largest, 0) / _CODES_AN_OCTAVE
     bound = float(octaves.mean()) + _reach(octaves, rate, 1 / _CODES_AN_OCTAVE)
     observed = candidate.answers.largest / _CODES_AN_OCTAVE

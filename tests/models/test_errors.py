@@ -25,7 +25,7 @@ def _refused(settings):
 @pytest.mark.parametrize(
     ("part", "field", "value", "where", "allowed"),
     [
-        ("decode_head", "type", "PSPHead", "model.decode_head.type", "ANNHead"),
+        ("decode_head", "type", "ViTHead", "model.decode_head.type", "ANNHead"),
         ("decode_head", "type", "OCRHead", "model.decode_head.key_pool_scales", "ocr_channels"),
         ("decode_head", "in_channels", [128, 512], "model.decode_head.in_channels", "(256, 512)"),
         ("decode_head", "in_channels", [1024], "ANNHead.in_channels", "as many channels as stages"),
