@@ -26,6 +26,7 @@ from harness.running.around import noise_of, shadowed, together
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.compiling import COMPILER, compile_in_place, compile_settings
 from harness.running.folder import PROVENANCE, STREAM
+from harness.running.libraries import missing_library
 from harness.running.order import Order
 from harness.running.settings_of_config import effective_settings
 from harness.store.provenance_file import write_provenance
@@ -35,7 +36,7 @@ from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
 
-__all__ = ["run_experiment"]
+__all__ = ["require_known_loop", "require_steady_schedule", "run_experiment"]
 
 
 def run_experiment(
@@ -64,6 +65,7 @@ def run_experiment(
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
     settings = effective_settings(config)
+    require_known_loop(config)
     given = pretrained_parts(config.model)
     iterations = _iterations(order, case, config)
     _adapt(config, order, case, device, iterations, folder)
@@ -74,6 +76,10 @@ def run_experiment(
         stream = stack.enter_context(writing) if writing is not None else None
 
         def begin(runner: Runner, model: torch.nn.Module, start: str) -> None:
+            if not order.training:
+                sized = hasattr(runner.train_dataloader.dataset, "__len__")  # a stream of samples has no epoch
+                epoch = len(runner.train_dataloader) if sized else iterations
+                require_steady_schedule(config, epoch, iterations)
             if stream is not None:
                 if resumed:
                     stream.keep_before(runner.iter)
@@ -203,10 +209,54 @@ def _loop(config: Config, order: Order) -> dict[str, Any]:
     return loop if order.training and loop.get("type") == "IterBasedTrainLoop" else {}
 
 
+def require_known_loop(config: Config) -> None:
+    """A case's iterations are counted by mmengine's own loop; another would be left out in silence.
+
+    Raises:
+        CaseError: the config's loop is none of mmengine's two.
+    """
+    kind = (config.get("train_cfg") or {}).get("type")
+    name = kind if isinstance(kind, str) or kind is None else kind.__name__
+    if name not in {None, "IterBasedTrainLoop", "EpochBasedTrainLoop"}:
+        raise CaseError(
+            "the config trains by a loop of its own, and a case is counted by mmengine's",
+            where=f"{config.filename}: train_cfg.type",
+            observed=name,
+            allowed="IterBasedTrainLoop, EpochBasedTrainLoop",
+            hint='watch it in place: custom_hooks=[dict(type="AlignmentHook", folder="runs/cuda")]; docs/own-loop.md',
+        )
+
+
+def require_steady_schedule(config: Mapping[str, Any], epoch: int, iterations: int) -> None:
+    """A schedule that steps at the end of an epoch doesn't step in a run that has none; in a longer one it would.
+
+    Args:
+        config: the config.
+        epoch: iterations that an epoch has.
+        iterations: of the run.
+
+    Raises:
+        CaseError: the run is longer than an epoch, and the schedule is counted in epochs.
+    """
+    schedulers = config.get("param_scheduler") or []
+    schedulers = schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]
+    by_epoch = [one for one in schedulers if one.get("by_epoch", True) and not one.get("convert_to_iter_based")]
+    if by_epoch and iterations > epoch:
+        raise CaseError(
+            "the schedule steps at the end of each epoch, and the run is longer than one: its steps would be left out",
+            where=f"param_scheduler: {by_epoch[0].get('type')}",
+            observed=f"{iterations} iterations, {epoch} an epoch",
+            allowed=f"at most {epoch} iterations, or a schedule with by_epoch=False or convert_to_iter_based=True",
+            hint=f"--iterations {epoch}",
+        )
+
+
 def _build(config: Config) -> Runner:
     try:
         return Runner.from_cfg(config)
     except (KeyError, TypeError, ValueError, AssertionError, ImportError) as failure:
+        if isinstance(failure, ImportError) and (known := missing_library(failure)):
+            raise known from failure
         raise CaseError(
             "mmengine can't build a Runner from the config",
             where=config.filename,
