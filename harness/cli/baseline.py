@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import reproduction
-from harness.cli.terminal import open_console
+from harness.cli.terminal import open_console, plain_table
 from harness.values.errors import AlignmentError, CaseError
 from harness.values.verdict import Status
 
@@ -122,9 +122,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _inventory(found: Sequence[Kept]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("baseline", "place", "device", "recorded", "runs", "iterations", "commit", "judged by"):
-        table.add_column(name)
+    table = plain_table("baseline", "place", "device", "recorded", "runs", "iterations", "commit", "judged by")
     for kept in found:
         cells = ("damaged", "", "", "", "") if kept.baseline is None else _cells(kept.baseline)
         table.add_row(f"{kept.case}/{kept.reference}", kept.place.origin, *cells, kept.use)

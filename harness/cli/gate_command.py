@@ -11,14 +11,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
 from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.history import keep_result, open_history
 from harness.cli.options import chosen_device, reproduction
 from harness.cli.policy_options import add_policy_option, asked_policy, rooted
-from harness.cli.terminal import STATUS_STYLES, announce, open_console
+from harness.cli.terminal import STATUS_STYLES, announce, open_console, plain_table
 from harness.cli.verify import add_verify_options, require_evidence, verify_case, worst
 from harness.policy.gate_decision import Decision, decide, require_baseline
 from harness.policy.policy_values import CaseTerms, Policy
@@ -237,9 +236,7 @@ def _tell(decision: Decision, number: int, planned: int) -> None:
 
 def _print(decisions: Sequence[Decision], policy: Policy, page: str) -> None:
     console = open_console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("case", "verdict", "gate", "why"):
-        table.add_column(name)
+    table = plain_table("case", "verdict", "gate", "why")
     for one in decisions:
         gate = Text("open" if one.counts is Status.PASS else "closed", style=STATUS_STYLES[one.counts])
         table.add_row(one.case, Text(one.status.value, style=STATUS_STYLES[one.status]), gate, one.words)

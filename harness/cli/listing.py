@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from harness.baseline_folders.baseline_places import places_to_read
-from harness.cli.terminal import open_console
+from harness.cli.terminal import open_console, plain_table
 from harness.values.errors import AlignmentError
 
 __all__ = ["add_parser"]
@@ -34,7 +34,7 @@ def _cases(arguments: argparse.Namespace) -> int:
     if arguments.names:
         print("\n".join(case.name for case in cases))
         return 0
-    table = _table("case", "iterations", "tier", "baselines", "what it is")
+    table = plain_table("case", "iterations", "tier", "baselines", "what it is")
     for case in cases:
         names = {name for place in places_to_read() for name in list_references(place.path, case.name)}
         references = ", ".join(sorted(names)) or "—"
@@ -51,7 +51,7 @@ def _doctor(_: argparse.Namespace) -> int:
     console = open_console()
     console.print(_devices())
     console.print()
-    table = _table("what", "here")
+    table = plain_table("what", "here")
     table.add_row("verify without --device", _default())
     table.add_row("cpu capability", torch.backends.cpu.get_cpu_capability())
     for source in (versions(), host(torch.get_num_threads()), numerics_environment()):
@@ -66,7 +66,7 @@ def _devices() -> Table:
     """Every type of device that is known: whether it is here, and whether this project was ever run on one."""
     from harness.devices.device_registry import device_names, find_device_type
 
-    table = _table("device", "here", "made by", "run on real hardware")
+    table = plain_table("device", "here", "made by", "run on real hardware")
     for name in device_names():
         try:
             device = find_device_type(name)
@@ -88,10 +88,3 @@ def _default() -> str:
     except AlignmentError as error:
         return f"{error.what}: {error.observed}"
     return f"{choice}, since there is no accelerator" if choice.fallback else str(choice)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    return table

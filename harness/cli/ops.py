@@ -22,7 +22,15 @@ from harness.cli.options import (
     run_folder,
     timeouts_of,
 )
-from harness.cli.terminal import STATUS_STYLES, announce, open_console, print_error, run_progress, shadow_lines
+from harness.cli.terminal import (
+    STATUS_STYLES,
+    announce,
+    open_console,
+    plain_table,
+    print_error,
+    run_progress,
+    shadow_lines,
+)
 from harness.shadow.judging.error_model import SHADOW_TIERS
 from harness.store.atomic import write_text
 from harness.values.errors import RunError, UsageError
@@ -174,9 +182,10 @@ def _show_forced(record: ShadowRecord, tier: str) -> None:
         f"hard inputs: {operations} operations, {checked} of {calls} calls compared; "
         f"{len(off)} of {len(evidence.rows)} tensors further from float64 than at {tier}"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("inputs", "operation", "tensor", "error", "allowed", "projection", "allowed "):
-        table.add_column(name, justify="left" if name in {"inputs", "operation", "tensor"} else "right")
+    table = plain_table(
+        *("inputs", "operation", "tensor", "error", "allowed", "projection", "allowed "),
+        left={"inputs", "operation", "tensor"},
+    )
     for row in off:
         numbers = (_short(row.error), _short(row.allowed), _short(row.projection, signed=True))
         table.add_row(row.module, row.op, row.tensor, *numbers, _short(row.allowed_projection))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -22,6 +22,7 @@ __all__ = [
     "announce",
     "banner",
     "open_console",
+    "plain_table",
     "print_error",
     "print_interim",
     "print_results",
@@ -99,14 +100,25 @@ def print_interim(results: Sequence[Result], planned: int) -> None:
         open_console(stderr=True).print(verdict + Text(f" {last.case} ({len(results)} of {planned})"))
 
 
+def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:
+    """A table without lines, its names bold: how every command lists things.
+
+    Args:
+        columns: their names.
+        left: those that are aligned left, as words are; all of them where None.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="left" if left is None or name in left else "right")
+    return table
+
+
 def print_results(results: Sequence[Result], page: str) -> None:
     """The table of verdicts, the sentence of each with its terms, and where the report lies; to standard output."""
     from reports.words.terms_words import terms_lines
 
     console = open_console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy"):
-        table.add_column(name)
+    table = plain_table("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy")
     for result in results:
         verdict = result.verdict
         device = result.candidate.device.label if result.candidate else "—"

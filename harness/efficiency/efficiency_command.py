@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from harness.cli.terminal import open_console
+from harness.cli.terminal import open_console, plain_table
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value
 
@@ -58,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("block", "against", "map", "GMAC", "MB", "s", "GMAC ratio", "memory ratio", "time ratio", "claim"):
-        table.add_column(name, justify="left" if name in {"block", "against", "map", "claim"} else "right")
+    table = plain_table(
+        *("block", "against", "map", "GMAC", "MB", "s", "GMAC ratio", "memory ratio", "time ratio", "claim"),
+        left={"block", "against", "map", "claim"},
+    )
     for row in rows:
         measured = (f"{row.gmac:.3g}", f"{row.memory_bytes / 1e6:.0f}", f"{row.seconds:.3g}")
         ratios = map(_ratio, (row.gmac_ratio, row.memory_ratio, row.time_ratio))

@@ -17,7 +17,7 @@ from harness.rules.spread import FLOAT32_RESOLUTION, Spread, measure_spread, sta
 from harness.values.trace import FloatArray, IntArray, StateTable, Trace
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["RULE", "TOTALS", "StateRule", "judge_state"]
+__all__ = ["RULE", "TOTALS", "StateRule"]
 
 RULE = "state"
 TOTALS = ("update_norm", "param_norm", "bn_mean_norm", "bn_var_norm")
@@ -99,18 +99,6 @@ class StateRule:
             failing = columns[violated[columns]].tolist()
             findings += bounds.find(deviation, failing) if failing else [_all_well(kind, columns, rows, bounds)]
         return findings
-
-
-def judge_state(healthy: Sequence[Trace], candidate: Trace, *, tier: str, false_alarm_rate: float) -> list[Finding]:
-    """What ``StateRule`` says of one candidate of as many iterations as it has.
-
-    Args:
-        healthy: k runs of the reference, each with the candidate's iterations or more.
-        candidate: the run to judge, T iterations.
-        tier: whose ensemble ``healthy`` is, for the findings.
-        false_alarm_rate: chance that a healthy run fails this rule, over all tensors and iterations together.
-    """
-    return StateRule(healthy, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
 def _tensor_spread(tables: Sequence[StateTable]) -> Spread:

@@ -9,11 +9,15 @@ from harness.rules.comparability import compare_provenance, judge_comparability
 from harness.rules.envelope import judge_envelope, watched_signals
 from harness.rules.finiteness import judge_finiteness
 from harness.rules.schedule import judge_schedule
-from harness.rules.state import judge_state
+from harness.rules.state import StateRule
 from harness.values.trace import StateTable
 from harness.values.verdict import Outcome
 
 RATE = 1e-3
+
+
+def judge_state(runs, candidate, *, tier, false_alarm_rate):
+    return StateRule(runs, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
 def healthy(make, repeats=8):

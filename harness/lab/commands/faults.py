@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.table import Table
-
-from harness.cli.terminal import open_console
+from harness.cli.terminal import open_console, plain_table
 from harness.lab.faults import FAULTS
 
 __all__ = ["add_parser"]
@@ -25,9 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names:
         print("\n".join(FAULTS))
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("fault", "set", "strikes", "severity", "what it does", "what it stands for"):
-        table.add_column(column)
+    table = plain_table("fault", "set", "strikes", "severity", "what it does", "what it stands for")
     for fault in FAULTS.values():
         severity = "—" if fault.severity is None else f"{fault.severity:g}"
         written = "blind" if fault.blind else "known"

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.console import SafeConsole, shown
 from harness.cli.options import reproduction, whole_argument
-from harness.cli.terminal import banner, open_console
+from harness.cli.terminal import banner, open_console, plain_table
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.values.errors import UsageError
 
@@ -180,9 +179,7 @@ def _progress() -> Iterator[Any]:
 def _print(console: SafeConsole, result: PowerResult) -> None:
     from reports.study.study_rates import alarm_rows, execution_words, rate_rows
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("what", "count", "rate", "95 % interval"):
-        table.add_column(name)
+    table = plain_table("what", "count", "rate", "95 % interval")
     for row in rate_rows(result):
         table.add_row(row.name, row.counts, row.share, row.interval)
     console.print(table)

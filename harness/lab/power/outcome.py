@@ -175,10 +175,6 @@ class PowerResult:
         """The same study of the faults alone that were written blind, or of those that weren't."""
         return replace(self, faults=tuple(row for row in self.faults if row.blind is blind))
 
-    def faults_of(self, case: str) -> tuple[FaultRow, ...]:
-        """The faulty runs of a case."""
-        return tuple(row for row in self.faults if row.case == case)
-
     def healthy_of(self, *, case: str = "", port: str = "") -> tuple[HealthyRow, ...]:
         """The healthy ports of a case, or of a kind."""
         return tuple(row for row in self.healthy if case in {"", row.case} and port in {"", row.port})
