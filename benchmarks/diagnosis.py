@@ -5,8 +5,9 @@
 Each fault trains two shadowed iterations of a small case; where shadow ops don't see it there, of the next case. Its
 shadow checks stay in the work folder, so that a second call diagnoses them anew and trains only what is missing. A
 cause is right where it names an operation that the fault is in and says what sets the struck calls apart: one of the
-attributes that ``ATTRIBUTES`` allows, or none for a fault that strikes all calls, or one layer by chance. The
-attributes were written from the catalogue's own descriptions, before any diagnosis was looked at.
+attributes that ``ATTRIBUTES`` allows, among those that it says the same calls have; none for a fault that strikes all
+calls, or one layer by chance. The attributes were written from the catalogue's own descriptions, before any diagnosis
+was looked at.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ def _judge(fault: Fault, cause: Cause) -> str:
     if not cause.attribute:
         hinted = any(all(word in hint for word in words) for words in due for hint in cause.equals)
         return "hinted" if hinted else "none is claimed"
-    return "right" if any(all(word in cause.attribute for word in words) for words in due) else "wrong"
+    told = (cause.attribute, *cause.equals)
+    return "right" if any(all(word in said for word in words) for words in due for said in told) else "wrong"
 
 
 def _row(answer: Answer) -> str:

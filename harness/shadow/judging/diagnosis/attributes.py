@@ -174,23 +174,27 @@ def _sizes(instance: Instance) -> Iterator[tuple[str, int]]:
     axis = instance.signature.options.get("dim")
     if main is not None and isinstance(axis, int) and -len(main.shape) <= axis < len(main.shape):
         yield "reduced axis", main.shape[axis]
-    if main is not None and len(main.shape) == 4:
-        yield "input height", main.shape[2]
-        yield "input width", main.shape[3]
-        yield "input pixels", main.shape[2] * main.shape[3]
-        yield "values a channel", main.shape[0] * main.shape[2] * main.shape[3]
-    if len(instance.shape) == 4 and (main is None or main.shape != instance.shape):
-        yield "output height", instance.shape[2]
-        yield "output width", instance.shape[3]
-        yield "output pixels", instance.shape[2] * instance.shape[3]
-        yield "output elements", math.prod(instance.shape)
+    yield from _sizes_of_maps(instance, main)
     if main is not None:
         yield "first axis", main.shape[0] if main.shape else 1
         yield "last axis", main.shape[-1] if main.shape else 1
-        yield "number of elements", math.prod(main.shape)
     for name, value in instance.signature.options.items():
         if name.startswith("number of ") and isinstance(value, int):
             yield name, value
+
+
+def _sizes_of_maps(instance: Instance, main: TensorSignature | None) -> Iterator[tuple[str, int]]:
+    """Sizes of what comes out and of what goes in, those of the output first: kernels loop over it."""
+    if main is not None and len(main.shape) == 4 and "norm" in instance.op:
+        yield "values a channel", main.shape[0] * main.shape[2] * main.shape[3]
+    gradients = [tensor.shape for tensor in instance.signature.tensors if tensor.name == "grad_output"]
+    made = gradients[0] if gradients else instance.shape
+    for side, shape in (("output", made), ("input", main.shape if main is not None else ())):
+        if len(shape) == 4:
+            yield f"{side} width", shape[3]
+            yield f"{side} height", shape[2]
+            yield f"{side} pixels", shape[2] * shape[3]
+        yield f"{side} elements", math.prod(shape)
 
 
 def _words_of_sizes(name: str, values: Mapping[int, int]) -> Iterator[tuple[int, str, set[int]]]:

@@ -198,7 +198,7 @@ def _error_words(rows: Sequence[ShadowRow]) -> str:
         return f"stored with {min(bits_of(row.error) for row in rows)} mantissa bits"
     if part is Part.RANDOM:
         return "drawn from another distribution or stream"
-    if any(math.isnan(row.allowed + row.allowed_projection) or not math.isfinite(row.error) for row in rows):
+    if any(not math.isfinite(row.error) or math.isnan(row.projection) for row in rows):
         return "not finite, or not comparable"
     if all(abs(row.projection + 1) < 1e-6 and abs(row.error - 1) < 1e-6 for row in rows):
         return "zero"
