@@ -49,6 +49,6 @@ def test_what_cannot_be_meant_is_told_in_words(align_here, words, said):
 
 
 def test_a_gate_has_at_least_the_commands_cases(align_here):
-    code, _, err = align_here("verify", "tiny.py", "tiny.py", "--gate-size", 1, "--device", "cpu")
+    code, _, err = align_here("verify", "tiny.py", "ann_small", "--gate-size", 1, "--device", "cpu")
     assert code == 2
     assert "fewer cases than the command" in err
