@@ -5,6 +5,7 @@ _base_ = [
     "../_base_/schedules/schedule_40k.py",
 ]
 model = dict(
+    test_cfg=dict(mode="slide", crop_size=(769, 769), stride=(513, 513)),
     data_preprocessor=dict(size=(769, 769)),
     decode_head=dict(align_corners=True),
     auxiliary_head=dict(align_corners=True),
