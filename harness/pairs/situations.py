@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 from harness.pairs.deviation import as_relative, is_logarithmic, relative_deviation
 from harness.pairs.growth import COARSEST_ROUNDING, LARGEST_HEALTHY, Persistence, measure_persistence
@@ -507,6 +506,8 @@ def _mean_that_fits(plain: FloatArray, smooth: FloatArray) -> tuple[int, float, 
 
 
 def _exponential_mean(values: FloatArray, share: float) -> FloatArray:
+    from scipy.signal import lfilter  # imported here: it takes as long as all else that a command's start imports
+
     smoothed, _ = lfilter([share], [1, share - 1], values, zi=[values[0] * (1 - share)])
     return np.asarray(smoothed)
 
