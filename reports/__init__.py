@@ -1,4 +1,4 @@
-"""Floor 5: what judging found, shown. Pages, data and JUnit XML."""
+"""What judging found, shown. Pages, data and JUnit XML."""
 
 from reports.results.json_result import read_result
 from reports.results.result_error import ResultError

@@ -1,1 +1,1 @@
-"""Floor 4: where baselines lie, what each holds, and how one travels from the machine that recorded it."""
+"""Where baselines lie, what each holds, and how one travels from the machine that recorded it."""

@@ -1,4 +1,4 @@
-"""Floor 6: the command line. `align --help` lists the commands; each is a file of its own here."""
+"""The command line. `align --help` lists the commands; each is a file of its own here."""
 
 from harness.cli.main import main
 

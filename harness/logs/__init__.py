@@ -1,4 +1,4 @@
-"""Floor 3: foreign training logs, whatever their format, as values."""
+"""Foreign training logs, whatever their format, as values."""
 
 from harness.logs.compare import compare
 from harness.logs.read import read_log

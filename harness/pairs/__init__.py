@@ -1,1 +1,1 @@
-"""Floor 2: two bare logs, judged on what they allow. Pure: values in, values out."""
+"""Two bare logs, judged on what they allow. Pure: values in, values out."""

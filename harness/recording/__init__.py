@@ -1,1 +1,1 @@
-"""Floor 4: what is recorded while a model trains, and what is held equal so that two recordings compare."""
+"""What is recorded while a model trains, and what is held equal so that two recordings compare."""

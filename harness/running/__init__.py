@@ -1,1 +1,1 @@
-"""Floor 4: runs. A case becomes an order, the order a child process under a watchdog, and what it leaves a result."""
+"""Runs. A case becomes an order, the order a child process under a watchdog, and what it leaves a result."""

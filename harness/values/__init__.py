@@ -1,1 +1,1 @@
-"""Floor 1: the nouns, as frozen values. No torch, no files, no clocks."""
+"""The nouns, as frozen values. No torch, no files, no clocks."""
