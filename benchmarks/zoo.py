@@ -257,7 +257,7 @@ ZOO: tuple[Entry, ...] = (
 )  # fmt: skip
 
 
-LOOKED_AT = frozenset({"transformers:BartConfig", "plain:sampled", "plain:bags"})
+LOOKED_AT = frozenset({"transformers:BartConfig", "plain:sampled", "plain:bags", "mmseg:stdc"})
 """Of the evaluation part by their names, but run while the error model was made, or mended after: calibration now."""
 
 

@@ -14,7 +14,7 @@ from harness.shadow.arithmetic.kinds import Operation
 from harness.shadow.arithmetic.results import MEAN
 from harness.shadow.arithmetic.synchronized import SYNCHRONIZED
 
-__all__ = ["compute_on_host", "with_weight_due"]
+__all__ = ["as_compared", "compute_on_host", "with_weight_due"]
 
 _aten = torch.ops.aten
 
@@ -63,6 +63,30 @@ def with_weight_due(operation: Operation, args: Sequence[Any], given: Sequence[A
         total = torch.as_tensor(due, dtype=total.dtype).reshape(total.shape)
     return [gradient, x, target, weight, reduction, ignored, total]
 
+
+def as_compared(operation: Operation, args: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """The arguments of a comparison with a number as PyTorch compares them: the number is one of the tensor's dtype.
+
+    A value of 0.1 in bfloat16 is 0.10009766, and not above the number 0.1, which is rounded alike.
+
+    Args:
+        operation: any; only comparisons are changed.
+        args: positional arguments on the host, in float64.
+        given: the same as the device had them.
+    """
+    if operation.name.removesuffix("_") not in _COMPARISONS or not isinstance(given[0], torch.Tensor):
+        return list(args)
+    x, other = given[0], args[1]
+    if not x.is_floating_point():
+        return list(args)
+    if isinstance(other, float):
+        return [args[0], float(torch.tensor(other, dtype=x.dtype)), *args[2:]]
+    if isinstance(other, torch.Tensor) and not other.dim() and x.dim() and other.is_floating_point():
+        return [args[0], other.to(x.dtype).to(other.dtype), *args[2:]]
+    return list(args)
+
+
+_COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
 
 _LOSS_BACKWARDS = frozenset({"nll_loss_backward", "nll_loss2d_backward"})
 

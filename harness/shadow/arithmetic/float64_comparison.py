@@ -12,7 +12,7 @@ import torch
 
 from harness.shadow.arithmetic.call import Arguments, Call, dtype_name
 from harness.shadow.arithmetic.conditioning import measure_scale
-from harness.shadow.arithmetic.counterparts import compute_on_host, with_weight_due
+from harness.shadow.arithmetic.counterparts import as_compared, compute_on_host, with_weight_due
 from harness.shadow.arithmetic.healthy_kernel import Compute, HealthyKernel
 from harness.shadow.arithmetic.host import as_is, in_double, map_tensors
 from harness.shadow.arithmetic.measure import measure, measure_bits, participation, smallest_normal_of
@@ -30,7 +30,8 @@ def host_inputs(call: Call) -> Arguments:
     """The arguments on the host in float64, as they are now; of an update a sample of each tensor."""
     thin = _thinner(call)
     args, kwargs = change_arguments(lambda value: in_double(map_tensors(value, thin)), call.given)
-    return with_weight_due(call.operation, args, call.args), kwargs
+    due = with_weight_due(call.operation, args, call.args)
+    return as_compared(call.operation, due, call.args), kwargs
 
 
 def compare_in_double(
