@@ -1,4 +1,4 @@
-"""Shadow ops: during a step of the candidate each operation is computed again in float64 on its host, from its own inputs.
+"""Shadow ops: during a step of the candidate each operation is computed again in float64 on its host.
 
 ``shadow_hook.py`` enters ``watching/mode.py`` around the chosen iterations; the mode sees every operation, finds the
 module that called it, and hands it to ``arithmetic/``, which measures how far each result is from float64's and by how
