@@ -63,6 +63,7 @@ def _plain(config: str, **options: Any) -> Architecture:
 _CITY = "cityscapes-512x1024"
 _ADE = {
     "train_dataloader.dataset.type": "CityscapesDataset",
+    "train_dataloader.dataset.reduce_zero_label": True,
     "train_dataloader.dataset.data_prefix.img_path": "leftImg8bit/train",
     "train_dataloader.dataset.data_prefix.seg_map_path": "gtFine/train",
 }
@@ -297,14 +298,19 @@ def classify() -> None:
 def _kind(config: Any) -> str:
     from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-    init_default_scope(config.get("default_scope") or "mmengine")
+    scope = config.get("default_scope") or "mmengine"
+    init_default_scope(scope)
     try:
-        missing = [name for name in sorted(_types(config.model)) if MODELS.get(name) is None]
+        with MODELS.switch_scope_and_registry(scope) as parts:
+            missing = [name for name in sorted(_types(config.model)) if parts.get(name) is None]
         dataset = config.train_dataloader.dataset
-        missing += [] if DATASETS.get(dataset.type) is not None else [dataset.type]
+        with DATASETS.switch_scope_and_registry(scope) as sets:
+            missing += [] if sets.get(dataset.type) is not None else [dataset.type]
     except ImportError as failure:
         return f"refused: a package is missing: {failure.name}"
     missing = [name for name in missing if not _of_torch(name)]
+    if "PSAHead" in _types(config.model) or "'dcn'" in str(config.model.to_dict()):
+        return "loads, and calls a compiled operation of mmcv's: it needs the full mmcv"
     return f"refused: nothing registers {', '.join(missing)}" if missing else "loads, and every part is registered"
 
 
@@ -370,7 +376,15 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 row = measure(name, device, scenes, Path(folder) / name)
-            except (AlignmentError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as failure:
+            except (
+                AlignmentError,
+                AssertionError,
+                RuntimeError,
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+            ) as failure:
                 traceback.print_exc()
                 row = Row(name, "—", "—", f"{type(failure).__name__}: {str(failure)[:160]}", "", 0.0)
         cells = (row.name, row.healthy, row.faulty, row.sees, f"{row.seconds:.0f}", row.says.partition(";")[0])

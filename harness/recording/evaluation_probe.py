@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from harness.recording.host_draws import HostDraws
 from harness.recording.reductions import fetch
 from harness.training.seam import Trained
 from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS
@@ -77,7 +78,7 @@ class EvaluationProbe:
             return None
         around = self._around(iteration) if self._around is not None else nullcontext()
         try:
-            with _evaluating(training.model), torch.no_grad(), around:
+            with _evaluating(training.model), torch.no_grad(), _drawing_alike(iteration), around:
                 answers = training.evaluate(self._batch)
         except Exception as failure:  # noqa: BLE001  # a model of anybody's: anything can come out of it
             self._silent = True
@@ -113,6 +114,18 @@ def _cells(confusions: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, float]
         for label, row in enumerate(confusion.tolist()):
             for answered, pixels in enumerate(row):
                 yield f"{EVALUATED_PIXELS}{name.removesuffix('.confusion')}/{label}/{answered}", float(pixels)
+
+
+@contextmanager
+def _drawing_alike(iteration: int) -> Iterator[None]:
+    """What a model draws in evaluation mode, as points at random, is equal on every device; the run's draws go on."""
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(iteration)
+    try:
+        with HostDraws():
+            yield
+    finally:
+        torch.set_rng_state(state)
 
 
 @contextmanager

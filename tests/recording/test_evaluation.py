@@ -119,3 +119,19 @@ def test_it_is_asked_at_the_rounding_and_the_precision_of_the_training():
 def test_processes_add_their_pixels_and_average_their_losses():
     answers = [{"loss/a": 1.0, "pixels/a/0/1": 3.0}, {"loss/a": 2.0, "pixels/a/0/1": 4.0}]
     assert add_up(answers) == {"loss/a": 1.5, "pixels/a/0/1": 7.0}
+
+
+def test_what_a_model_draws_when_it_is_asked_is_drawn_alike():
+    class Drawing(Model):
+        def forward(self, inputs, labels, mode):
+            return {"decode.loss_point": torch.rand(3, device=inputs.device).sum()}
+
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    one = kept(EvaluationProbe(30)).ask(training_of(Drawing()), 0)
+    torch.manual_seed(2)
+    other = kept(EvaluationProbe(30)).ask(training_of(Drawing()), 0)
+    assert one == other
+    torch.random.set_rng_state(state)
+    kept(EvaluationProbe(30)).ask(training_of(Model()), 8)
+    assert kept(EvaluationProbe(30)).ask(training_of(Drawing()), 8) != one
