@@ -38,7 +38,7 @@ from reports.results.result_record import BaselineNote, Record
 
 __all__ = ["SCHEMA", "ResultContent", "encode", "read_result"]
 
-SCHEMA = 2
+SCHEMA = 3
 """2: checksum, terms and invocation, and a verdict that follows from its findings."""
 
 _OTHER_SCHEMA = "another version of align wrote it: read it with that one, or judge the case again (align verify)"
