@@ -221,3 +221,23 @@ def test_a_gradient_whose_weights_are_of_other_corners_is_one(violated, wrong):
         resize()
     (check,) = [check for check in mode.checks if check.op == "upsample_bilinear2d_backward"]
     assert check.along < 10  # a whole number is the same cell of the grid, however its last bit is rounded
+
+
+def gradients(kind):
+    """Large gradients whose squares PyTorch adds up with roundings that are all alike."""
+    torch.manual_seed(0)
+    if kind == "equal":
+        return torch.full((2**20,), 0.1)
+    return torch.randn(2**20) * torch.exp(3 * torch.randn(2**20))
+
+
+@pytest.mark.parametrize("kind", ["equal", "heavy-tailed"])
+@pytest.mark.parametrize("norm", [lambda g: torch._foreach_norm([g, g[:10]]), torch.linalg.vector_norm])
+def test_the_norm_of_a_long_gradient_is_no_finding(violated, kind, norm):
+    assert violated(lambda: norm(gradients(kind))) == set()
+
+
+@pytest.mark.parametrize("kind", ["equal", "heavy-tailed"])
+def test_a_norm_that_is_1_per_cent_too_large_is_one(violated, wrong, kind):
+    device = wrong("_foreach_norm", lambda out, *_: [norm * 1.01 for norm in out])
+    assert violated(lambda: torch._foreach_norm([gradients(kind), torch.ones(10)]), wrong=device)
