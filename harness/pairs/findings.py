@@ -9,7 +9,7 @@ import numpy as np
 from harness.pairs.deviation import Deviation
 from harness.pairs.joining import Pair, common_iterations
 from harness.pairs.log import Log, Series
-from harness.pairs.situations import View
+from harness.pairs.views import View
 from harness.rules.bounded import percent
 from harness.rules.dependence import MINIMUM_ITERATIONS, Data, Dependence
 from harness.rules.legacy import LARGEST_MEAN_RELATIVE_ERROR
