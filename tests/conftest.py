@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import importlib
 import os
 import subprocess
 from importlib import metadata
@@ -27,7 +28,13 @@ def _release(version):
 
 
 def pytest_configure(config):
-    """A torch that is newer than the one that the tests are made with may warn of what nobody here knew yet."""
+    """A torch that is newer than the one that the tests are made with may warn of what nobody here knew yet.
+
+    On a new machine yapf, which mmengine imports, writes a cache that a second process may meet half-written: it is
+    imported before there are two.
+    """
+    if not hasattr(config, "workerinput"):
+        importlib.import_module("yapf")
     pins = (Path(__file__).parents[1] / "constraints.txt").read_text(encoding="utf-8").splitlines()
     made_with = next(pin.partition("==")[2] for pin in pins if pin.startswith("torch=="))
     if _release(metadata.version("torch")) > _release(made_with):

@@ -129,17 +129,19 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
     """
     find_packages_by_metadata()
     if import_modules:
-        open_user_modules(path)
+        open_user_modules(path)  # a lazy config's own imports
     try:
-        config = Config.fromfile(path, import_custom_modules=import_modules, format_python_code=False)
+        config = Config.fromfile(path, import_custom_modules=False, format_python_code=False)
         # mmengine 0.10 hands the flag on to lazy configs alone: the Runner has yapf format any other three times.
         object.__setattr__(config, "_format_python_code", False)
         parsed = parse_options(options)
         _reject_unknown_options(options, config)
         config.merge_from_dict(parsed)
-        if import_modules and any(name.startswith("custom_imports") for name in parsed):
-            import_modules_from_strings(**config.custom_imports)
-    except UsageError:
+        if import_modules and (custom := config.get("custom_imports")):
+            imports = custom.get("imports", ())
+            open_user_modules(path, [imports] if isinstance(imports, str) else imports)
+            import_modules_from_strings(**custom)
+    except (UsageError, CaseError):
         raise
     except Exception as failure:  # noqa: BLE001  # a config is a program: anything can come out of it
         raise CaseError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -19,14 +20,15 @@ _SHARED_NAMES = ("models", "reports")
 """Packages of ours whose names a user's own folder may have too."""
 
 
-def open_user_modules(config: Path) -> None:
+def open_user_modules(config: Path, imports: Sequence[str] = ()) -> None:
     """Let ``custom_imports`` find what lies beside the config and in the working directory.
 
-    A folder ``models`` or ``reports`` there is joined to our package of that name: its modules are found as
-    ``models.mine``, and what its ``__init__`` registers is registered.
+    A folder ``models`` or ``reports`` there that is asked for is joined to our package of that name: its modules are
+    found as ``models.mine``, and what its ``__init__`` registers is registered. One that nobody asks for isn't run.
 
     Args:
         config: the config file.
+        imports: names of the modules that it asks for.
 
     Raises:
         CaseError: a module in such a folder has the name of one of ours, which would hide it.
@@ -35,7 +37,8 @@ def open_user_modules(config: Path) -> None:
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
         for name in _SHARED_NAMES:
-            _join(name, folder / name)
+            if any(each.partition(".")[0] == name for each in imports):
+                _join(name, folder / name)
 
 
 def _join(name: str, theirs: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_case_or_a_model_is_listed_and_no_options_of_the_other(align_here):
         (("ops",), "of a case, or of a model"),
         (("ops", "tiny.py", "--model", "nets:net"), "of a case, or of a model"),
         (("ops", "--model", "nets:net", "--amp"), "this option is a case's"),
-        (("ops", "--model", "nets:net", "--batch", "0"), "there is no such number"),
+        (("ops", "--model", "nets:net", "--batch", "0"), "is no number of at least 1"),
     ):
         code, out, err = align_here(*words)
         assert code == 2

@@ -8,14 +8,13 @@ import os
 
 import torch
 
-from harness.recording import norms, reductions
-from harness.recording import recording_hook as hook
+from harness.recording import norms, recorder, reductions
 from harness.running import worker
 
 
 def main(words):
     measure = {"float64": in_float64, "tree": by_a_tree, "sequential": one_after_another}[os.environ["OTHER_DEVICE"]]
-    for module in (hook, norms, reductions):
+    for module in (recorder, norms, reductions):
         module.block_norms = lambda tensors: reductions.BlockNorms(*as_one_part_each(tensors, measure))
     return worker.main(words)
 

@@ -27,8 +27,8 @@ class TinySegmentor(BaseModel):
         self.calls += self.training
         if self.training and self.calls == 4:
             make_trouble(self.trouble)
-        if self.trouble == "draw":  # from the device's own generator
-            inputs = inputs + 0 * torch.rand(1, device=inputs.device)
+        if self.trouble == "draw":  # from the device's own generator: beneath the functions that are replaced
+            inputs = inputs + 0 * torch.ops.aten.rand([1], device=inputs.device)
         x = torch.relu(self.bn(self.conv(inputs.to(self.conv.weight.dtype))))
         logits = torch.nn.functional.interpolate(self.conv_seg(self.dropout(x)), scale_factor=2, mode="bilinear")
         target = labels.repeat_interleave(2, 1).repeat_interleave(2, 2)
