@@ -2,10 +2,10 @@
 
 The noise of a repeat rounds convolutions and products anew, by the kernels that the device takes by itself. At the
 rounding of float32 that isn't all that healthy devices part by: PyTorch's batch norm on the CPU adds up in float64
-where channels lie apart, and in float32 where they lie last, 5 to 45 times as far off, as on any accelerator; an ensemble that
-knows the first alone calls the second wrong. So every second of a reference's repeats at fp32 takes either, by
-chance: tensors are laid out with channels last for a call, and on the CPU convolutions are made without oneDNN. Results
-keep their layout.
+where channels lie apart, and in float32 where they lie last, 5 to 45 times as far off, as on any accelerator; an
+ensemble that knows the first alone calls the second wrong. So every second of a reference's repeats at fp32 takes
+either, by chance: tensors are laid out with channels last for a call, and on the CPU convolutions are made without
+oneDNN. Results keep their layout.
 """
 
 from __future__ import annotations
