@@ -96,7 +96,7 @@ def outcome(subject: str, name: str, given: tuple[Any, ...]) -> str:
         came = (attempt_module if subject in MODULES else attempt_object)(subject, name, given)
     except DeviceError:
         came = "typed error"
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # PyTorch refuses an integer past its range by one or the other
         came = "refused by its signature"
     except Exception as error:  # noqa: BLE001 - that is what is counted
         return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:160]}"

@@ -77,9 +77,13 @@ def test_each_fault_fails_on_the_emulated_device(tiny, order, baselines, tmp_pat
 
 
 @pytest.mark.emulated
-def test_a_run_that_fails_is_stopped_and_the_whole_run_has_the_same_verdict(tiny, order, baselines, tmp_path):
+def test_a_run_that_fails_is_stopped_and_the_whole_run_has_the_same_verdict(
+    tiny, order, baselines, tmp_path, monkeypatch
+):
     faulty = {"device": "emulated", "faults": ("conv-wgrad-x1.05",)}
-    early = verified(tiny, order, baselines, tmp_path / "early", **faulty)
+    with monkeypatch.context() as patch:
+        patch.setenv("TINY_SECONDS", "0.2")  # twelve iterations of milliseconds end before a busy machine looks
+        early = verified(tiny, order, baselines, tmp_path / "early", **faulty)
     whole = verified(tiny, order, baselines, tmp_path / "whole", early_stop=False, **faulty)
     seen = len(early.trace)
     assert seen < 12
