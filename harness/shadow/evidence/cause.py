@@ -78,7 +78,7 @@ class Cause:
             no attribute: those that set the wrong calls apart, but would set apart as many calls by chance.
         wrong: how many calls came out wrong, at the first iteration where one did.
         within: how many calls have the attribute; all calls where there is none.
-        others: how many haven't; none of them is wrong.
+        others: how many haven't it and are right. Calls that are wrong in another way have a cause of their own.
         modules: of the wrong calls, in the order of the step.
         iteration: the first that was wrong.
         iterations: all shadowed iterations that were wrong.
@@ -115,9 +115,7 @@ class Cause:
         told = f"{self.wrong} of {self.within} calls"
         if self.attribute:
             told += f" {self.attribute}, none of the {self.others} others"
-        told += (
-            f", from iteration {self.iteration} on" if len(self.iterations) > 1 else f", at iteration {self.iteration}"
-        )
+        told += f", {self.since}"
         if not self.equals:
             return told
         equals = f"those {', and those '.join(self.equals)}"

@@ -124,6 +124,8 @@ def test_two_faults_of_one_tensor_are_two_causes():
     causes = find_causes(ShadowRecord((0,), tuple(checks), Coverage(), TIER, (), plain.signatures), TIER)
     assert {cause.attribute for cause in causes} == {"with dilation > 1", "with stride > 1"}
     assert {cause.error for cause in causes} == {"50 % too large", "zero"}
+    wrong = sum(cause.wrong for cause in causes)
+    assert {cause.others for cause in causes} == {len(NET) - wrong}, "a call that is wrong otherwise is no right one"
 
 
 def test_only_the_first_wrong_iteration_is_diagnosed():

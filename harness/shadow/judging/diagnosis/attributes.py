@@ -4,7 +4,7 @@ Levels, the plainest first:
 
 1. what a kernel's author branches on by name: 1×1 or larger, dilated, strided, grouped, transposed, an option's value,
    a format, a layout, operands that are broadcast, an argument that is left out;
-2. exact kernel sizes and strides, and sizes that are no multiple of 4, 8, 16, 32 or 64: vector loops and tiles;
+2. exact kernel sizes and strides, and sizes that are no multiple of 2, 4 … 64: vector loops and tiles;
 3. (two of the first together)
 4. sizes beyond a power of two: tables and blocks of a fixed length;
 5. exact sizes, and where in the step the call stands;
@@ -203,17 +203,22 @@ def _words_of_sizes(name: str, values: Mapping[int, int]) -> Iterator[tuple[int,
     def where(holds: Callable[[int], bool]) -> set[int]:
         return {number for number, size in values.items() if holds(size)}
 
-    verb = "is" if name.endswith(("height", "width", "axis")) else "are"
+    single = name.endswith(("height", "width", "axis"))
+    verb = "is" if single else "are"
+
+    def told(amount: str) -> str:
+        return f"whose {name} is {amount}" if single else f"with {amount} {name}"
+
     for tile in _TILES:
         yield 2, f"whose {name} {verb} no multiple of {tile}", where(lambda size: size % tile != 0)  # noqa: B023
         yield 2, f"whose {name} {verb} a multiple of {tile}", where(lambda size: size % tile == 0)  # noqa: B023
     largest = max(values.values(), default=1)
     powers = [2**power for power in range(3, 21) if 2**power < largest] + [size for size in _LARGEST if size < largest]
     for power in powers:
-        yield 4, f"with more than {power} {name}", where(lambda size: size > power)  # noqa: B023
-        yield 4, f"with at most {power} {name}", where(lambda size: size <= power)  # noqa: B023
+        yield 4, told(f"more than {power}"), where(lambda size: size > power)  # noqa: B023
+        yield 4, told(f"at most {power}"), where(lambda size: size <= power)  # noqa: B023
     for exact in set(values.values()):
-        yield 5, f"with {exact} {name}", where(lambda size: size == exact)  # noqa: B023
+        yield 5, told(str(exact)), where(lambda size: size == exact)  # noqa: B023
 
 
 def _broadcast(shapes: set[tuple[int, ...]]) -> bool:

@@ -55,7 +55,8 @@ def diagnose(record: ShadowRecord, tier: str) -> ShadowEvidence:
         record: of a run.
         tier: a key of ``SHADOW_TIERS``.
     """
-    return replace(weigh_shadow(record, tier), causes=find_causes(record, tier))
+    evidence = weigh_shadow(record, tier)
+    return replace(evidence, causes=find_causes(record, tier)) if evidence.violations else evidence
 
 
 def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
@@ -171,7 +172,7 @@ def _cause(
         equals=found.equals if found is not None else apart,
         wrong=len(checks),
         within=sum(len(units[number].checks) for number in within),
-        others=sum(len(unit.checks) for number, unit in enumerate(units) if number not in within),
+        others=sum(len(unit.checks) for number, unit in enumerate(units) if number not in within and not unit.wrong),
         modules=tuple(dict.fromkeys(each.check.module for each in checks)),
         iteration=first.iteration,
         iterations=tuple(sorted(later)),
