@@ -241,3 +241,9 @@ def test_the_norm_of_a_long_gradient_is_no_finding(violated, kind, norm):
 def test_a_norm_that_is_1_per_cent_too_large_is_one(violated, wrong, kind):
     device = wrong("_foreach_norm", lambda out, *_: [norm * 1.01 for norm in out])
     assert violated(lambda: torch._foreach_norm([gradients(kind), torch.ones(10)]), wrong=device)
+
+
+def test_a_norm_in_float64_is_held_to_float64(violated, wrong):
+    """Float32's error of the host's own kernel is no excuse for a kernel of more bits."""
+    device = wrong("linalg_vector_norm", lambda out, *_: out * (1 + 1e-5))
+    assert violated(lambda: torch.linalg.vector_norm(gradients("equal").double()), wrong=device)
