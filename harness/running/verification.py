@@ -77,9 +77,7 @@ def verify(
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
         again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
-        _require_iterations(planned, baseline, again)
-        _require_tier(tier or case.tier, baseline, again)
-        gate = Gate(baseline, planned, tier or case.tier, false_alarm_rate)
+        gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides)
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
@@ -166,9 +164,7 @@ def judge_run(
     order = dataclasses.replace(order, shadow_tier=tier or case.tier)
     try:
         again = partial(baseline.record_again, case=name, place=str(baselines))
-        _require_iterations(order.iterations, baseline, again)
-        _require_tier(tier or case.tier, baseline, again)
-        gate = Gate(baseline, order.iterations, tier or case.tier, false_alarm_rate)
+        gate = _gate(baseline, order.iterations, tier or case.tier, false_alarm_rate, again)
         verdict = _shadowed(_judge(case, gate, run), run, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
@@ -302,6 +298,13 @@ def _place(baselines: Path) -> str:
 def _place_option(baselines: Path) -> str:
     place = _place(baselines)
     return f"--baseline-dir {place}" if place else ""
+
+
+def _gate(baseline: Baseline, planned: int, tier: str, false_alarm_rate: float, again: Callable[..., str]) -> Gate:
+    """The gate of a baseline that holds the iterations and the tier that are asked for."""
+    _require_iterations(planned, baseline, again)
+    _require_tier(tier, baseline, again)
+    return Gate(baseline, planned, tier, false_alarm_rate)
 
 
 def _require_tier(tier: str, baseline: Baseline, again: Callable[..., str]) -> None:
