@@ -269,6 +269,13 @@ def watch(
     )
 
 
+def _name_of(script: Path) -> str:
+    """What a training is called by its script: that of a package, by ``python -m``, is the package's ``__main__``."""
+    if script.suffix != ".py":
+        return "watched"
+    return script.resolve().parent.name if script.stem == "__main__" else script.stem
+
+
 def watch_training(
     training: Trained,
     settings: Mapping[str, str],
@@ -306,7 +313,7 @@ def watch_training(
     if host_draws:
         require_drawn_on_host(training.model)
     script = Path(sys.argv[0])
-    name = require_plain_name(case or (script.stem if script.suffix == ".py" else "watched"), "a case")
+    name = require_plain_name(case or _name_of(script), "a case")
     tier, repeat = _repeat()
     device = device_here(trained_kind(training.model), exactly=bool(tier))
     if start is not None:

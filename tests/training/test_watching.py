@@ -10,6 +10,7 @@ import torch
 
 import harness
 from harness.running.watchdog import read_run
+from harness.training.watching import _name_of
 from harness.values.errors import CaseError, RunError, TraceError, UsageError
 
 SCRIPT = Path(__file__).parent / "own" / "script.py"
@@ -239,3 +240,10 @@ def test_a_script_is_recorded_and_judged_by_the_commands(tmp_path):
     assert "an emulated device is no reference" in told
     told = run_words(*align, "judge", "runs", cwd=tmp_path, rc=2)
     assert "the folder holds no run" in told
+
+
+@pytest.mark.parametrize(
+    ("script", "name"), [("mine/train.py", "train"), ("mine/__main__.py", "mine"), ("/usr/bin/torchrun", "watched")]
+)
+def test_a_run_is_called_as_its_script_or_package(script, name):
+    assert _name_of(Path(script)) == name
