@@ -23,7 +23,7 @@ WordArray = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 NUMBER = rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan(?!\()|inf(?:inity)?))"
-NUMBER_END = rb"(?!\w|\.[\w.]|[:/+#-])"
+NUMBER_END = rb"(?!\.?[\w:/+#-]|\.\.)"
 """What follows is no part of a number, a date or a time of day; a sentence may end behind a number."""
 
 PADDING = 32

@@ -1,7 +1,7 @@
 import re
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.logs.numerals import NUMBER, PADDING, as_words, read_decimals, read_integers
@@ -21,6 +21,7 @@ def lay_out(tokens):
     return text + bytes(PADDING), starts
 
 
+@example(["0.-"])
 @given(st.lists(printed, min_size=1, max_size=40))
 def test_decimals_are_what_float_says(tokens):
     buffer, starts = lay_out(tokens)
