@@ -95,9 +95,11 @@ def test_a_run_that_fails_is_stopped_and_the_whole_run_has_the_same_verdict(
     assert early.candidate == dataclasses.replace(whole.candidate, started=early.candidate.started)
 
 
-def test_another_experiment_is_not_trained(tiny, order, baselines, tmp_path):
+def test_another_experiment_is_not_trained(tiny, order, baselines, tmp_path, monkeypatch):
     changed = {"options": ("optim_wrapper.optimizer.lr=0.5",)}
-    result = verified(tiny, order, baselines, tmp_path / "early", **changed)
+    with monkeypatch.context() as patch:
+        patch.setenv("TINY_SECONDS", "0.2")  # twelve iterations of milliseconds end before a busy machine looks
+        result = verified(tiny, order, baselines, tmp_path / "early", **changed)
     assert result.verdict.status is Status.INCONCLUSIVE
     assert "stopped" in result.verdict.reason
     assert result.trace is None or len(result.trace) < 12
