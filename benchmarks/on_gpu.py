@@ -31,7 +31,8 @@ _FULL = (
     "emanet_r50-d8_4xb2-80k_cityscapes-512x1024",
     "ocrnet_hr18_4xb2-40k_cityscapes-512x1024",
 )
-_NEEDED = ("jinja2", "matplotlib", "mmcv", "mmengine", "msgspec", "numpy", "rich", "safetensors", "scipy", "torch")
+_NEEDED = ("jinja2", "cv2", "matplotlib", "mmengine", "msgspec", "numpy", "rich", "safetensors", "scipy", "torch")
+_PACKAGES = {"cv2": "opencv-python-headless", "mmengine": "mmengine-lite"}
 _TF32 = {"off": "0", "on": "1"}
 
 
@@ -162,7 +163,7 @@ def install_missing(wheels: Path | None) -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing and wheels is not None:
         words = ["-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels)]
-        renamed = ["mmcv-lite" if name == "mmcv" else name for name in missing]
+        renamed = [_PACKAGES.get(name, name) for name in missing]
         subprocess.run([sys.executable, *words, *renamed], check=True)  # noqa: S603  # our own words
     elif missing:
         sys.exit(f"missing: {', '.join(missing)}; --wheels FOLDER installs them from wheels that lie there")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from typing import Any
 
 from rich.table import Table
 
 from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.terminal import open_console, plain_table
+from harness.running.libraries import MODELS_EXTRA
 from harness.values.errors import AlignmentError
 
 __all__ = ["add_parser"]
@@ -44,17 +46,22 @@ def _cases(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    import torch
-
     from harness.devices.surroundings import host, numerics_environment, versions
 
     console = open_console()
-    console.print(_devices())
-    console.print()
     table = plain_table("what", "here")
-    table.add_row("verify without --device", _default())
-    table.add_row("cpu capability", torch.backends.cpu.get_cpu_capability())
-    for source in (versions(), host(torch.get_num_threads()), numerics_environment()):
+    if find_spec("torch") is None:
+        table.add_row("torch", f"not installed; logs can be compared; to run cases: {MODELS_EXTRA}")
+        threads = 1
+    else:
+        import torch
+
+        console.print(_devices())
+        console.print()
+        table.add_row("verify without --device", _default())
+        table.add_row("cpu capability", torch.backends.cpu.get_cpu_capability())
+        threads = torch.get_num_threads()
+    for source in (versions(), host(threads), numerics_environment()):
         for name, value in source.items():
             table.add_row(name, value)
     table.add_row("baselines", ", ".join(str(place.path) for place in places_to_read()))

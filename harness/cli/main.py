@@ -130,13 +130,14 @@ def _run(arguments: Sequence[str] | None) -> int:
         print_error(AlignmentError("the operating system refused", where=where, observed=error.strerror))
         return Status.ERROR.exit_code
     except Exception as error:  # noqa: BLE001  # exit code 1 would say FAIL of the user's port
-        print_error(_unforeseen(error))
+        print_error(_unforeseen(error, words))
         return Status.ERROR.exit_code
 
 
-def _unforeseen(error: Exception) -> AlignmentError:
-    """What to tell of an error that nothing raised on purpose: our own fault, but where the system lacks a library."""
-    if isinstance(error, ImportError) and (missing := missing_library(error)):
+def _unforeseen(error: Exception, words: Sequence[str]) -> AlignmentError:
+    """What to tell of an error that nothing raised on purpose: our own fault, but where something isn't installed."""
+    command = " ".join(["align", *words[:1]])
+    if isinstance(error, ImportError) and (missing := missing_library(error, command)):
         return missing
     traceback.print_exception(error)
     return AlignmentError("this is a fault of align itself", hint="please report it with the lines above")

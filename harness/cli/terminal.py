@@ -97,7 +97,8 @@ def print_interim(results: Sequence[Result], planned: int) -> None:
     if len(results) < planned:
         last = results[-1]
         verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
-        open_console(stderr=True).print(verdict + Text(f" {last.case} ({len(results)} of {planned})"))
+        told = f" {last.case} ({len(results)} of {planned}): {last.verdict.reason}"
+        open_console(stderr=True).print(verdict + Text(told))
 
 
 def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:

@@ -13,7 +13,10 @@ from harness.devices.device_registry import known_device_types
 
 __all__ = ["git_commit", "host", "numerics_environment", "package_versions", "versions"]
 
-_PACKAGES = ("alignment-harness", "torch", "mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
+_LITE = "mmengine-lite"
+"""The same package as mmengine, by a name that asks for less beside it."""
+
+_PACKAGES = ("alignment-harness", "torch", "mmengine", _LITE, "mmcv", "mmcv-lite", "mmsegmentation", "numpy")
 
 
 GIT_TIMEOUT = 10.0
@@ -23,7 +26,10 @@ GIT_TIMEOUT = 10.0
 def versions() -> dict[str, str]:
     """Package → version, of those that are installed, and Python's."""
     others = (name for device in known_device_types() for name in device.distributions)
-    return package_versions(("python", *_PACKAGES, *others))
+    found = package_versions(("python", *_PACKAGES, *others))
+    if (lite := found.pop(_LITE, None)) is not None:
+        found.setdefault("mmengine", lite)
+    return found
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:

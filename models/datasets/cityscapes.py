@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import mmcv.transforms  # noqa: F401 - registers RandomResize, RandomFlip and the others by name
 import numpy as np
 from torch.utils.data import Dataset
 

@@ -143,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _make(study: Study, workers: int) -> Execution:
     from harness.lab.power.study_rows import Execution
 
-    importlib.import_module("mmcv")  # what every run needs and can be missing: told here, before any is made
+    importlib.import_module("mmengine.runner")  # what every run needs and can be missing: told before any is made
     started = time.monotonic()
     with _progress() as advance:
         runs = study.run(workers, advance)

@@ -29,7 +29,7 @@ being run again."""
 _WATCHING = ("harness.shadow",)
 """What a run that shadow ops don't watch imports, and doesn't follow from."""
 
-_PACKAGES = ("python", "torch", "mmengine", "mmcv", "mmcv-lite", "numpy", "opencv-python", "opencv-python-headless")
+_PACKAGES = ("python", "torch", "mmengine", "mmengine-lite", "numpy", "opencv-python", "opencv-python-headless")
 
 
 @lru_cache(maxsize=8)

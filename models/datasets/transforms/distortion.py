@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import mmcv
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -77,14 +77,14 @@ class PhotoMetricDistortion:
     def _saturation(self, image: Image) -> Image:
         if not _coin():
             return image
-        hsv = mmcv.bgr2hsv(image)
+        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         hsv[..., 1] = _scaled(hsv[..., 1], factor=np.random.uniform(*self.saturation_range))
         return _bgr(hsv)
 
     def _hue(self, image: Image) -> Image:
         if not _coin():
             return image
-        hsv = mmcv.bgr2hsv(image)
+        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         turned = hsv[..., 0].astype(np.int16) + np.random.randint(-self.hue_delta, self.hue_delta + 1)
         hsv[..., 0] = turned % _HUES
         return _bgr(hsv)
@@ -106,5 +106,5 @@ def _scaled(values: Image, factor: float = 1.0, shift: float = 0.0) -> Image:
 
 
 def _bgr(hsv: Image) -> Image:
-    image: Image = mmcv.hsv2bgr(hsv)
+    image: Image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
     return image

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import mmcv
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -79,7 +79,8 @@ def _decoded(path: Path | str, flag: str) -> npt.NDArray[Any]:
     if not content.endswith(_PNG_END):
         observed = f"{len(content)} bytes that don't end as a PNG does"
         raise DataError("A picture is cut short, or no PNG", where=path, observed=observed, hint=_HINT)
-    pixels = mmcv.imfrombytes(content, flag=flag, backend="cv2")
+    how = cv2.IMREAD_COLOR if flag == "color" else cv2.IMREAD_UNCHANGED
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), how)
     if pixels is None:
         raise DataError("A picture can't be decoded", where=path, observed="damaged PNG data", hint=_HINT)
     decoded: npt.NDArray[Any] = pixels
