@@ -41,7 +41,6 @@ def add_parser(commands: Any) -> None:
         help="judge the accuracies of trained runs",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = "accuracies in percent, or scores.json of `align evaluate`, or their folders"
     parser.add_argument("--reference", nargs="+", action="extend", default=[], metavar="RUN", required=True, help=what)
@@ -49,9 +48,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--margin", help="how far the candidate may be off: points, or a published rule's name")
     parser.add_argument("--one-sided", action="store_true", help="a better candidate is always within the margin")
     parser.add_argument("--metric", default="mIoU", help="which number of scores.json: mIoU (the default), aAcc, mAcc")
-    parser.add_argument(
-        "--alpha", type=float, default=0.05, help="chance of a wrong PASS or FAIL at the margin; %(default)s without it"
-    )
+    parser.add_argument("--alpha", type=float, default=0.05, help="chance of a wrong PASS or FAIL at the margin")
     parser.add_argument(
         "--spread", type=float, help="standard deviation of a run in points, for what one run a side says"
     )
@@ -73,10 +70,10 @@ def _add_plan(commands: Any) -> None:
         "--spread",
         type=float,
         metavar="POINTS",
-        help="standard deviation of a run; 0.64 without it, of three published triples of Cityscapes runs",
+        help="standard deviation of a run (default: 0.64, of three published triples of Cityscapes runs)",
     )
-    parser.add_argument("--alpha", type=float, default=0.05, help="chance of a false alarm; %(default)s without it")
-    parser.add_argument("--power", type=float, default=0.8, help="chance to see it; %(default)s without it")
+    parser.add_argument("--alpha", type=float, default=0.05, help="chance of a false alarm")
+    parser.add_argument("--power", type=float, default=0.8, help="chance to see it")
     parser.set_defaults(func=plan)
 
 

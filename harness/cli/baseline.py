@@ -92,7 +92,12 @@ def add_parser(commands: Any) -> None:
     adopt.set_defaults(func=_adopt)
 
     for action in (listing, showing, diff, export, adopt):
-        action.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+        action.add_argument(
+            "--baseline-dir",
+            type=Path,
+            metavar="DIR",
+            help="where the baselines lie (default: $ALIGN_BASELINE_DIR, else ./baselines, then those that come along)",
+        )
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -9,17 +9,28 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import difflib
 import io
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-__all__ = ["HelpFormatter", "Parser", "SafeConsole", "close_streams", "prepare_streams", "shown"]
+__all__ = [
+    "DONE_CODES",
+    "VERDICT_CODES",
+    "HelpFormatter",
+    "Parser",
+    "SafeConsole",
+    "close_streams",
+    "meant",
+    "prepare_streams",
+    "shown",
+]
 
 _STAND_INS = {
     "·": "-", "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~",
@@ -50,15 +61,24 @@ class SafeConsole(Console):
             yield Segment(shown(segment.text), segment.style) if unsafe else segment
 
 
+VERDICT_CODES = "exit codes: 0 PASS · 1 FAIL · 2 ERROR or wrong usage · 3 INCONCLUSIVE"
+"""What a command that judges ends with."""
+
+DONE_CODES = "exit codes: 0 done · 2 ERROR or wrong usage"
+"""What any other command ends with."""
+
+
 class HelpFormatter(argparse.HelpFormatter):
     """Help texts that end with their default; a description that has lines of its own keeps them."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         words = action.help or ""
-        says_nothing = action.default in (None, False, "", 0, argparse.SUPPRESS) or action.default in ([], ())
-        if says_nothing or not action.option_strings or "default" in words:
+        if not action.option_strings or action.nargs == 0 or action.required or "default" in words:
             return words
-        return f"{words} (default: %(default)s)"
+        if action.default is argparse.SUPPRESS:
+            return f"{words} (default: the policy's)"
+        says_nothing = action.default in (None, "", 0) or action.default in ([], ())
+        return f"{words} (default: none)" if says_nothing else f"{words} (default: %(default)s)"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n" not in text.strip():
@@ -67,14 +87,64 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose messages show what was typed, and don't obey it."""
+    """A parser whose messages show what was typed, and don't obey it, and guess what was meant.
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
+    Args:
+        exit_codes: what the help ends with, where the epilog doesn't say it already.
+    """
+
+    def __init__(self, *arguments: Any, exit_codes: str = DONE_CODES, **settings: Any) -> None:
         super().__init__(*arguments, **{"formatter_class": HelpFormatter, **settings})
+        self.exit_codes = exit_codes
+
+    def format_help(self) -> str:
+        """The help, with the exit codes at its end."""
+        told = super().format_help()
+        said = "exit codes:" in told or "exit code is" in told
+        return told if said else f"{told}\n{self.exit_codes}\n"
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The parsed words; an option that is none is told with the one that was probably meant.
+
+        A parser with commands hands what it doesn't know to the parser of the whole line, which knows no option of the
+        command's: so the guess is made here, among the options of the command that was asked for.
+        """
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            asked = self._asked(vars(parsed))
+            options = [option for option in asked._option_string_actions if option.startswith("--")]
+            near = [guess for word in rest if word.startswith("-") for guess in meant(word.partition("=")[0], options)]
+            asked.error(f"unrecognized arguments: {' '.join(rest)}{_question(near)}")
+        return parsed
+
+    def _asked(self, parsed: Mapping[str, Any]) -> Parser:
+        """The parser of the command that was parsed, down to the command's own commands."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and parsed.get(action.dest) in action.choices:
+                chosen: Parser = action.choices[parsed[action.dest]]
+                return chosen._asked(parsed)
+        return self
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = [str(choice) for choice in action.choices or ()]
+        if action.choices is not None and value not in action.choices and (near := meant(str(value), choices)):
+            raise argparse.ArgumentError(
+                action, f"invalid choice: {value!r}{_question(near)} (choose from {', '.join(choices)})"
+            )
+        super()._check_value(action, value)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:
             (file or sys.stderr).write(shown(message))
+
+
+def meant(word: str, known: Sequence[str]) -> list[str]:
+    """Up to three known words that a misspelt one is near to, the nearest first."""
+    return difflib.get_close_matches(word, known, n=3, cutoff=0.7)
+
+
+def _question(near: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 class _WithoutReader(io.FileIO):

@@ -52,7 +52,6 @@ def add_parser(commands: Any) -> None:
         help="the accuracy of a checkpoint on a validation set",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config", metavar="CONFIG", help="a case's name, or the path of a config")
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the whole model's weights")
@@ -60,9 +59,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], action="extend", metavar="KEY=VALUE", help="lay values over the config"
     )
-    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="%(default)s without it")
-    parser.add_argument("--data-root", metavar="DIR", help="where the data set lies; what the config says without it")
-    parser.add_argument("--limit", type=count_argument, default=0, metavar="N", help="the first N images alone")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="which part of the data set")
+    parser.add_argument("--data-root", metavar="DIR", help="where the data set lies (default: as the config says)")
+    parser.add_argument(
+        "--limit", type=count_argument, default=0, metavar="N", help="the first N images alone (default: all)"
+    )
     add_inference_options(parser)
     parser.add_argument(
         "--nproc-per-node", type=count_argument, default=1, metavar="N", help="processes that share the images"
@@ -73,16 +74,12 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="make a reference for other devices: also how sure each answer is, and --repeats passes at other rounding",
     )
-    parser.add_argument(
-        "--repeats", type=count_argument, default=8, metavar="K", help="of a reference; %(default)s without it"
-    )
+    parser.add_argument("--repeats", type=count_argument, default=8, metavar="K", help="of a reference")
     parser.add_argument("--tier", default="", help="precision tier of the repeats, by default the case's own")
     parser.add_argument(
         "--against", type=Path, metavar="DIR", help="judge the answers against this reference: the same weights, images"
     )
-    parser.add_argument(
-        "--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="of that verdict; %(default)s"
-    )
+    parser.add_argument("--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="of that verdict")
     parser.add_argument(
         "--independent-images",
         action="store_true",
@@ -103,12 +100,26 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
         choices=("whole", "slide"),
         help="in one piece, or in windows; by default as the config's model.test_cfg says, whole without one",
     )
-    parser.add_argument("--crop", nargs=2, type=count_argument, metavar=("H", "W"), help="of a window")
-    parser.add_argument("--stride", nargs=2, type=count_argument, metavar=("H", "W"), help="from window to window")
     parser.add_argument(
-        "--resize", nargs=2, type=count_argument, metavar=("W", "H"), help="fit images into this size first"
+        "--crop", nargs=2, type=count_argument, metavar=("H", "W"), help="of a window (default: as the config says)"
     )
-    parser.add_argument("--scales", nargs="+", type=float, metavar="S", help="factors of the size, each a pass")
+    parser.add_argument(
+        "--stride",
+        nargs=2,
+        type=count_argument,
+        metavar=("H", "W"),
+        help="from window to window (default: as the config says)",
+    )
+    parser.add_argument(
+        "--resize",
+        nargs=2,
+        type=count_argument,
+        metavar=("W", "H"),
+        help="fit images into this size first (default: the pipeline's)",
+    )
+    parser.add_argument(
+        "--scales", nargs="+", type=float, metavar="S", help="factors of the size, each a pass (default: 1)"
+    )
     parser.add_argument("--flip", action="store_true", default=None, help="ask for the mirrored image too")
     parser.add_argument(
         "--fuse",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
+from harness.cli.completion import ASKED, complete
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.policy_options import verify_defaults
 from harness.cli.terminal import print_error
@@ -33,6 +35,7 @@ _MODULES = {
     "baseline": "baseline",
     "cases": "listing",
     "doctor": "listing",
+    "clean": "clean",
     "schemas": "schemas",
 }
 """Command → its module in ``harness.cli``, in the order of the help."""
@@ -49,6 +52,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
   align history --history builds.db           which build broke what
   align gate                                  verify by a policy: what must pass, what is known
   align doctor                                what devices, versions and settings are here
+  align clean                                 what align left on this machine, and how to remove it
 """
 
 _EPILOG = """\
@@ -100,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     prefer_own_packages()
+    if ASKED in os.environ:
+        complete(build_parser)
     prepare_streams()
     code = Status.ERROR.exit_code
     try:
@@ -117,7 +123,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        parsed = build_parser(words, verify_defaults(words)).parse_args(words)
+        parser = build_parser(words, verify_defaults(words))
+        if not words:
+            parser.print_help()
+            return Status.ERROR.exit_code
+        parsed = parser.parse_args(words)
         return int(parsed.func(parsed))
     except AlignmentError as error:
         print_error(error)

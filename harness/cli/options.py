@@ -58,7 +58,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="how many iterations (default: as the case says)",
     )
     parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keep the runs' files here")
+    parser.add_argument(
+        "--work-dir", type=Path, metavar="DIR", help="keep the runs' files here (default: they are removed)"
+    )
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +142,11 @@ def add_shadow_options(parser: argparse.ArgumentParser) -> None:
         "last; the default) or none; a shadowed step costs about six plain ones on the CPU",
     )
     parser.add_argument(
-        "--shadow-ops", nargs="+", default=[], metavar="OP", help="these operations only, for example convolution mm"
+        "--shadow-ops",
+        nargs="+",
+        default=[],
+        metavar="OP",
+        help="these operations only, for example convolution mm (default: all)",
     )
     parser.add_argument(
         "--shadow-budget",

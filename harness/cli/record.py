@@ -69,7 +69,12 @@ def add_parser(commands: Any) -> None:
         metavar="K",
         help="healthy runs per tier (default: as the case says)",
     )
-    parser.add_argument("--tiers", default="", metavar="A,B", help="precision tiers, tightest first: fp32,tf32")
+    parser.add_argument(
+        "--tiers",
+        default="",
+        metavar="A,B",
+        help="precision tiers, tightest first: fp32,tf32 (default: as the case says)",
+    )
     parser.add_argument(
         "--reference", default="", metavar="NAME", help="the baseline's name (default: the device's name)"
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -42,9 +45,11 @@ _FALLEN_BACK = "no accelerator asked for or found: using the EMULATED device, no
 
 
 def open_console(*, stderr: bool = False) -> SafeConsole:
-    """A console as wide as the terminal; wide enough for any table where there is none."""
+    """A console as wide as the terminal, or as $COLUMNS says; wide enough for any table where there is neither."""
     console = SafeConsole(stderr=stderr, highlight=False, soft_wrap=True)
-    return console if console.is_terminal else SafeConsole(stderr=stderr, highlight=False, soft_wrap=True, width=200)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
+        return console
+    return SafeConsole(stderr=stderr, highlight=False, soft_wrap=True, width=200)
 
 
 def print_error(error: AlignmentError) -> None:
@@ -101,6 +106,20 @@ def print_interim(results: Sequence[Result], planned: int) -> None:
         open_console(stderr=True).print(verdict + Text(told))
 
 
+class _PlainTable(Table):
+    """A table; on a terminal that is narrower than its longest words, one line a value."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if Measurement.get(console, options.update(max_width=10_000), self).minimum <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        names = [str(column.header) for column in self.columns]
+        for row in zip(*(column.cells for column in self.columns), strict=True):
+            for name, value in zip(names, row, strict=True):
+                yield Text.assemble((name, "bold"), ": ", value if isinstance(value, Text) else str(value))
+            yield Text()
+
+
 def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:
     """A table without lines, its names bold: how every command lists things.
 
@@ -108,7 +127,7 @@ def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:
         columns: their names.
         left: those that are aligned left, as words are; all of them where None.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _PlainTable(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, justify="left" if left is None or name in left else "right")
     return table

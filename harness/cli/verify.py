@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.ci_outputs import print_markdown, tell_github
+from harness.cli.console import VERDICT_CODES
 from harness.cli.history import add_history_options, keep_result, open_history
 from harness.cli.options import (
     add_compile_option,
@@ -50,6 +51,7 @@ def add_parser(commands: Any) -> None:
         help="run cases on the candidate and judge them against their baselines",
         description="Runs each CASE on the candidate device, judges it against its baseline, and writes the report.",
         epilog="Without a CASE all small ones are run. `align cases` lists them.",
+        exit_codes=VERDICT_CODES,
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
     add_verify_options(parser)
@@ -64,7 +66,12 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     add_compile_option(parser)
     parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the report's folder")
-    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument(
+        "--baseline-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the baselines lie (default: $ALIGN_BASELINE_DIR, else ./baselines, then those that come along)",
+    )
     parser.add_argument(
         "--reference",
         default="",

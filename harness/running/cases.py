@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.utils import import_modules_from_strings
 
-import models
+from harness.running.config_files import CONFIGS, config_files
 from harness.running.own_cases import find_own_case, split_address
 from harness.running.user_modules import find_packages_by_metadata, open_user_modules
 from harness.values.case import Case
@@ -29,8 +30,6 @@ __all__ = [
     "small_cases",
 ]
 
-CONFIGS = Path(models.__file__).parent / "configs"
-
 RUNNER_FIELDS = frozenset(
     {
         *("model", "data_preprocessor", "train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"),
@@ -44,7 +43,7 @@ RUNNER_FIELDS = frozenset(
 
 def list_cases() -> list[Case]:
     """The cases that come with the project, small ones first, by name."""
-    cases = [find_case(str(path)) for path in sorted(_case_files(), key=lambda path: path.stem)]
+    cases = [find_case(str(path)) for path in sorted(config_files(), key=lambda path: path.stem)]
     return sorted(cases, key=lambda case: not case.name.endswith("_small"))
 
 
@@ -182,11 +181,6 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, repr(list(value) if isinstance(value, tuple) else value)
 
 
-def _case_files() -> list[Path]:
-    """The project's own configs, without the parts that they are made of."""
-    return [path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts]
-
-
 def _mapping(config: Config, name: str, path: Path) -> dict[str, Any]:
     value = config.get(name) or {}
     if not isinstance(value, Mapping):
@@ -202,9 +196,12 @@ def _path_of(name: str) -> Path:
         return path
     found = sorted(CONFIGS.rglob(f"{name}.py")) if name.replace("-", "").replace("_", "").isalnum() else []
     if not found:
-        known = sorted(path.stem for path in _case_files())
+        known = sorted(path.stem for path in config_files())
+        near = get_close_matches(name, known, n=3, cutoff=0.7)
         raise CaseError(
-            f"there is no case {name!r}", allowed=", ".join(known), hint="align cases, or give a path to a config"
+            f"there is no case {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""),
+            allowed=f"{len(known)} cases, or the path of a config",
+            hint="align cases --names",
         )
     return found[0]
 

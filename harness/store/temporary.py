@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["make_file", "make_folder", "owned_folder", "remove_abandoned"]
+__all__ = ["find_abandoned", "make_file", "make_folder", "owned_folder", "remove_abandoned"]
 
 
 @contextlib.contextmanager
@@ -66,20 +66,39 @@ def _hold(handle: int) -> None:
 def remove_abandoned(paths: Iterable[Path]) -> None:
     """Remove the files and folders whose owners are gone; what is in use, or another user's, is left."""
     for path in paths:
-        with contextlib.suppress(OSError):
-            if path.is_symlink():
-                continue
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not _is_still(handle, path) or os.fstat(handle).st_uid != os.geteuid():
-                    continue
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink()
-            finally:
-                os.close(handle)
+        with contextlib.suppress(OSError), _held_where_abandoned(path) as held:
+            if held and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif held:
+                path.unlink()
+
+
+def find_abandoned(paths: Iterable[Path]) -> list[Path]:
+    """Those of the files and folders whose owners are gone."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError), _held_where_abandoned(path) as held:
+            if held:
+                found.append(path)
+    return found
+
+
+@contextlib.contextmanager
+def _held_where_abandoned(path: Path) -> Iterator[bool]:
+    """Hold what nobody holds, for as long as something is done with it.
+
+    Yields:
+        Whether it is abandoned; not where it is a link, gone, or another user's.
+
+    Raises:
+        OSError: its owner holds it, or it can't be opened.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield _is_still(handle, path) and os.fstat(handle).st_uid == os.geteuid()
+    finally:
+        os.close(handle)
 
 
 def _is_still(handle: int, path: Path) -> bool:

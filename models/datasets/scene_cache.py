@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import astuple
 from pathlib import Path
 
+from harness.store.cache_place import SCENES, cache_root
 from harness.store.temporary import owned_folder
 from harness.values.errors import DataError
 from models.datasets.scenes import REVISION, SceneSet, write_scenes
 
-__all__ = ["cache_root", "cached_scenes"]
-
-_APPLICATION = "alignment-harness"
-
-
-def cache_root() -> Path:
-    """`$ALIGN_CACHE`, else `$XDG_CACHE_HOME/alignment-harness`, else `~/.cache/alignment-harness`."""
-    if chosen := os.environ.get("ALIGN_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / _APPLICATION
+__all__ = ["cached_scenes"]
 
 
 def cached_scenes(scenes: SceneSet, split: str) -> Path:
@@ -42,7 +32,7 @@ def cached_scenes(scenes: SceneSet, split: str) -> Path:
         DataError: the cache can't be written, or images were taken out of it.
     """
     digest = hashlib.sha256(repr((REVISION, split, *astuple(scenes))).encode()).hexdigest()[:16]
-    whole = cache_root() / f"scenes-{digest}"
+    whole = cache_root() / f"{SCENES}{digest}"
     if whole.is_dir():
         return _complete(whole, scenes.count)
     try:

@@ -20,12 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.store.cache_place import cache_root
 from harness.values.errors import DataError
 from models.datasets import CLASSES, IGNORE, SceneSet, draw_scene, write_scenes
 from models.datasets.drawing import street
 from models.datasets.draws import Draws, speckle
 from models.datasets.labels import LABELS, PALETTE, TRAIN_IDS, colourise
-from models.datasets.scene_cache import cache_root, cached_scenes
+from models.datasets.scene_cache import cached_scenes
 
 SMALL = SceneSet(count=3, height=48, width=96, seed=3)
 

@@ -89,7 +89,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--work-dir", type=Path, default=Path("alignment-power-runs"), metavar="DIR", help="the folder of the runs"
     )
-    parser.add_argument("--baseline-dir", type=Path, metavar="DIR", help="where the baselines lie")
+    parser.add_argument(
+        "--baseline-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the baselines lie (default: $ALIGN_BASELINE_DIR, else ./baselines, then those that come along)",
+    )
     parser.add_argument("--out", type=Path, default=Path("alignment-power"), metavar="DIR", help="the report's folder")
     parser.set_defaults(func=run)
 
