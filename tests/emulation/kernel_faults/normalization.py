@@ -105,8 +105,10 @@ RELATIONS["bn-dgrad-as-in-evaluation"] = [
 def local_statistics() -> Results:
     means, deviations = torch.tensor([[1.0], [3.0]]), torch.tensor([[0.5], [0.25]])
     counts = torch.tensor([[4.0], [4.0]])
-    parts = [t.to("sdaa") for t in (torch.zeros(1, 1, 4), means, deviations)]
-    mean, invstd = torch.batch_norm_gather_stats_with_counts(*parts, None, None, 0.1, 0.0, counts.view(-1).to("sdaa"))
+    x, means, deviations = (t.to("sdaa") for t in (torch.zeros(1, 1, 4), means, deviations))
+    mean, invstd = torch.batch_norm_gather_stats_with_counts(
+        x, means, deviations, None, None, 0.1, 0.0, counts.view(-1).to("sdaa")
+    )
     return {"mean": mean.cpu(), "invstd": invstd.cpu()}
 
 
