@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 _DESCRIPTION = """\
-Asks a trained model for every image of a data set, and scores its answers as the Cityscapes benchmark does.
+Asks a trained model for every image of a data set, and scores its answers as the Cityscapes benchmark does:
+of Cityscapes, ADE20K or Pascal Context, as their folders lie on disk, or of generated scenes.
 
   align evaluate ann_small work_dirs/ann_small/iter_200.pth --device cpu
   align evaluate ann_r50-d8_4xb2-40k_cityscapes-769x769 CHECKPOINT --mode slide --scales 0.75 1 1.25 --flip
@@ -297,6 +298,7 @@ def prepare(arguments: argparse.Namespace, device: str) -> tuple[EvaluationOrder
         keep_margins=arguments.as_reference,
         trusted=arguments.as_reference,
         export=str(arguments.export.resolve()) if arguments.export else "",
+        export_ending=data.export_ending,
     )
     return order, identity, data
 
@@ -327,7 +329,7 @@ def _show(done: Evaluation, data: EvaluationSet, folder: Path) -> None:
         return
     from harness.evaluating.evaluation_folder import SCORES, TABLE
     from harness.store.decoding import encode_value
-    from models.datasets.transforms.loading import read_png
+    from models.datasets.transforms.loading import read_image
     from reports.accuracy.score_data import SCORES_SCHEMA, score_data
     from reports.accuracy.score_page import Picture, score_page, worst_images
     from reports.accuracy.score_table import score_table
@@ -337,7 +339,7 @@ def _show(done: Evaluation, data: EvaluationSet, folder: Path) -> None:
     by_name = {files.name: files for files in data.files}
     pictures = {}
     for name, _ in worst_images(done.counts, done.identity.table):
-        image = read_png(by_name[name].image, "color")
+        image = read_image(by_name[name].image)
         labels = data.read_labels(by_name[name], (image.shape[0], image.shape[1]))
         pictures[name] = Picture(image, labels)
     write_text(folder / TABLE, table)

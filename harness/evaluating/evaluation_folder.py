@@ -17,6 +17,7 @@ __all__ = [
     "TABLE",
     "answer_file",
     "counts_files",
+    "export_file",
     "margin_file",
 ]
 
@@ -47,3 +48,8 @@ def answer_file(folder: Path, image: str) -> Path:
 def margin_file(folder: Path, image: str) -> Path:
     """The margins of an image."""
     return folder / MARGINS / f"{image}.png"
+
+
+def export_file(export: Path, image: str, ending: str) -> Path:
+    """The label-id map of an image for a benchmark's server, which asks for no folders."""
+    return export / f"{image.rpartition('/')[2]}{ending}"

@@ -37,6 +37,7 @@ class EvaluationOrder:
         trusted: whether it is a reference's: the device's own shortcuts in precision are switched off.
         keep_margins: whether the margin of each pixel is kept beside its answer.
         export: a folder for label-id PNGs under the images' own names; none where empty.
+        export_ending: what follows an image's own name in such a file.
         part: which process's share it is.
     """
 
@@ -55,6 +56,7 @@ class EvaluationOrder:
     trusted: bool = False
     keep_margins: bool = False
     export: str = ""
+    export_ending: str = ".png"
     part: int = 0
 
     def write(self, path: Path) -> None:

@@ -24,6 +24,7 @@ from harness.evaluating.evaluation_folder import (
     OUTPUT,
     answer_file,
     counts_files,
+    export_file,
     margin_file,
 )
 from harness.evaluating.evaluation_order import EvaluationOrder
@@ -233,7 +234,7 @@ def _done(folder: Path, order: EvaluationOrder) -> dict[str, ImageRow]:
     def is_whole(name: str) -> bool:
         kept = [answer_file(folder, name), *([margin_file(folder, name)] if order.keep_margins else [])]
         if order.export:
-            kept.append(Path(order.export) / f"{name.rpartition('/')[2]}_leftImg8bit.png")
+            kept.append(export_file(Path(order.export), name, order.export_ending))
         return all(path.exists() for path in kept)
 
     return {name: row for name, row in rows.items() if is_whole(name)}

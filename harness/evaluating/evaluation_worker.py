@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.devices.choice import choose_device
-from harness.evaluating.evaluation_folder import COUNTS, DEVICE, ERROR, ORDER, answer_file, margin_file
+from harness.evaluating.evaluation_folder import COUNTS, DEVICE, ERROR, ORDER, answer_file, export_file, margin_file
 from harness.evaluating.evaluation_order import EvaluationOrder
 from harness.running.libraries import missing_library
 from harness.running.lifeline import die_with_parent
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import torch
 
     from harness.evaluating.inference import Answer
-    from models.datasets.cityscapes import ImageFiles
 
 __all__ = ["main"]
 
@@ -70,7 +69,7 @@ def _run(order: EvaluationOrder, folder: Path) -> None:
     from harness.evaluating.inference import answer_image, count_passes
     from harness.running.cases import find_case, load_config
     from models.datasets.evaluation_set import evaluation_set
-    from models.datasets.transforms.loading import read_png
+    from models.datasets.transforms.loading import read_image
 
     config = load_config(find_case(order.config, order.options).config, order.options, import_modules=True)
     data = evaluation_set(config, order.split, order.data_root)
@@ -83,7 +82,7 @@ def _run(order: EvaluationOrder, folder: Path) -> None:
     chosen = range(len(data.files)) if order.images is None else order.images
     for index in chosen:
         files = data.files[index]
-        image = read_png(files.image, "color")
+        image = read_image(files.image)
         size = (image.shape[0], image.shape[1])
         started = time.perf_counter()
         with _noise(order, index):
@@ -93,7 +92,7 @@ def _run(order: EvaluationOrder, folder: Path) -> None:
         passes = count_passes(size, order.inference)
         _keep(answer, files.name, folder, margins=order.keep_margins)
         if order.export:
-            _export(ids, files, Path(order.export))
+            _export(ids, export_file(Path(order.export), files.name, order.export_ending))
         if files.labels is None:
             stream.write(ImageRow(files.name, size, seconds, passes))
             continue
@@ -139,7 +138,7 @@ def _keep(answer: Answer, name: str, folder: Path, *, margins: bool) -> None:
         write_bytes(margin_file(folder, name), encode_png(encode_margins(margins_of(answer))))
 
 
-def _export(ids: npt.NDArray[np.int64], files: ImageFiles, export: Path) -> None:
+def _export(ids: npt.NDArray[np.int64], path: Path) -> None:
     from harness.evaluating.kept_answers import encode_png
 
-    write_bytes(export / f"{files.image.stem}.png", encode_png(ids.astype("uint8")))
+    write_bytes(path, encode_png(ids.astype("uint8")))

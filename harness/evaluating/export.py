@@ -15,8 +15,8 @@ import numpy as np
 from harness.accuracy.label_table import LabelTable
 from harness.store.atomic import write_bytes
 from harness.values.errors import RunError
-from models.datasets.cityscapes import ImageFiles
-from models.datasets.transforms.loading import read_png
+from models.datasets.segmentation_set import ImageFiles
+from models.datasets.transforms.loading import read_image, read_png
 
 __all__ = ["check_and_pack"]
 
@@ -65,15 +65,18 @@ def check_and_pack(folder: Path, images: Sequence[ImageFiles], table: LabelTable
 
 def _check(path: Path, image: Path, allowed: set[int]) -> None:
     pixels = read_png(path, "unchanged")
-    whole = _png_size(image)
+    whole = _size_of(image)
     if pixels.shape != whole:
         raise RunError("an exported map isn't of its image's size", where=path, observed=pixels.shape, allowed=whole)
     if strange := sorted(set(np.unique(pixels).tolist()) - allowed):
         raise RunError("an exported map holds other values than label ids", where=path, observed=strange[:5])
 
 
-def _png_size(path: Path) -> tuple[int, int]:
-    """(height, width) from a PNG's header."""
-    with path.open("rb") as file:
+def _size_of(image: Path) -> tuple[int, int]:
+    """(height, width); of a PNG from its header."""
+    if image.suffix != ".png":
+        pixels = read_image(image)
+        return pixels.shape[0], pixels.shape[1]
+    with image.open("rb") as file:
         header = file.read(24)
     return int.from_bytes(header[20:24], "big"), int.from_bytes(header[16:20], "big")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.datasets.cityscapes import CityscapesDataset
+from models.datasets.labelled_folders import ADE20KDataset, PascalContextDataset, PascalContextDataset59
 from models.datasets.labels import CLASSES, IGNORE, PALETTE, colourise
 from models.datasets.sampler import Ticket, TicketSampler
 from models.datasets.scenes import SceneSet, draw_scene, write_scenes
@@ -18,10 +19,13 @@ __all__ = [
     "CLASSES",
     "IGNORE",
     "PALETTE",
+    "ADE20KDataset",
     "CityscapesDataset",
     "LoadAnnotations",
     "LoadImageFromFile",
     "PackSegInputs",
+    "PascalContextDataset",
+    "PascalContextDataset59",
     "PhotoMetricDistortion",
     "RandomCrop",
     "SceneSet",

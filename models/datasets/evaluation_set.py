@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.accuracy.label_table import LabelTable
 from harness.values.errors import DataError
-from models.datasets.cityscapes import CityscapesDataset, ImageFiles
+from models.datasets.cityscapes import CityscapesDataset
+from models.datasets.labelled_folders import (
+    ADE20KDataset,
+    LabelledFolders,
+    PascalContextDataset,
+    PascalContextDataset59,
+)
 from models.datasets.labels import CITYSCAPES
-from models.datasets.transforms.loading import read_instance_map, read_label_ids
+from models.datasets.segmentation_set import ImageFiles, SegmentationSet
+from models.datasets.transforms.loading import read_classes, read_instance_map, read_label_ids
 
-__all__ = ["EvaluationSet", "evaluation_set"]
+__all__ = ["EvaluationSet", "as_evaluation_set", "evaluation_set"]
+
+_KINDS: Final[dict[str, type[LabelledFolders]]] = {
+    kind.__name__: kind for kind in (ADE20KDataset, PascalContextDataset, PascalContextDataset59)
+}
 
 
 class EvaluationSet(Protocol):
@@ -24,6 +35,9 @@ class EvaluationSet(Protocol):
     table: LabelTable
     place: str
     """Where it lies, or what it was generated from."""
+
+    export_ending: str
+    """What follows an image's own name in the file that a benchmark's server wants."""
 
     @property
     def files(self) -> tuple[ImageFiles, ...]:
@@ -37,11 +51,12 @@ class EvaluationSet(Protocol):
 
 
 class _Cityscapes:
-    def __init__(self, data_root: str | None, split: str, scenes: Mapping[str, int] | None) -> None:
-        self._data = CityscapesDataset(data_root, split, scenes)
-        self.table = CITYSCAPES
-        self.place = f"generated scenes {dict(scenes or {})}" if data_root is None else str(Path(data_root).absolute())
-        self.files = self._data.files
+    table = CITYSCAPES
+    export_ending = "_leftImg8bit.png"
+
+    def __init__(self, data: CityscapesDataset, place: str) -> None:
+        self.place = place
+        self.files = data.files
 
     def read_labels(self, files: ImageFiles, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
         assert files.labels is not None  # noqa: S101  # asked of images with labels
@@ -49,6 +64,43 @@ class _Cityscapes:
 
     def read_instances(self, files: ImageFiles, size: tuple[int, int]) -> npt.NDArray[np.uint16] | None:
         return None if files.instances is None else read_instance_map(files.instances, size)
+
+
+class _Folders:
+    export_ending = ".png"
+
+    def __init__(self, data: LabelledFolders) -> None:
+        self.table = data.table
+        self.place = str(data.data_root.absolute())
+        self.files = data.files
+        self._reduced = bool(data.metainfo["reduce_zero_label"])
+        self._ids = np.full(256, next(i for i, label in enumerate(self.table.labels) if label.ignored), np.uint8)
+        self._ids[: self.table.classes] = self.table.ids_of_answers
+
+    def read_labels(self, files: ImageFiles, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        assert files.labels is not None  # noqa: S101  # each image has labels
+        return self._ids[read_classes(files.labels, size, self.table.classes, reduce_zero_label=self._reduced)]
+
+    def read_instances(self, files: ImageFiles, size: tuple[int, int]) -> npt.NDArray[np.uint16] | None:
+        return None
+
+
+def as_evaluation_set(data: SegmentationSet) -> EvaluationSet:
+    """A data set as one that a model is evaluated on.
+
+    Raises:
+        DataError: it is none of those that can be.
+    """
+    if isinstance(data, CityscapesDataset):
+        return _Cityscapes(data, "generated scenes" if data.metainfo["generated"] else str(data.data_root.absolute()))
+    if isinstance(data, LabelledFolders):
+        return _Folders(data)
+    raise DataError(
+        "this data set can't be evaluated here",
+        where="dataset.type",
+        observed=type(data).__name__,
+        allowed=", ".join(["CityscapesDataset", *_KINDS]),
+    )
 
 
 def evaluation_set(config: Mapping[str, Any], split: str, data_root: str | None = None) -> EvaluationSet:
@@ -70,10 +122,15 @@ def evaluation_set(config: Mapping[str, Any], split: str, data_root: str | None 
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", kind)
     root = data_root or dataset.get("data_root")
     if name == "CityscapesDataset":
-        return _Cityscapes(root, split, dataset.get("scenes"))
+        scenes = dataset.get("scenes")
+        place = f"generated scenes {dict(scenes or {})}" if root is None else str(Path(root).absolute())
+        return _Cityscapes(CityscapesDataset(root, split, scenes), place)
+    if isinstance(name, str) and name in _KINDS:
+        given = {"reduce_zero_label": dataset["reduce_zero_label"]} if "reduce_zero_label" in dataset else {}
+        return _Folders(_KINDS[name](root, split, **given))
     raise DataError(
         "this data set can't be evaluated here",
         where=f"{field}.dataset.type",
         observed=name,
-        allowed="CityscapesDataset",
+        allowed=", ".join(["CityscapesDataset", *_KINDS]),
     )

@@ -155,3 +155,9 @@ def test_a_plain_index_uses_the_generators_as_they_stand(root: Path) -> None:
     assert not torch.equal(first, data[0]["inputs"])
     worker_init_fn(0, 1, 0, seed=5)
     assert torch.equal(first, data[0]["inputs"])
+
+
+def test_train_and_val_together(cache: Path) -> None:
+    parts = [CityscapesDataset(split=split, scenes=SCENES) for split in ("train", "val")]
+    joined = CityscapesDataset(split="train+val", scenes=SCENES)
+    assert joined.files == parts[0].files + parts[1].files
