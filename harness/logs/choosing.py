@@ -38,7 +38,7 @@ def choose_reader(head: bytes, metric: str | None, path: Path) -> LineReader | N
     for start in range(0, min(len(head), _WINDOWS * _WINDOW), _WINDOW):
         lines = _sample(head[start : start + _WINDOW])
         text = b"\n".join(lines)
-        likely = [reader for reader in FORMATS if reader.anywhere.search(text)]
+        likely = [reader for reader in FORMATS if reader.record.search(text)]
         counts = [_count(lines, reader, metric, 1 if len(likely) == 1 else len(lines)) for reader in likely]
         if any(counts):
             return likely[counts.index(max(counts))]

@@ -8,7 +8,6 @@ and evaluation print other lines, or other names.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,8 +28,8 @@ class LineFormat:
 
     Args:
         name: what people call it.
-        record: what a training record begins with, or holds. Groups: ``i`` the iteration, ``e`` the epoch, ``n`` the
-            iterations of an epoch, ``r`` the rank; ``v`` the loss itself where it has no name.
+        record: what a training record begins with, or holds, on any line of a text. Groups: ``i`` the iteration, ``e``
+            the epoch, ``n`` the iterations of an epoch, ``r`` the rank; ``v`` the loss itself where it has no name.
         example: lines as the program prints them; the last of them is a training record.
         marker: literal text of each record.
         losses: what the format calls the loss; the first that a log holds.
@@ -57,11 +56,6 @@ class LineFormat:
     states: bool = False
     anchors: tuple[bytes, ...] = field(default=_COLONS)
     groups: bool = True
-
-    @functools.cached_property
-    def anywhere(self) -> re.Pattern[bytes]:
-        """What a record begins with or holds, on any line of a text."""
-        return re.compile(self.record.pattern, re.MULTILINE)
 
     def read_line(self, line: bytes) -> Iterator[Record]:
         """The records of a line, in their order."""
@@ -143,7 +137,7 @@ def _form(
 ) -> LineFormat:
     return LineFormat(
         name,
-        re.compile(record.encode()),
+        re.compile(record.encode(), re.MULTILINE),
         example,
         re.compile(marker.encode()),
         above=re.compile(above.encode()) if above else None,

@@ -24,7 +24,7 @@ START = (
 _STAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d) "
 _NO_PHASE = rb"(?!(?i:epoch|iter|step|batch|train|val|test|eval|fold|stage))"
 _PATTERNS = tuple(
-    (name, re.compile(rb"(?m)^" + pattern))
+    (name, re.compile(rb"\n" + pattern))
     for name, pattern in (
         ("mpirun", rb"\[\d{1,9},(\d{1,6})\]<std(?:out|err)>: ?"),
         ("Ray", rb"\((\w[\w.<>-]{0,80} pid=\d{1,9}(?:, ip=[\w.:-]{1,60})?)\) "),
@@ -34,6 +34,7 @@ _PATTERNS = tuple(
         ("srun", rb" {0,4}(\d{1,5}): "),
     )
 )
+"""Each begins with the newline before it: a byte to look for, where ``^`` would be tried at every place of a text."""
 _LOOKED_AT = 400  # lines
 _NEARLY_ALL = 0.9
 
@@ -44,7 +45,7 @@ class Launcher:
 
     Args:
         name: of the launcher.
-        pattern: what it prints; its group, where it has one, says whose line it is.
+        pattern: the newline before and what it prints; its group, where it has one, says whose line it is.
         ranks: whose lines were met → the rank that they get.
         several: whether more than one process speaks.
     """
@@ -56,17 +57,13 @@ class Launcher:
 
     def take_off(self, piece: bytes) -> bytes:
         """Whole lines without the launcher's word."""
-        if not self.pattern.groups:
-            return self.pattern.sub(b"", piece)
-        return self.pattern.sub(self._replace, piece)
+        return self.pattern.sub(self._replace if self.several else b"\n", b"\n" + piece)[1:]
 
     def _replace(self, match: re.Match[bytes]) -> bytes:
-        if not self.several:
-            return b""
         whose = match[1]
         if whose not in self.ranks:
             self.ranks[whose] = int(whose) if whose.isdigit() else len(self.ranks)
-        return b"[rank%d]: " % self.ranks[whose]
+        return b"\n[rank%d]: " % self.ranks[whose]
 
 
 def find_launcher(head: bytes, found: Gathering) -> Launcher | None:
@@ -76,7 +73,7 @@ def find_launcher(head: bytes, found: Gathering) -> Launcher | None:
         head: the log's first part, of whole lines.
         found: is told of it.
     """
-    lines = [line for line in head[: 1 << 18].split(b"\n") if line.strip()][:_LOOKED_AT]
+    lines = [b"\n" + line for line in head[: 1 << 18].split(b"\n") if line.strip()][:_LOOKED_AT]
     for name, pattern in _PATTERNS:
         first = pattern.match(lines[0]) or pattern.match(lines[-1]) if lines else None
         if first is None:

@@ -1,9 +1,9 @@
 """Where a log's lines hold their numbers: learned from one line, read off all that are built like it.
 
 Training logs print millions of lines from one format string. Between two colons of such a line (or two other characters
-of one kind, its anchors) only the width of numbers varies, so a number lies at a fixed distance behind an anchor of
-fixed rank, and the text just before it is always the same. Lines that are built otherwise are told apart by these and
-left to the slow reading.
+of one kind or two, its anchors) only the width of numbers varies, so a number lies at a fixed distance behind an anchor
+of fixed rank, and the text just before it is always the same. Lines that are built otherwise are told apart by these
+and left to the slow reading.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from harness.logs.numerals import PADDING, Mask, WordArray, as_words, read_decimals, read_integers
 from harness.values.trace import FloatArray, IntArray
 
-__all__ = ["Layout", "Reading", "learn_layout", "read_by_layout"]
+__all__ = ["Layout", "Reading", "gaps", "learn_layout", "read_by_layout"]
 
 _WORD = 8  # bytes
 _LONGEST_GUARD = 24  # bytes
@@ -51,7 +51,7 @@ class Layout:
     """How lines from one format string are built.
 
     Args:
-        anchor: the character that numbers are found by.
+        anchor: the character that numbers are found by, or several.
         anchors: how many of them such a line has.
         integers: the places of ``epoch``, ``iteration`` and ``rank``, as far as they are printed.
         decimals: metric → place.
@@ -59,7 +59,7 @@ class Layout:
         groups: whether commas may stand inside numbers, between thousands.
     """
 
-    anchor: int
+    anchor: bytes
     anchors: int
     integers: Mapping[str, _Place]
     decimals: Mapping[str, _Place]
@@ -90,30 +90,35 @@ def learn_layout(
     integers: Mapping[str, int],
     decimals: Mapping[str, int],
     texts: Sequence[int] = (),
+    names: Sequence[int] = (),
     *,
     groups: bool = False,
+    guard: int = _WORD,
 ) -> Layout | None:
     """The layout of a line; None where its numbers can't be found by their anchors.
 
     Args:
         line: the text, without its newline.
-        anchor: the character to find numbers by.
+        anchor: the character to find numbers by, or several.
         integers: name → where in the line the integer begins.
         decimals: metric → where in the line the number begins.
         texts: where in the line literal text ends that tells such lines from others.
+        names: where names end that tell such lines from others by their last bytes.
         groups: whether commas may stand inside numbers, between thousands.
+        guard: bytes of the text before an integer that are looked at, 1 … 8.
     """
+    longest = {**dict.fromkeys(integers, guard), **dict.fromkeys(decimals, 0)}
     places = {
-        name: _place(line, start, anchor, whole=name in decimals)
-        for name, start in (*integers.items(), *decimals.items())
+        name: _place(line, start, anchor, longest[name]) for name, start in (*integers.items(), *decimals.items())
     }
     guards = [_place(line, end, anchor) for end in dict.fromkeys(texts) if end not in decimals.values()]
+    guards += [_place(line, end, anchor, _WORD) for end in names]
     if not places or any(place is None for place in [*places.values(), *guards]):
         return None
     found = {name: place for name, place in places.items() if place is not None}
     return Layout(
-        ord(anchor),
-        line.count(anchor),
+        anchor,
+        _count(line, anchor, len(line)),
         {name: found[name] for name in integers},
         {name: found[name] for name in decimals},
         tuple(place for place in guards if place is not None),
@@ -134,39 +139,55 @@ def read_by_layout(piece: bytes, layout: Layout) -> Reading:
     text = np.frombuffer(buffer, np.uint8)
     lines = _Lines(text, layout.anchor, layout.anchors)
     fits = np.ones(len(lines.ends), np.bool_)
-    integers, decimals = {}, {}
-    for place in layout.texts:
-        fits &= _locate(words, text, lines, place)[1]
-    for name, place in layout.integers.items():
+    found = {}
+    for place in places:
         at, here, first = _locate(words, text, lines, place)
-        integers[name], read = read_integers(words, at, first, groups=layout.groups)
-        fits &= here & read
-    for name, place in layout.decimals.items():
-        at, here, first = _locate(words, text, lines, place)
-        decimals[name], read = read_decimals(buffer, words, at, first, groups=layout.groups)
-        fits &= here & read
+        fits &= here
+        found[place] = at, first
     starts, ends = lines.starts - _LEAD, lines.ends - _LEAD
-    if fits.all():
+    if not fits.all():  # numbers are read of lines alone that are built like the layout: others take long
+        starts, ends = starts[fits], ends[fits]
+        found = {place: (at[fits], None if first is None else first[fits]) for place, (at, first) in found.items()}
+    read = np.ones(len(starts), np.bool_)
+    integers, decimals = {}, {}
+    for name, place in layout.integers.items():
+        integers[name], is_number = read_integers(words, *found[place], groups=layout.groups)
+        read &= is_number
+    for name, place in layout.decimals.items():
+        decimals[name], is_number = read_decimals(buffer, words, *found[place], groups=layout.groups)
+        read &= is_number
+    if read.all():
         return Reading(starts, ends, integers, decimals)
     return Reading(
-        starts[fits],
-        ends[fits],
-        {name: values[fits] for name, values in integers.items()},
-        {name: values[fits] for name, values in decimals.items()},
+        starts[read],
+        ends[read],
+        {name: values[read] for name, values in integers.items()},
+        {name: values[read] for name, values in decimals.items()},
     )
+
+
+def gaps(readings: Sequence[Reading], length: int) -> list[tuple[int, int]]:
+    """The stretches of a piece that were not read by layout."""
+    if not readings:
+        return [(0, length)]
+    read = [np.sort(np.concatenate([getattr(reading, name) for reading in readings])) for name in ("starts", "ends")]
+    starts, ends = np.concatenate([[0], read[1]]), np.concatenate([read[0], [length]])
+    left = np.flatnonzero(ends > starts)
+    return list(zip(starts[left].tolist(), ends[left].tolist(), strict=True))
 
 
 class _Lines:
     """The lines of a buffer that have a given number of anchors: (N,) starts, ends, and where the anchors are."""
 
-    def __init__(self, text: np.ndarray, anchor: int, count: int) -> None:
-        self._marks = np.concatenate(
-            [
-                start + np.flatnonzero((block == anchor) | (block == _NEWLINE))
-                for start in range(0, len(text), _BLOCK)
-                for block in [text[start : start + _BLOCK]]
-            ]
-        )
+    def __init__(self, text: np.ndarray, anchor: bytes, count: int) -> None:
+        marks = []
+        for start in range(0, len(text), _BLOCK):
+            block = text[start : start + _BLOCK]
+            marked = block == _NEWLINE
+            for character in anchor:
+                marked |= block == character
+            marks.append(np.flatnonzero(marked) + start)
+        self._marks = np.concatenate(marks)
         newlines = np.flatnonzero(text[self._marks] == _NEWLINE)[_LEAD - 1 :]
         before, newlines = newlines[:-1], newlines[1:]
         chosen = np.flatnonzero(newlines - before - 1 == count)
@@ -220,17 +241,27 @@ def _count_spaces(text: WordArray) -> IntArray:
     return (((below & ones) * ones) >> np.uint64(56)).astype(np.int64)
 
 
-def _place(line: bytes, start: int, anchor: bytes, *, whole: bool = True) -> _Place | None:
+def _count(line: bytes, anchor: bytes, end: int) -> int:
+    return sum(line.count(character, 0, end) for character in anchor)
+
+
+def _place(line: bytes, start: int, anchor: bytes, guard: int = 0) -> _Place | None:
     """Where a number lies that begins at ``start``, or literal text that ends there.
 
-    Of an integer the last word of the text before it is enough: what kind of line it is the other places say.
+    Args:
+        line: the text.
+        start: where.
+        anchor: by which characters to find it.
+        guard: how many bytes of the text before it are looked at; 0 for all, back to the number before. Of an integer
+            the last word is enough: what kind of line it is the other places say.
     """
+    whole = not guard
     begin = len(line[:start].rstrip(b" "))
-    behind = line.rfind(anchor, 0, begin)
+    behind = max(line.rfind(character, 0, begin) for character in anchor)
     before = b"\n" + line[:begin]
     literal = re.split(rb"\d", before[-_LONGEST_GUARD - 1 :])[-1]
     cut = whole and len(literal) <= _LONGEST_GUARD and len(literal) < len(before)
-    literal = literal[-(_LONGEST_GUARD if whole else _WORD) :]
+    literal = literal[-(guard or _LONGEST_GUARD) :]
     if not literal:
         return None
     guards = []
@@ -240,5 +271,5 @@ def _place(line: bytes, start: int, anchor: bytes, *, whole: bool = True) -> _Pl
         mask = _ALL << np.uint64(8 * (_WORD - counted)) if counted < _WORD else _ALL
         word = np.frombuffer(literal[end - counted : end].rjust(_WORD, b"\0"), "<u8")[0]
         guards.append((distance, word, mask))
-    number = line.count(anchor, 0, behind) if behind >= 0 else -1
+    number = _count(line, anchor, behind) if behind >= 0 else -1
     return _Place(number, begin - behind, tuple(guards), len(literal) + 1 if cut else 0)

@@ -121,9 +121,24 @@ def read_decimals(
     read = short & closed
     values = mantissa.astype(np.float64) / _POWERS[np.minimum(after, _MOST_DIGITS)].astype(np.float64)
     if not read.all():
+        _read_sentences(words, end + after.astype(np.int64), read, short & ~closed)
         _read_exponents(words, end + after.astype(np.int64), mantissa, after, values, read, short & ~closed)
         _read_one_by_one(buffer, at, values, read, _UNGROUPED if groups else _TOKEN)
     return values, read
+
+
+def _read_sentences(words: WordArray, at: IntArray, read: Mask, asked: Mask) -> None:
+    """Accept, in place, numbers behind which a sentence ends: with a period, and a space or the line's end.
+
+    Args:
+        words: of the text.
+        at: (N,) where the period would be.
+        read: (N,) whether a number was read.
+        asked: (N,) which of them to look at.
+    """
+    rows = np.flatnonzero(asked)
+    behind = words[at[rows]] & np.uint64(0xFFFF)
+    read[rows] = (behind == ord(".") + 256 * ord("\n")) | (behind == ord(".") + 256 * ord(" "))
 
 
 def _read_exponents(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.logs.gathering import UNKNOWN, Gathering
-from harness.logs.layout import Layout, Reading, learn_layout, read_by_layout
+from harness.logs.layout import Layout, Reading, gaps, learn_layout, read_by_layout
 from harness.logs.records import LineReader, Record, RowError
 from harness.values.trace import FloatArray, IntArray
 
@@ -77,7 +77,7 @@ def _read_piece(
         if relearned != layouts:
             layouts, readings = relearned, [read_by_layout(piece, layout) for layout in relearned]
     rows = _Rows()
-    for start, end in _gaps(readings, len(piece)):
+    for start, end in gaps(readings, len(piece)):
         looked = reader.marker if found.records > _KNOWN_NAMES and marker is not _ANY else marker
         for at, record in _records(piece, reader, looked, start, end, found):
             rows.append(at, record)
@@ -168,16 +168,6 @@ def _best_layout(sample: bytes, line: bytes, reader: LineReader, record: Record,
         if read > 1.1 * most:
             best, most = layout, read
     return best
-
-
-def _gaps(readings: Sequence[Reading], length: int) -> list[tuple[int, int]]:
-    """The stretches of a piece that were not read by layout."""
-    if not readings:
-        return [(0, length)]
-    read = [np.sort(np.concatenate([getattr(reading, name) for reading in readings])) for name in ("starts", "ends")]
-    starts, ends = np.concatenate([[0], read[1]]), np.concatenate([read[0], [length]])
-    left = np.flatnonzero(ends > starts)
-    return list(zip(starts[left].tolist(), ends[left].tolist(), strict=True))
 
 
 def _note_odd_numbers(line: bytes, record: Record, found: Gathering) -> None:
