@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from models.datasets.cityscapes import CityscapesDataset
 from models.datasets.labelled_folders import ADE20KDataset, PascalContextDataset, PascalContextDataset59
 from models.datasets.labels import CLASSES, IGNORE, PALETTE, colourise
@@ -14,6 +16,9 @@ from models.datasets.transforms import (
     PhotoMetricDistortion,
     RandomCrop,
 )
+
+with contextlib.suppress(ImportError):
+    import mmcv.transforms  # noqa: F401  # where it is installed, a config may name its transforms too
 
 __all__ = [
     "CLASSES",
