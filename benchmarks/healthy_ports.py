@@ -31,8 +31,8 @@ from scipy.stats import binomtest
 from harness.devices.surroundings import git_commit
 from harness.lab.power.finished_run import find_record
 from harness.lab.power.study_run import Experiment, Kind
-from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Task, WorkerPool
+from harness.lab.power.study_worker import Request
+from harness.lab.power.workers import run_requests
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.gate import Gate
 from harness.running.cases import find_case, small_cases
@@ -145,11 +145,11 @@ class Gates:
 def run(kernels: Kernels, cases: list[str], seed: int, folder: Path, gates: Gates) -> Iterator[dict[str, Any]]:
     """A row of ``results.jsonl`` for each case."""
     noise = seed * len(KERNELS) + KERNELS.index(kernels)
-    tasks = [_task(kernels, case, noise, folder / folder_of(kernels.name, case, seed)) for case in cases]
+    tasks = [_request(kernels, case, noise, folder / folder_of(kernels.name, case, seed)) for case in cases]
     kept = dict(os.environ)
     os.environ.update(dict(kernels.environment))
     try:
-        WorkerPool(1, folder / "logs", _TIMEOUT_SECONDS).run(tasks, lambda _: None)
+        run_requests(tasks, 1, folder / "logs", _TIMEOUT_SECONDS, lambda _: None)
     finally:
         os.environ.clear()
         os.environ.update(kept)
@@ -161,7 +161,7 @@ def run(kernels: Kernels, cases: list[str], seed: int, folder: Path, gates: Gate
             "torch": metadata.version("torch"),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "commit": git_commit(ROOT, but_for="baselines"),
-            **judged(task.folder, case, gates),
+            **judged(Path(task.folder), case, gates),
         }
 
 
@@ -176,7 +176,7 @@ def rejudged(row: dict[str, Any], folder: Path, gates: Gates) -> dict[str, Any]:
     return {**row, **judged(run_folder, row["case"], gates)} if run_folder.exists() else row
 
 
-def _task(kernels: Kernels, case: str, noise: int, folder: Path) -> Task:
+def _request(kernels: Kernels, case: str, noise: int, folder: Path) -> Request:
     found = find_case(case)
     experiment = Experiment(
         case=case,
@@ -192,8 +192,7 @@ def _task(kernels: Kernels, case: str, noise: int, folder: Path) -> Task:
         channels_last=kernels.channels_last,
         iterations=found.iterations,
     )
-    line = request(experiment, folder, None, BASELINES, TIERS[-1], FALSE_ALARM_RATE)
-    return Task(experiment, folder, line)
+    return Request(experiment, str(folder), "", str(BASELINES), TIERS[-1], FALSE_ALARM_RATE)
 
 
 def judged(folder: Path, case: str, gates: Gates) -> dict[str, Any]:

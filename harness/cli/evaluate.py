@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from harness.cli.console import SafeConsole
-from harness.cli.options import add_device_options, chosen_device, count_argument, reproduction
+from harness.cli.options import add_device_options, add_jobs_option, chosen_device, count_argument, reproduction
+from harness.cli.progress import Board
 from harness.cli.terminal import announce, open_console
+from harness.devices.choice import DeviceChoice
 from harness.rules.budget import FALSE_ALARM_RATE, require_rate
+from harness.running.pool import Slot, run_side_by_side, slots_for
 from harness.store.atomic import write_text
 from harness.values.errors import UsageError
 from harness.values.result import Result
@@ -69,6 +67,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--nproc-per-node", type=count_argument, default=1, metavar="N", help="processes that share the images"
     )
+    add_jobs_option(parser, "passes of a reference")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="by default work_dirs/<case>/evaluation-<device>")
     parser.add_argument(
         "--as-reference",
@@ -146,7 +145,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = len(names) if order.images is None else len(order.images)
     console.print(f"{identity.case}: {wanted} images of {identity.data}", markup=False)
     console.print(identity.inference, markup=False)
-    with image_progress(wanted) as advance:
+    with Board(1, "evaluations") as board, board.running("evaluating", wanted) as advance:
         done = evaluate(
             order,
             identity,
@@ -154,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder,
             processes=arguments.nproc_per_node,
             stall=arguments.stall_timeout,
-            on_image=advance,
+            on_image=lambda row: advance(image_note(row)),
         )
     if done.resumed:
         console.print(f"went on from {done.resumed} images that were done before", markup=False)
@@ -173,34 +172,47 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(f"export: {packed}, {wanted} label-id maps, checked")
     if arguments.as_reference:
-        _repeat(arguments, order, identity, names, folder)
+        _repeat(arguments, choice, order, identity, names, folder)
     if arguments.against is not None:
         return _judge(arguments, done)
     return 0
 
 
 def _repeat(
-    arguments: argparse.Namespace, order: EvaluationOrder, identity: Identity, names: list[str], folder: Path
+    arguments: argparse.Namespace,
+    choice: DeviceChoice,
+    order: EvaluationOrder,
+    identity: Identity,
+    names: list[str],
+    folder: Path,
 ) -> None:
     """The same evaluation at other rounding, which says what healthy devices may answer otherwise."""
     from harness.evaluating.evaluation_pass import evaluate
     from harness.evaluating.reference_folder import healthy_folder
 
     tier = _tier(arguments)
-    for number in range(1, arguments.repeats + 1):
-        repeat = replace(order, noise_tier=tier, noise_seed=number, keep_margins=False, export="")
-        told = replace(identity, noise=f"{tier}, repeat {number}")
-        with image_progress(len(names), f"repeat {number} of {arguments.repeats}") as advance:
-            evaluate(
-                repeat,
-                told,
-                names,
-                healthy_folder(folder, tier, number),
-                processes=arguments.nproc_per_node,
-                stall=arguments.stall_timeout,
-                on_image=advance,
-            )
-        open_console(stderr=True).print(f"repeat {number} of {arguments.repeats} at {tier}", markup=False)
+    slots = slots_for(choice, arguments.jobs, arguments.nproc_per_node)
+    with Board(arguments.repeats, "repeats", arguments.repeats * len(names)) as board:
+
+        def repeat(number: int, slot: Slot) -> None:
+            place = f"card {slot.card}" if slot.card else ""
+            with board.running(f"repeat {number} of {arguments.repeats}", len(names), place) as advance:
+                evaluate(
+                    replace(order, noise_tier=tier, noise_seed=number, keep_margins=False, export=""),
+                    replace(identity, noise=f"{tier}, repeat {number}"),
+                    names,
+                    healthy_folder(folder, tier, number),
+                    processes=arguments.nproc_per_node,
+                    stall=arguments.stall_timeout,
+                    on_image=lambda row: advance(image_note(row)),
+                    slot=slot,
+                )
+
+        def tell(place: int, _: None) -> None:
+            board.done()
+            board.print(f"repeat {place + 1} of {arguments.repeats} at {tier}")
+
+        run_side_by_side(range(1, arguments.repeats + 1), repeat, slots, tell)
     print(f"reference: {folder}, {arguments.repeats} repeats at {tier}")
 
 
@@ -303,24 +315,9 @@ def prepare(arguments: argparse.Namespace, device: str) -> tuple[EvaluationOrder
     return order, identity, data
 
 
-@contextmanager
-def image_progress(images: int, title: str = "evaluating") -> Iterator[Callable[[ImageRow], None]]:
-    """A bar with images a second; nothing where standard error is not a terminal."""
-    console = SafeConsole(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=images, pace="")
-
-        def advance(row: ImageRow) -> None:
-            progress.update(task, advance=1, pace=f"{row.seconds:.3g} s, {row.passes} passes")
-
-        yield advance
+def image_note(row: ImageRow) -> str:
+    """What an image took, for the bar."""
+    return f"{row.seconds:.3g} s, {row.passes} passes"
 
 
 def _show(done: Evaluation, data: EvaluationSet, folder: Path) -> None:

@@ -17,11 +17,13 @@ from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.history import keep_result, open_history
 from harness.cli.options import chosen_device, reproduction
 from harness.cli.policy_options import add_policy_option, asked_policy, rooted
+from harness.cli.progress import Board
 from harness.cli.terminal import STATUS_STYLES, announce, open_console, plain_table
-from harness.cli.verify import add_verify_options, require_evidence, verify_case, worst
+from harness.cli.verify import add_verify_options, planned_iterations, require_evidence, verify_case, worst
 from harness.policy.gate_decision import Decision, decide, require_baseline
 from harness.policy.policy_values import CaseTerms, Policy
 from harness.rules.budget import share_of
+from harness.running.pool import Slot, run_side_by_side, slots_for
 from harness.values.errors import AlignmentError, UsageError
 from harness.values.verdict import Status, Verdict
 
@@ -92,18 +94,28 @@ def run(arguments: argparse.Namespace) -> int:
     history = open_history(options, create=True)
     report = reports.Report(options.out, names, invocation)
     ends = time.monotonic() + policy.gate_seconds if policy.gate_seconds is not None else None
-    decisions: list[Decision] = []
-    results: list[Result] = []
-    for job in jobs:
-        judged = _judged(job, str(choice), share, size, policy, ends)
-        made = [dataclasses.replace(each, invocation=invocation) for each in judged]
-        written = report.add(made[-1])
-        if history is not None:
-            for each in made:
-                keep_result(history, each, written, options.build)
-        results.append(made[-1])
-        decisions.append(decide(job.terms, made[-1].verdict, policy.known, choice.name, _today()))
-        _tell(decisions[-1], len(decisions), len(jobs))
+    slots = slots_for(choice, options.jobs, options.nproc_per_node)
+    decided: dict[int, Decision] = {}
+    ended: dict[int, Result] = {}
+    with Board(len(jobs), "cases", sum(planned_iterations(job.case, job.options) for job in jobs)) as board:
+
+        def judged(job: _Job, slot: Slot) -> list[Result]:
+            return _judged(job, str(choice), share, size, policy, ends, board, slot)
+
+        def keep(number: int, results: list[Result]) -> None:
+            board.done()
+            made = [dataclasses.replace(each, invocation=invocation) for each in results]
+            written = report.add(made[-1], number)
+            if history is not None:
+                for each in made:
+                    keep_result(history, each, written, options.build)
+            ended[number] = made[-1]
+            decided[number] = decide(jobs[number].terms, made[-1].verdict, policy.known, choice.name, _today())
+            _tell(board, decided[number], len(decided), len(jobs))
+
+        run_side_by_side(jobs, judged, slots, keep)
+    results = [ended[number] for number in sorted(ended)]
+    decisions = [decided[number] for number in sorted(decided)]
     excused = {one.case: one.excuse for one in decisions if one.excuse}
     page = report.finish(excused)
     _write(options.out, policy, choice.name, decisions)
@@ -176,7 +188,9 @@ def _jobs(policy: Policy, device: str, asked: Sequence[str], options: argparse.N
     return jobs
 
 
-def _judged(job: _Job, device: str, share: float, size: int, policy: Policy, ends: float | None) -> list[Result]:
+def _judged(
+    job: _Job, device: str, share: float, size: int, policy: Policy, ends: float | None, board: Board, slot: Slot
+) -> list[Result]:
     """Every result of a case, an INCONCLUSIVE being tried again: the last one counts."""
     made: list[Result] = []
     for _ in range(1 + policy.retries):
@@ -193,7 +207,7 @@ def _judged(job: _Job, device: str, share: float, size: int, policy: Policy, end
             parts = [error.what, f"where {error.where}", f"observed {error.observed}", f"allowed {error.allowed}"]
             made.append(_not_run(job.case, device, "; ".join([*parts, f"next: {error.hint}"])))
             break
-        made.append(verify_case(job.case, device, share, size, options))
+        made.append(verify_case(job.case, device, share, size, options, board=board, slot=slot))
         if made[-1].verdict.status is not Status.INCONCLUSIVE:
             break
     return made
@@ -227,11 +241,11 @@ def _not_run(case: Case, device: str, reason: str) -> Result:
 _today: Callable[[], Any] = lambda: datetime.now(timezone.utc).date()  # noqa: E731  # stood in for by tests
 
 
-def _tell(decision: Decision, number: int, planned: int) -> None:
+def _tell(board: Board, decision: Decision, number: int, planned: int) -> None:
     """A case's verdict while others are still to come."""
     if number < planned:
         status = Text(decision.status.value, style=STATUS_STYLES[decision.status])
-        open_console(stderr=True).print(status + Text(f" {decision.case} ({number} of {planned})"))
+        board.print(status + Text(f" {decision.case} ({number} of {planned})"))
 
 
 def _print(decisions: Sequence[Decision], policy: Policy, page: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.baseline_folders.baseline_places import writing_folder
 from harness.cli.options import add_judging_options, reproduction
-from harness.cli.terminal import print_interim, print_results
+from harness.cli.terminal import interim_line, open_console, print_results
 from harness.cli.verify import worst
 from harness.rules.budget import share_of
 from harness.values.errors import UsageError
@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     report = reports.Report(arguments.out, names, invocation)
     for number, result in enumerate(results, 1):
         report.add(result)
-        print_interim(results[:number], len(results))
+        if (line := interim_line(results[:number], len(results))) is not None:
+            open_console(stderr=True).print(line)
     print_results(results, str(report.finish()))
     return worst([result.verdict.status for result in results]).exit_code
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import count_argument, reproduction, whole_argument
-from harness.cli.terminal import run_progress
+from harness.cli.progress import run_progress
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:

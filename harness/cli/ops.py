@@ -22,13 +22,13 @@ from harness.cli.options import (
     run_folder,
     timeouts_of,
 )
+from harness.cli.progress import run_progress
 from harness.cli.terminal import (
     STATUS_STYLES,
     announce,
     open_console,
     plain_table,
     print_error,
-    run_progress,
     shadow_lines,
 )
 from harness.shadow.judging.error_model import SHADOW_TIERS

@@ -24,6 +24,7 @@ __all__ = [
     "add_compile_option",
     "add_device_options",
     "add_forced_option",
+    "add_jobs_option",
     "add_judging_options",
     "add_launch_options",
     "add_options",
@@ -31,6 +32,7 @@ __all__ = [
     "add_timeout_options",
     "chosen_device",
     "count_argument",
+    "jobs_argument",
     "reproduction",
     "run_folder",
     "size_argument",
@@ -104,6 +106,18 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--launcher", choices=("none", "pytorch"), default="none", help="how processes are started")
     parser.add_argument(
         "--nproc-per-node", type=count_argument, default=1, metavar="N", help="processes, with a launcher"
+    )
+
+
+def add_jobs_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """The option of what runs side by side."""
+    parser.add_argument(
+        "--jobs",
+        type=jobs_argument,
+        default=1,
+        metavar="N|auto",
+        help=f"how many {what} run side by side, each on cards of its own where there are several; auto: one a card, "
+        "on the processor and the emulated device as many as cores and memory allow (default: 1)",
     )
 
 
@@ -235,6 +249,11 @@ def without_password(text: str) -> str:
 def count_argument(text: str) -> int:
     """A whole number of at least 1, for ``argparse``."""
     return _whole(text, least=1)
+
+
+def jobs_argument(text: str) -> int:
+    """A number of jobs, or ``auto``, which is 0; for ``argparse``."""
+    return 0 if text == "auto" else _whole(text, least=1)
 
 
 def whole_argument(text: str) -> int:

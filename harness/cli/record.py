@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import (
+    add_jobs_option,
     add_launch_options,
     add_options,
     add_timeout_options,
@@ -20,13 +21,15 @@ from harness.cli.options import (
     run_folder,
     timeouts_of,
 )
-from harness.cli.terminal import open_console, run_progress
+from harness.cli.progress import run_progress
+from harness.cli.terminal import open_console
 from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.sight import judge_sight
 from harness.rules.tier import TierRules
 from harness.rules.visibility import Visibility, measure_evaluation, measure_visibility
+from harness.running.pool import slots_for
 from harness.values.errors import UsageError
 from harness.values.verdict import Outcome
 
@@ -83,6 +86,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     add_options(parser)
     add_launch_options(parser)
+    add_jobs_option(parser, "runs")
     add_timeout_options(parser)
     parser.set_defaults(func=run)
 
@@ -152,6 +156,7 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
                 folder=folder,
                 timeouts=timeouts_of(arguments),
                 on_iteration=advance,
+                slots=slots_for(choice, arguments.jobs, arguments.nproc_per_node),
             )
     _keep(baseline, root, arguments)
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from harness.cli.console import SafeConsole
 from harness.devices.choice import DeviceChoice
-from harness.store.stream import StreamRow
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
@@ -24,12 +20,11 @@ __all__ = [
     "STATUS_STYLES",
     "announce",
     "banner",
+    "interim_line",
     "open_console",
     "plain_table",
     "print_error",
-    "print_interim",
     "print_results",
-    "run_progress",
     "shadow_lines",
 ]
 
@@ -73,37 +68,14 @@ def announce(choice: DeviceChoice) -> None:
         )
 
 
-@contextlib.contextmanager
-def run_progress(title: str, iterations: int) -> Iterator[Callable[[StreamRow], None]]:
-    """A bar with loss and time left while a run lasts; nothing where standard error is not a terminal.
-
-    Yields:
-        What to call with each iteration that the run streams.
-    """
-    console = SafeConsole(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=iterations, loss="—")
-
-        def advance(row: StreamRow) -> None:
-            progress.update(task, advance=1, loss=f"{row.signals.get('loss', math.nan):.4f}")
-
-        yield advance
-
-
-def print_interim(results: Sequence[Result], planned: int) -> None:
-    """The verdict on the last of some cases, while others are still to come; to standard error."""
-    if len(results) < planned:
-        last = results[-1]
-        verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
-        told = f" {last.case} ({len(results)} of {planned}): {last.verdict.reason}"
-        open_console(stderr=True).print(verdict + Text(told))
+def interim_line(results: Sequence[Result], planned: int) -> Text | None:
+    """The verdict on the last of some cases, while others are still to come; None when all are there."""
+    if len(results) >= planned:
+        return None
+    last = results[-1]
+    verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
+    card = f" on {last.card}" if last.card else ""
+    return verdict + Text(f" {last.case}{card} ({len(results)} of {planned}): {last.verdict.reason}")
 
 
 class _PlainTable(Table):

@@ -15,7 +15,8 @@ from harness.cli.options import (
     reproduction,
     timeouts_of,
 )
-from harness.cli.terminal import announce, run_progress
+from harness.cli.progress import run_progress
+from harness.cli.terminal import announce
 
 __all__ = ["add_parser"]
 

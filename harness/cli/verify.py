@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from harness.cli.options import (
     add_compile_option,
     add_device_options,
     add_forced_option,
+    add_jobs_option,
     add_judging_options,
     add_launch_options,
     add_options,
@@ -25,8 +27,10 @@ from harness.cli.options import (
     timeouts_of,
 )
 from harness.cli.policy_options import add_policy_option
-from harness.cli.terminal import announce, print_interim, print_results, run_progress
+from harness.cli.progress import Board, loss_note
+from harness.cli.terminal import announce, interim_line, print_results
 from harness.rules.budget import share_of
+from harness.running.pool import Slot, run_side_by_side, slots_for
 from harness.shadow.judging.error_model import SHADOW_TIERS
 from harness.values.errors import UsageError
 from harness.values.precision import TIERS
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from harness.values.case import Case
     from harness.values.result import Result
 
-__all__ = ["add_parser", "add_verify_options", "require_evidence", "verify_case", "worst"]
+__all__ = ["add_parser", "add_verify_options", "planned_iterations", "require_evidence", "verify_case", "worst"]
 
 _ITERATIONS_ALONE = 3
 """Iterations that shadow ops need alone: no chaos has to be waited for."""
@@ -87,6 +91,7 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
     add_history_options(parser)
     parser.add_argument("--markdown", action="store_true", help="print a table for a pull request")
     add_launch_options(parser)
+    add_jobs_option(parser, "cases")
     add_timeout_options(parser)
 
 
@@ -108,15 +113,25 @@ def run(arguments: argparse.Namespace) -> int:
     gate_size = max(len(cases), arguments.gate_size)
     invocation = begin_invocation(reproduction(), [case.name for case in cases])
     history = open_history(arguments, create=True)
-    report, results = reports.Report(arguments.out, [case.name for case in cases], invocation), []
-    for case in cases:
-        results.append(
-            dataclasses.replace(verify_case(case, str(choice), share, gate_size, arguments), invocation=invocation)
-        )
-        written = report.add(results[-1])
-        if history is not None:
-            keep_result(history, results[-1], written, arguments.build)
-        print_interim(results, len(cases))
+    report = reports.Report(arguments.out, [case.name for case in cases], invocation)
+    slots = slots_for(choice, arguments.jobs, arguments.nproc_per_node)
+    ended: dict[int, Result] = {}
+    with Board(len(cases), "cases", sum(planned_iterations(case, arguments) for case in cases)) as board:
+
+        def verified(case: Case, slot: Slot) -> Result:
+            return verify_case(case, str(choice), share, gate_size, arguments, board=board, slot=slot)
+
+        def keep(number: int, result: Result) -> None:
+            board.done()
+            ended[number] = dataclasses.replace(result, invocation=invocation)
+            written = report.add(ended[number], number)
+            if history is not None:
+                keep_result(history, ended[number], written, arguments.build)
+            if (line := interim_line(list(ended.values()), len(cases))) is not None:
+                board.print(line)
+
+        run_side_by_side(cases, verified, slots, keep)
+    results = [ended[number] for number in sorted(ended)]
     page = str(report.finish())
     if arguments.markdown:
         print_markdown(results, "verify")
@@ -166,8 +181,21 @@ def worst(statuses: list[Status]) -> Status:
     return max(statuses, key=_SEVERITY.index)
 
 
+def planned_iterations(case: Case, arguments: argparse.Namespace) -> int:
+    """How many iterations a run of a case has; without a baseline no more than shadow ops need."""
+    alone = min(_ITERATIONS_ALONE, case.iterations) if arguments.no_baseline else case.iterations
+    return int(arguments.iterations or alone)
+
+
 def verify_case(
-    case: Case, device: str, false_alarm_rate: float, gate_size: int, arguments: argparse.Namespace
+    case: Case,
+    device: str,
+    false_alarm_rate: float,
+    gate_size: int,
+    arguments: argparse.Namespace,
+    *,
+    board: Board | None = None,
+    slot: Slot | None = None,
 ) -> Result:
     """Run a case as the options say, and judge it.
 
@@ -177,6 +205,8 @@ def verify_case(
         false_alarm_rate: the case's share of its gate's.
         gate_size: how many cases share that of the gate.
         arguments: every option of ``add_verify_options``.
+        board: shows its progress; one of its own where None.
+        slot: the part of the machine that the run has; all of it where None.
     """
     from harness.baseline_folders.baseline_places import choose_place, places_to_read
     from harness.running.cases import is_own
@@ -186,9 +216,8 @@ def verify_case(
 
     if arguments.no_baseline:
         _require_judged(case, arguments)
-    iterations = arguments.iterations or (
-        min(_ITERATIONS_ALONE, case.iterations) if arguments.no_baseline else case.iterations
-    )
+    iterations = planned_iterations(case, arguments)
+    card = slot.card if slot is not None else ""
     order = Order(
         config=case.address,
         device=device,
@@ -207,10 +236,20 @@ def verify_case(
         shadow_budget=arguments.shadow_budget,
         shadow_forced=arguments.forced,
     )
-    with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, iterations) as advance:
+    with (
+        run_folder(arguments.work_dir, case.name) as folder,
+        contextlib.nullcontext(board) if board is not None else Board(1, "cases") as shown,
+        shown.running(case.name, iterations, f"card {card}" if card else "") as advance,
+    ):
+        watching: dict[str, Any] = {
+            "folder": folder,
+            "timeouts": timeouts_of(arguments),
+            "on_iteration": lambda row: advance(loss_note(row)),
+            "slot": slot,
+        }
         if arguments.no_baseline:
-            return verify_alone(case, order, folder=folder, timeouts=timeouts_of(arguments), on_iteration=advance)
-        return verify(
+            return dataclasses.replace(verify_alone(case, order, **watching), card=card)
+        result = verify(
             case,
             order,
             baselines=choose_place(
@@ -218,12 +257,11 @@ def verify_case(
                 case.name,
                 arguments.reference or case.reference,
             ),
-            folder=folder,
             reference=arguments.reference,
             tier=arguments.tier,
             false_alarm_rate=false_alarm_rate,
             gate_size=gate_size,
             early_stop=not arguments.no_early_stop,
-            timeouts=timeouts_of(arguments),
-            on_iteration=advance,
+            **watching,
         )
+        return dataclasses.replace(result, card=card)

@@ -30,6 +30,7 @@ from harness.evaluating.evaluation_folder import (
 from harness.evaluating.evaluation_order import EvaluationOrder
 from harness.running.isolation import isolated_python
 from harness.running.lifeline import watched
+from harness.running.pool import Slot
 from harness.running.told import Told
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value, read_value
@@ -145,6 +146,7 @@ def evaluate(
     processes: int = 1,
     stall: float = 900.0,
     on_image: Callable[[ImageRow], None] | None = None,
+    slot: Slot | None = None,
 ) -> Evaluation:
     """Evaluate what of the images isn't done yet.
 
@@ -156,6 +158,7 @@ def evaluate(
         processes: how many share the images; on cards one each.
         stall: seconds without an image after which they are killed.
         on_image: called with each image as it is done.
+        slot: the part of the machine that it has; all of it without one.
 
     Raises:
         UsageError: the folder holds another evaluation.
@@ -171,8 +174,9 @@ def evaluate(
     started = time.monotonic()
     if left:
         shares = [tuple(left[part::processes]) for part in range(min(processes, len(left)))]
-        with _running(order, shares, folder) as children:
-            _watch(children, folder, set(done), stall, on_image)
+        slot = slot or Slot()
+        with _running(order, shares, folder, slot) as children:
+            _watch(children, folder, set(done), stall, on_image, slot)
     found = read_evaluation(folder)
     missing = [name for name in (names[index] for index in wanted) if name not in {row.image for row in found.rows}]
     if missing:
@@ -242,7 +246,7 @@ def _done(folder: Path, order: EvaluationOrder) -> dict[str, ImageRow]:
 
 @contextlib.contextmanager
 def _running(
-    order: EvaluationOrder, shares: Sequence[tuple[int, ...]], folder: Path
+    order: EvaluationOrder, shares: Sequence[tuple[int, ...]], folder: Path, slot: Slot
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes for the shares, none of which outlives the block."""
     children: list[subprocess.Popen[bytes]] = []
@@ -258,7 +262,13 @@ def _running(
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
-                        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **watched(), "PYTHONUNBUFFERED": "1"},
+                        env={
+                            "OMP_WAIT_POLICY": "PASSIVE",
+                            **os.environ,
+                            **slot.environment,
+                            **watched(),
+                            "PYTHONUNBUFFERED": "1",
+                        },
                     )
                 )
         yield children
@@ -285,6 +295,7 @@ def _watch(
     told: set[str],
     stall: float,
     on_image: Callable[[ImageRow], None] | None,
+    slot: Slot,
 ) -> None:
     """Follow the counts until all processes end; an error of one ends the others."""
     progressed = time.monotonic()
@@ -300,6 +311,8 @@ def _watch(
                 raise _failure(folder, part, code)
         if all(code == 0 for code in ended):
             return
+        if slot.stop.is_set():
+            raise RunError("the evaluation was ended, as the command that it belongs to was", where=folder)
         progressed = time.monotonic() if fresh else progressed
         if time.monotonic() - progressed > stall:
             raise RunError(

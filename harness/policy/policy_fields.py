@@ -53,6 +53,11 @@ def _count(least: int) -> Field:
     return Field(convert, f"a whole number of at least {least}")
 
 
+def _jobs(value: object) -> int | None:
+    """What ``--jobs`` takes."""
+    return 0 if value == "auto" else _count(1).convert(value)  # type: ignore[return-value]  # it is a number
+
+
 def _positive(value: object) -> float | None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if number and 0 < float(value) < math.inf else None  # type: ignore[arg-type]  # a number
@@ -131,6 +136,7 @@ DEFAULTS: Mapping[str, Field] = {
     "work-dir": _TEXT,
     "false-alarm-rate": Field(_chance, "a chance: more than 0, less than 1"),
     "gate-size": _count(1),
+    "jobs": Field(_jobs, "auto, or a whole number of at least 1", known=("auto",)),
     "history": _TEXT,
     "build": _TEXT,
 }

@@ -15,7 +15,8 @@ from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
 from harness.running.folder import ORDER
 from harness.running.order import Order
-from harness.running.watchdog import Timeouts, execute, read_run
+from harness.running.pool import Slot, run_side_by_side
+from harness.running.watchdog import Run, Timeouts, execute, read_run
 from harness.store.baselines import list_references, load_baseline
 from harness.store.stream import StreamRow
 from harness.values.baseline import MINIMUM_REPEATS, Baseline, find_copies
@@ -96,6 +97,7 @@ def record(
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     remark: Callable[[str], None] = print,
+    slots: Sequence[Slot] = (Slot(),),
 ) -> Baseline:
     """Make the runs of a baseline. A model that can't run in float64 keeps its baseline, and a remark says so.
 
@@ -110,6 +112,7 @@ def record(
         timeouts: how long each may take.
         on_iteration: called with each iteration that a run streams.
         remark: told in a sentence what the baseline lacks.
+        slots: as many runs are made at once; each is the run that it would be alone.
 
     Returns:
         The baseline, not yet written.
@@ -125,28 +128,29 @@ def record(
     order = dataclasses.replace(order, trusted=True)
     kept: dict[str, list[Trace]] = {}
     first: tuple[Trace, Provenance] | None = None
-    for tier, number, run_order in plan_runs(case, order, repeats, tiers):
-        run = execute(run_order, folder / f"{tier}-{number}", timeouts=timeouts, on_iteration=on_iteration)
-        if run.error is not None and tier == "fp64":
-            remark(f"no run in float64: {run.error.what}; {(run.output.splitlines() or [''])[-1][:200]}")
-            continue
-        if run.error is not None:
-            run.error.hint = None  # the file that it names is gone when the message is read
-            run.error.observed = f"{run.error.observed or ''}\n{run.output}"
-            raise run.error
-        if run.trace is None or run.provenance is None:
-            raise BaselineError("a reference run left nothing", where=f"{case.name}, {tier}, run {number}")
-        first = first or (run.trace, run.provenance)
-        _require_healthy(run.trace, run.provenance, first, f"{case.name}, {tier}, run {number}")
-        kept.setdefault(tier, []).append(run.trace)
-        if copies := find_copies(kept[tier]):
-            raise BaselineError(
-                "two reference runs are copies of each other: they say nothing of how far healthy runs part",
-                where=f"{case.name}, {tier}",
-                observed=copies,
-                allowed="runs whose rounding differs",
-                hint="look for what makes runs come out equal: a cache of results, a rounding that isn't varied",
-            )
+    plan = list(plan_runs(case, order, repeats, tiers))
+    made: dict[int, Run] = {}
+    checked = 0
+
+    def run_of(planned: tuple[str, int, Order], slot: Slot) -> Run:
+        tier, number, run_order = planned
+        place = folder / f"{tier}-{number}"
+        return execute(run_order, place, timeouts=timeouts, on_iteration=on_iteration, slot=slot)
+
+    def check(place: int, run: Run) -> None:
+        """Runs are checked in the order of the plan, however they end: the first of all is what they are held to."""
+        nonlocal first, checked
+        made[place] = run
+        while checked in made:
+            tier, number, _ = plan[checked]
+            run = made[checked]
+            checked += 1
+            if run.error is not None and tier == "fp64":
+                remark(f"no run in float64: {run.error.what}; {(run.output.splitlines() or [''])[-1][:200]}")
+                continue
+            first = _checked(run, case.name, tier, number, first, kept)
+
+    run_side_by_side(plan, run_of, slots, check)
     if first is None:
         raise UsageError("no precision tier to record", where="--tiers")
     fp64 = kept.pop("fp64", [None])[0]
@@ -241,6 +245,35 @@ def load_previous(baselines: Path, case: str, reference: str) -> Baseline | None
         return load_baseline(baselines, case, reference)
     except BaselineError:
         return None
+
+
+def _checked(
+    run: Run,
+    case: str,
+    tier: str,
+    number: int,
+    first: tuple[Trace, Provenance] | None,
+    kept: dict[str, list[Trace]],
+) -> tuple[Trace, Provenance]:
+    """Keep a run that is healthy, comparable with the first and no copy; the first of all."""
+    if run.error is not None:
+        run.error.hint = None  # the file that it names is gone when the message is read
+        run.error.observed = f"{run.error.observed or ''}\n{run.output}"
+        raise run.error
+    if run.trace is None or run.provenance is None:
+        raise BaselineError("a reference run left nothing", where=f"{case}, {tier}, run {number}")
+    first = first or (run.trace, run.provenance)
+    _require_healthy(run.trace, run.provenance, first, f"{case}, {tier}, run {number}")
+    kept.setdefault(tier, []).append(run.trace)
+    if copies := find_copies(kept[tier]):
+        raise BaselineError(
+            "two reference runs are copies of each other: they say nothing of how far healthy runs part",
+            where=f"{case}, {tier}",
+            observed=copies,
+            allowed="runs whose rounding differs",
+            hint="look for what makes runs come out equal: a cache of results, a rounding that isn't varied",
+        )
+    return first
 
 
 def _require_alike(case: str, tier: str, runs: list[Trace]) -> None:

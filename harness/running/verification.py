@@ -17,6 +17,7 @@ from harness.running.cases import is_own
 from harness.running.decision import Decision
 from harness.running.folder import FORCED, ORDER, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.order import Order
+from harness.running.pool import Slot
 from harness.running.watchdog import Run, Timeouts, execute, read_run
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.files.check_stream import read_shadow
@@ -51,6 +52,7 @@ def verify(
     early_stop: bool = True,
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
+    slot: Slot | None = None,
 ) -> Result:
     """Run a case as ordered and judge it. Never raises for what the run or the baseline did: that is an ERROR.
 
@@ -66,6 +68,7 @@ def verify(
         early_stop: whether to end the run as soon as the verdict can't change.
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
+        slot: the part of the machine that it has; all of it without one.
     """
     started = time.monotonic()
     baseline: Baseline | None = None
@@ -79,7 +82,7 @@ def verify(
         again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
         gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again)
         decides = Decision(gate, order, folder) if early_stop else None
-        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides)
+        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
@@ -102,6 +105,7 @@ def verify_alone(
     folder: Path,
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
+    slot: Slot | None = None,
 ) -> Result:
     """Run a case as ordered and judge it by shadow ops, without a baseline. Never raises for what the run did.
 
@@ -111,11 +115,12 @@ def verify_alone(
         folder: where the run leaves its files.
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
+        slot: the part of the machine that it has; all of it without one.
     """
     started = time.monotonic()
     run: Run | None = None
     try:
-        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration)
+        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, slot=slot)
         if run.error is not None or run.trace is None:
             verdict = _ended(case, run.error)
         else:

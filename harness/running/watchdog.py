@@ -17,6 +17,7 @@ from harness.running.isolation import isolated_python
 from harness.running.lifeline import watched
 from harness.running.order import Order
 from harness.running.partial import PartialRun
+from harness.running.pool import Slot
 from harness.running.told import Told
 from harness.store.decoding import read_value
 from harness.store.provenance_file import read_provenance
@@ -30,6 +31,8 @@ __all__ = ["Run", "Timeouts", "execute", "read_run"]
 _SHARED_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait sleep: spinning, two runs on the same cores take ten times as long as one after the other."""
 
+_PLAIN = {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+"""What is printed is seen at once, and nothing is drawn on a screen."""
 
 _ENDING = 15.0
 """Seconds that the supervisor has to kill what the run started; then it is killed itself."""
@@ -90,6 +93,7 @@ def execute(
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     decides: Callable[[Trace, Provenance], bool] | None = None,
+    slot: Slot | None = None,
 ) -> Run:
     """Run an order in a child process and wait for its end, or bring it about.
 
@@ -99,18 +103,19 @@ def execute(
         timeouts: how long it may take.
         on_iteration: called with each iteration that the run streams.
         decides: asked of the run as far as it has got, before its last iteration; the run is ended where it says so.
+        slot: the part of the machine that it has; all of it without one.
 
     Returns:
         What it left. A run that crashed, hung or was cut short has an ``error``; nothing is raised for it. One that was
         ``stopped`` has the trace that decided.
 
     Raises:
-        RunError: the folder holds a run already, or another is under way there.
+        RunError: the folder holds a run already, another is under way there, or its slot was stopped.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with _claimed(folder):
-        return _execute(order, folder, timeouts or Timeouts(), on_iteration, decides)
+        return _execute(order, folder, timeouts or Timeouts(), on_iteration, decides, slot or Slot())
 
 
 def _execute(
@@ -119,6 +124,7 @@ def _execute(
     timeouts: Timeouts,
     on_iteration: Callable[[StreamRow], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
+    slot: Slot,
 ) -> Run:
     """See ``execute``; the folder is this call's alone."""
     if (folder / STREAM).exists() and not order.resume:
@@ -137,10 +143,10 @@ def _execute(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**_SHARED_CORES, **os.environ, **watched(), "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"},
+            env={**_SHARED_CORES, **os.environ, **slot.environment, **watched(), **_PLAIN},
         )
         try:
-            ending = _watch(child, folder, timeouts, on_iteration, decides)
+            ending = _watch(child, folder, timeouts, on_iteration, decides, slot)
         except TraceError as failure:
             ending = _Ending(broken=failure)
         finally:
@@ -187,6 +193,7 @@ def _watch(
     timeouts: Timeouts,
     on_iteration: Callable[[StreamRow], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
+    slot: Slot,
 ) -> _Ending:
     """Follow the stream until the child ends, or is to be ended."""
     started = progressed = time.monotonic()
@@ -203,6 +210,8 @@ def _watch(
                     on_iteration(line)
         if ended:
             return _Ending()
+        if slot.stop.is_set():
+            raise RunError("the run was ended, as the command that it belongs to was", where=folder)
         if lines and decides is not None and (decided := _decided(partial, lines, decides)):
             return _Ending(decided=decided)
         now = time.monotonic()

@@ -29,6 +29,8 @@ class Result:
         output: the tail of the run's output; shown where the run ended in an error.
         log: what the run printed, its beginning and its end, where it ended in an error.
         asked_device: the device that the run was asked for, as the command line spells it.
+        card: the cards that the run was given, as the device's own variable lists them; empty where it saw all.
+        host: the name of the machine that it ran on; empty where that is the invocation's.
         reproductions: the calls behind findings of shadow ops, each to be run again alone.
         terms: what the verdict was asked on.
         invocation: the call of a command that it belongs to; None where no command made it.
@@ -43,6 +45,8 @@ class Result:
     output: str = ""
     log: bytes = field(default=b"", repr=False)
     asked_device: str = ""
+    card: str = ""
+    host: str = ""
     reproductions: tuple[Reproduction, ...] = ()
     terms: Terms = field(default_factory=Terms)
     invocation: Invocation | None = None

@@ -38,8 +38,8 @@ from reports.results.result_record import BaselineNote, Record
 
 __all__ = ["SCHEMA", "ResultContent", "encode", "read_result"]
 
-SCHEMA = 3
-"""2: checksum, terms and invocation, and a verdict that follows from its findings."""
+SCHEMA = 4
+"""2: checksum, terms and invocation, and a verdict that follows from its findings. 4: card and host."""
 
 _OTHER_SCHEMA = "another version of align wrote it: read it with that one, or judge the case again (align verify)"
 
@@ -136,6 +136,8 @@ class ResultContent:
     reproductions: tuple[_Reproduction, ...]
     output: str
     asked_device: str
+    card: str
+    host: str
 
 
 def encode(record: Record) -> str:
@@ -214,6 +216,8 @@ def _content(record: Record) -> ResultContent:
         reproductions=tuple(_reproduction(found) for found in record.reproductions),
         output=record.output,
         asked_device=record.asked_device,
+        card=record.card,
+        host=record.host,
     )
 
 
@@ -241,6 +245,8 @@ def _record(content: ResultContent) -> Record:
         command=content.command,
         output=content.output,
         asked_device=content.asked_device,
+        card=content.card,
+        host=content.host,
         reproductions=tuple(
             Reproduction(**{**asdict(found), "program": found.program or ""}) for found in content.reproductions
         ),

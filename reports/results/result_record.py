@@ -57,6 +57,8 @@ class Record:
         command: what reproduces it.
         output: the tail of the run's output.
         asked_device: the device that the run was asked for; empty where nothing was to be run.
+        card: the cards that the run was given, as the device's own variable lists them; empty where it saw all.
+        host: the name of the machine that it ran on; empty where that is the invocation's.
         reproductions: the calls behind findings of shadow ops, without their inputs: those lie beside the result.
         terms: what the verdict was asked on.
         invocation: the call of a command that it belongs to; None where no command made it.
@@ -72,6 +74,8 @@ class Record:
     command: str = ""
     output: str = ""
     asked_device: str = ""
+    card: str = ""
+    host: str = ""
     reproductions: tuple[Reproduction, ...] = ()
     terms: Terms = field(default_factory=Terms)
     invocation: Invocation | None = None
@@ -104,6 +108,8 @@ def record_of(result: Result) -> Record:
         command=result.command,
         output=result.output,
         asked_device=result.asked_device,
+        card=result.card,
+        host=result.host,
         reproductions=tuple(
             replace(found, program=f"reproduce/{found.number}.py" if found.program else "", inputs=b"")
             for found in result.reproductions

@@ -132,9 +132,11 @@ def _row(entry: Entry) -> Row:
 
 
 def _device_name(record: Record) -> str:
+    place = [f"card {record.card}"] if record.card else []
+    place += [f"host {record.host}"] if record.host else []
     if record.candidate is not None:
-        return record.candidate.device.name
-    return "" if record.done else "no run said"
+        return ", ".join([record.candidate.device.name, *place])
+    return ", ".join(place) if record.done or place else "no run said"
 
 
 def _script() -> str:

@@ -54,7 +54,7 @@ class Report:
             raise UsageError("there is nothing to report", observed="no result", allowed="one result or more")
         self._out = out
         self._folders = folder_names(cases)
-        self._entries: list[Entry] = []
+        self._entries: dict[int, Entry] = {}
         with _told(out):
             out.mkdir(parents=True, exist_ok=True)
             for name in (INDEX, JUNIT):
@@ -64,16 +64,21 @@ class Report:
                 for case, folder in zip(cases, self._folders, strict=True):
                     _write_case(out / folder, _not_run(case, invocation))
 
-    def add(self, result: Result) -> Path:
-        """Write the folder of the next case.
+    def add(self, result: Result, number: int | None = None) -> Path:
+        """Write the folder of a case.
+
+        Args:
+            result: of the case.
+            number: its place among the cases; the next one's where None, as they come in their order.
 
         Returns:
             Its ``result.json``.
         """
-        folder = self._folders[len(self._entries)]
+        number = len(self._entries) if number is None else number
+        folder = self._folders[number]
         with _told(self._out):
             _write_case(self._out / folder, result)
-        self._entries.append(Entry(record_of(result), f"{quote(folder)}/{PAGE}"))
+        self._entries[number] = Entry(record_of(result), f"{quote(folder)}/{PAGE}")
         return self._out / folder / RESULT
 
     def finish(self, excused: Mapping[str, str] | None = None) -> Path:
@@ -86,7 +91,7 @@ class Report:
             The page to open: the case's own where there is one case, else the index.
         """
         with _told(self._out):
-            _write_overview(self._entries, self._out, excused)
+            _write_overview([self._entries[number] for number in sorted(self._entries)], self._out, excused)
         return self._out / self._folders[0] / PAGE if len(self._folders) == 1 else self._out / INDEX
 
 

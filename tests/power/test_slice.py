@@ -11,8 +11,8 @@ import pytest
 from harness.cli import main
 from harness.lab.power.finished_run import Ending, find_record
 from harness.lab.power.study_run import Experiment, Kind
-from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Task, WorkerPool
+from harness.lab.power.study_worker import Request
+from harness.lab.power.workers import run_requests
 from harness.running.cases import find_case
 from harness.running.order import Order
 from harness.running.watchdog import execute
@@ -32,10 +32,9 @@ def run_in_one_process(folder, experiments):
     """Each in a folder of its own, one after the other in one worker."""
     tasks = []
     for number, each in enumerate(experiments):
-        place = folder / str(number)
-        tasks.append(Task(each, place, request(each, place, folder / "0", BASELINES, "tf32", 1e-3)))
-    WorkerPool(1, folder / "logs", 600).run(tasks, lambda _: None)
-    records = [find_record(task.folder) for task in tasks]
+        tasks.append(Request(each, str(folder / str(number)), str(folder / "0"), str(BASELINES), "tf32", 1e-3))
+    run_requests(tasks, 1, folder / "logs", 600, lambda _: None)
+    records = [find_record(Path(task.folder)) for task in tasks]
     assert [record.error for record in records if record.ending is Ending.CRASHED] == []
     return records
 

@@ -1,86 +1,86 @@
-"""A pool: every task ends in an outcome, whatever its worker does, and nothing outlives the pool."""
+"""Workers: every experiment ends in an outcome, whatever its worker does, and no worker outlives the study."""
 
 from collections import defaultdict
 from pathlib import Path
 
+import fake_worker
 import pytest
 
-from harness.lab.power import workers as workers_module
 from harness.lab.power.finished_run import Ending, find_record
 from harness.lab.power.study_run import Experiment, Kind
-from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Task, WorkerPool
+from harness.lab.power.study_worker import Request
+from harness.lab.power.workers import run_requests
 
 
 @pytest.fixture
-def tasks(tmp_path, monkeypatch):
-    """Tasks for workers that train nothing."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+def served(tmp_path, monkeypatch):
+    """Runs experiments of some names on workers that train nothing: the requests, and process → names."""
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(workers_module, "_ENTRY", "fake_worker:main")
 
-    def make(*names):
-        made = []
-        for name in names:
-            experiment = Experiment("made_up", "made_up.py", Kind.FAULT, name)
-            folder = tmp_path / name
-            made.append(Task(experiment, folder, request(experiment, folder, None, tmp_path, "tf32", 1e-3)))
-        return made
+    def run(*names, jobs=1, timeout=60, on_done=lambda _: None):
+        made = [
+            Request(Experiment("made_up", "made_up.py", Kind.FAULT, name), str(tmp_path / name), "", "", "tf32", 1e-3)
+            for name in names
+        ]
+        run_requests(made, jobs, tmp_path / "logs", timeout, on_done, fake_worker.serve)
+        return {asked.experiment.name: find_record(Path(asked.folder)) for asked in made}
 
-    return make
+    return run
 
 
-def served(tmp_path):
-    by_process = defaultdict(list)
+def by_process(tmp_path):
+    found = defaultdict(list)
     for line in (tmp_path / "log").read_text().splitlines():
         process, name, _ = line.split()
-        by_process[int(process)].append(name)
-    return by_process
+        found[int(process)].append(name)
+    return found
 
 
-def test_one_process_serves_many_experiments(tmp_path, tasks):
+def test_one_process_serves_many_experiments(tmp_path, served):
     done = []
-    WorkerPool(1, tmp_path / "logs", 60).run(tasks("a", "b", "c"), done.append)
-    assert [task.experiment.name for task in done] == ["a", "b", "c"]
-    assert list(served(tmp_path).values()) == [["a", "b", "c"]]
-    assert all(find_record(task.folder).ending is Ending.COMPLETE for task in done)
+    records = served("a", "b", "c", on_done=done.append)
+    assert [asked.experiment.name for asked in done] == ["a", "b", "c"]
+    assert list(by_process(tmp_path).values()) == [["a", "b", "c"]]
+    assert all(record.ending is Ending.COMPLETE for record in records.values())
 
 
 @pytest.mark.parametrize("own", ["", "glibc.malloc.arena_max=1"])
-def test_a_worker_keeps_what_it_freed_unless_the_user_says_how_to_allocate(tmp_path, tasks, monkeypatch, own):
+def test_a_worker_keeps_what_it_freed_unless_the_user_says_how_to_allocate(tmp_path, served, monkeypatch, own):
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     if own:
         monkeypatch.setenv("GLIBC_TUNABLES", own)
-    WorkerPool(1, tmp_path / "logs", 60).run(tasks("a"), lambda _: None)
+    served("a")
     tunables = (tmp_path / "log").read_text().split()[-1]
     assert tunables == own if own else "glibc.malloc.hugetlb=1" in tunables
 
 
-def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashed(tmp_path, tasks):
-    made = tasks("a", "dies", "b", "raises", "c")
-    WorkerPool(1, tmp_path / "logs", 60).run(made, lambda _: None)
-    endings = {task.experiment.name: find_record(task.folder) for task in made}
+def test_a_worker_that_dies_or_raises_is_replaced_and_its_run_recorded_as_crashed(tmp_path, served):
+    endings = served("a", "dies", "b", "raises", "c")
     assert [record.ending.value for record in endings.values()] == [
         "complete", "crashed", "complete", "crashed", "complete"
     ]  # fmt: skip
     assert "exit code 7" in endings["dies"].error
     assert "last words" in endings["dies"].error
     assert endings["raises"].error == "raised"
-    assert list(served(tmp_path).values()) == [["a", "dies"], ["dies"], ["b", "raises"], ["c"]]
+    assert list(by_process(tmp_path).values()) == [["a", "dies"], ["dies"], ["b", "raises"], ["c"]]
 
 
-def test_a_worker_that_hangs_is_killed(tmp_path, tasks):
-    (task,) = tasks("hangs")
-    WorkerPool(1, tmp_path / "logs", 5).run([task], lambda _: None)
-    assert "no answer after 5 s" in find_record(task.folder).error
-    (process,) = served(tmp_path)
+def test_two_workers_share_the_experiments_and_each_is_run_once(tmp_path, served):
+    names = [f"n{number}" for number in range(6)]
+    served(*names, jobs=2)
+    assert sorted(name for names in by_process(tmp_path).values() for name in names) == names
+
+
+def test_a_worker_that_hangs_is_killed(tmp_path, served):
+    assert "no answer after 5 s" in served("hangs", timeout=5)["hangs"].error
+    (process,) = by_process(tmp_path)
     assert not Path(f"/proc/{process}").exists()
 
 
-def test_an_interruption_leaves_no_worker_behind(tmp_path, tasks):
+def test_an_interruption_leaves_no_worker_behind(tmp_path, served):
     def interrupt(_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        WorkerPool(2, tmp_path / "logs", 60).run(tasks("a", "hangs"), interrupt)
-    assert not any(Path(f"/proc/{process}").exists() for process in served(tmp_path))
+        served("a", "hangs", jobs=2, on_done=interrupt)
+    assert not any(Path(f"/proc/{process}").exists() for process in by_process(tmp_path))

@@ -82,3 +82,9 @@ def test_a_thumbnail_of_anything(samples: Samples, fill: float) -> None:
 
 def test_no_thumbnail_without_a_loss(samples: Samples) -> None:
     assert sparkline(samples["crashed"]().verdict) == ""
+
+
+def test_a_row_says_on_which_card_and_host_it_was_made(samples: Samples) -> None:
+    record = record_of(replace(samples["passing"](), card="3", host="node-7"))
+    page = render_index([Entry(record, "")])
+    assert "card 3, host node-7" in page

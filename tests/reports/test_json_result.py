@@ -66,7 +66,7 @@ def test_a_record_comes_back_to_the_bit(folder: Path, record: Record) -> None:
 def test_it_holds_what_readers_were_promised(any_result: Result) -> None:
     content = json.loads(encode(record_of(any_result)))
 
-    assert content["schema"] == 3
+    assert content["schema"] == 4
     assert content["case"] == any_result.case
     assert content["verdict"] == any_result.verdict.status.value
     assert content["reason"] == any_result.verdict.reason

@@ -72,6 +72,21 @@ def test_what_is_judged_is_kept_while_the_rest_is_made_and_an_overview_speaks_of
     assert 'href="second/report.html"' in (tmp_path / "index.html").read_text()
 
 
+def test_results_that_come_in_another_order_are_written_as_if_in_theirs(
+    tmp_path: Path, samples: dict[str, Callable[[], Result]]
+) -> None:
+    made = [named(samples["passing"](), case) for case in ("a", "b", "c")]
+    in_order = reports.Report(tmp_path / "in-order", "abc")
+    as_they_come = reports.Report(tmp_path / "as-they-come", "abc")
+    for number in (2, 0, 1):
+        in_order.add(made[(number + 1) % 3])
+        as_they_come.add(made[number], number)
+    in_order.finish()
+    as_they_come.finish()
+    for file in files(tmp_path / "in-order"):
+        assert (tmp_path / "as-they-come" / file).read_bytes() == (tmp_path / "in-order" / file).read_bytes(), file
+
+
 def test_the_same_results_give_the_same_bytes(tmp_path: Path, any_result: Result) -> None:
     for name in ("one", "two"):
         reports.write([any_result], tmp_path / name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.console import SafeConsole, shown
-from harness.cli.options import reproduction, whole_argument
+from harness.cli.options import jobs_argument, reproduction, whole_argument
 from harness.cli.terminal import banner, open_console, plain_table
 from harness.rules.budget import FALSE_ALARM_RATE
+from harness.running.pool import host_cores
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def add_parser(commands: Any) -> None:
         help="how many iterations a run goes on after it is seen",
     )
     parser.add_argument(
-        "--jobs", type=whole_argument, default=0, metavar="N", help="worker processes (default: one per core)"
+        "--jobs", type=jobs_argument, default=0, metavar="N|auto", help="worker processes (default: auto, one per core)"
     )
     parser.add_argument("--judge-only", action="store_true", help="judge the runs that are there, and make none")
     parser.add_argument(
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     baselines = places_to_read(arguments.baseline_dir)[-1].path
     study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
     commit = git_commit(Path(__file__).parent)
-    execution = None if arguments.judge_only else _make(study, arguments.jobs or os.cpu_count() or 1)
+    execution = None if arguments.judge_only else _make(study, arguments.jobs or host_cores())
     result = judge_study(
         study.collect(),
         settings,

@@ -14,8 +14,8 @@ from harness.lab.power.sampled_faults import Sampling, draw_faults
 from harness.lab.power.study_folder import OUTCOME
 from harness.lab.power.study_plan import Settings, plan_case
 from harness.lab.power.study_run import Experiment, Kind
-from harness.lab.power.study_worker import request
-from harness.lab.power.workers import Task, WorkerPool
+from harness.lab.power.study_worker import Request
+from harness.lab.power.workers import run_requests
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.gate import Gate
 from harness.store.baselines import load_baseline
@@ -121,16 +121,15 @@ class Study:
         Raises:
             RunError: a twin, a run with other rounding or a repeat could not be made.
         """
-        pool = WorkerPool(jobs, self._work_dir / "logs", _TIMEOUT_SECONDS)
         made = 0
         for stage in (0, 1):
             experiments = [e for case in self._cases for e in self._plans[case.name][stage]]
-            made += self._run_missing(pool, experiments, on_progress)
+            made += self._run_missing(jobs, experiments, on_progress)
             self._require_whole(experiments)
         stale = [record.experiment for record in self._stopped_too_early()]
         for experiment in stale:
             (self._folder(experiment) / OUTCOME).unlink()
-        return made + self._run_missing(pool, [_unstopped(experiment) for experiment in stale], on_progress)
+        return made + self._run_missing(jobs, [_unstopped(experiment) for experiment in stale], on_progress)
 
     def collect(self) -> tuple[CaseStudy, ...]:
         """Every case with the runs that are there."""
@@ -151,24 +150,24 @@ class Study:
     def _of(self, case: Case) -> list[Experiment]:
         return [experiment for stage in self._plans[case.name] for experiment in stage]
 
-    def _run_missing(self, pool: WorkerPool, experiments: Sequence[Experiment], on_progress: Progress) -> int:
+    def _run_missing(self, jobs: int, experiments: Sequence[Experiment], on_progress: Progress) -> int:
         missing = [experiment for experiment in experiments if self._find(experiment) is None]
         done = len(experiments) - len(missing)
         on_progress(done, len(experiments), None)
         count = [done]
 
-        def on_done(task: Task) -> None:
+        def on_done(asked: Request) -> None:
             count[0] += 1
-            on_progress(count[0], len(experiments), task.experiment)
+            on_progress(count[0], len(experiments), asked.experiment)
 
-        pool.run([self._task(experiment) for experiment in missing], on_done)
+        requests = [self._request(experiment) for experiment in missing]
+        run_requests(requests, jobs, self._work_dir / "logs", _TIMEOUT_SECONDS, on_done)
         return len(missing)
 
-    def _task(self, experiment: Experiment) -> Task:
-        folder = self._folder(experiment)
-        gate = self._gates[experiment.case]
-        line = request(experiment, folder, self._twin(experiment), self._baselines, gate.demanded, self._rate)
-        return Task(experiment, folder, line)
+    def _request(self, experiment: Experiment) -> Request:
+        twin = str(self._twin(experiment) or "")
+        tier = self._gates[experiment.case].demanded
+        return Request(experiment, str(self._folder(experiment)), twin, str(self._baselines), tier, self._rate)
 
     def _twin(self, experiment: Experiment) -> Path | None:
         twins = [e for e in self._plans[experiment.case][0] if e.kind is Kind.TWIN]

@@ -1,7 +1,7 @@
 """A process that runs many experiments one after the other: the device is put in once, modules are imported once.
 
-It reads a JSON line an experiment from its standard input and answers each with a line. Whatever a run prints goes to
-standard error. A run that ends by an error of its own ends the process too: what it left behind could touch the next.
+It is asked through a pipe and answers each request. Whatever a run prints goes to a log. A run that ends by an error
+of its own ends the process too: what it left behind could touch the next.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import contextlib
 import gc
 import os
 import shutil
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,15 @@ from harness.running.folder import PROVENANCE, STREAM
 from harness.running.lifeline import die_with_parent
 from harness.running.order import Order
 from harness.store.baselines import load_baseline
-from harness.store.decoding import decode_value, encode_value
 from harness.store.provenance_file import read_provenance
-from harness.values.errors import RunError
 from harness.values.trace import Trace
 
-__all__ = ["Answer", "Request", "main", "request"]
+__all__ = ["Request", "own_its_output", "serve"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a worker is asked for, a JSON line of its standard input.
+    """What a worker is asked for.
 
     Args:
         experiment: what to run.
@@ -55,35 +53,32 @@ class Request:
     rate: float
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What it answers, a JSON line of its standard output."""
+def serve(pipe: Connection, log: str) -> None:
+    """Serve until the pipe ends, or a run has ended by an error.
 
-    ending: Ending
-    error: str
+    Args:
+        pipe: brings requests; each is answered with whether the process goes on.
+        log: file for what it prints.
+    """
+    own_its_output(log)
+    with contextlib.suppress(EOFError):
+        goes_on = True
+        while goes_on:
+            goes_on = _serve(pipe.recv())
+            pipe.send(goes_on)
 
 
-def request(experiment: Experiment, folder: Path, twin: Path | None, baselines: Path, tier: str, rate: float) -> str:
-    """The line that asks for an experiment; see ``Request``."""
-    asked = Request(experiment, str(folder), str(twin) if twin else "", str(baselines), tier, rate)
-    return encode_value(asked, indent=None)
-
-
-def main(_: Sequence[str]) -> int:
-    """Serve until standard input ends; 1 where a run ended by an error."""
+def own_its_output(log: str) -> None:
+    """Make this process the first of a group, which is killed as one, and have all that it prints in a file."""
+    os.setsid()
     die_with_parent()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        answer = _serve(decode_value(line.encode(), Request, "a request", RunError))
-        answers.write(encode_value(answer, indent=None))
-        answers.flush()
-        if answer.ending is Ending.CRASHED:
-            return 1
-    return 0
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    os.close(handle)
 
 
-def _serve(asked: Request) -> Answer:
+def _serve(asked: Request) -> bool:
     folder, started = Path(asked.folder), time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -93,7 +88,7 @@ def _serve(asked: Request) -> Answer:
     except Exception as failure:  # noqa: BLE001  # a fault may raise anything: that is how it is seen
         ending, error = Ending.CRASHED, f"{type(failure).__name__}: {failure}"
     write_outcome(folder, asked.experiment, ending, error, time.monotonic() - started)
-    return Answer(ending, error)
+    return ending is not Ending.CRASHED
 
 
 def _run(asked: Request, folder: Path) -> Ending:
