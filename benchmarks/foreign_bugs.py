@@ -4,7 +4,8 @@
 
 Each fault stands in a training of its own, with one operation between two convolutions, that is verified without a
 baseline. Faults of torch_xla 2.9.0, where that is installed: on XLA, and beside it on the CPU. Faults of Inductor, by
-the releases of PyTorch that have them: compiled for the CPU, and beside it by ``aot_eager``. Prints a Markdown table.
+the releases of PyTorch that have them: compiled for the CPU, and beside it by ``aot_eager``. Faults of PyTorch's own
+kernels for the CPU: with what chooses the kernel, and beside it without. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Bug:
         operation: of ``one_operation.OPERATIONS``.
         names: the operation that has to be named.
         options: of the config.
-        torch: of a fault of Inductor, the releases that have it.
+        torch: of a fault of PyTorch's, the releases that have it that were tried; empty for one of XLA's.
+        chosen: options that choose the CPU's faulty kernel; empty where Inductor has the fault.
     """
 
     what: str
@@ -43,6 +45,7 @@ class Bug:
     names: tuple[str, ...]
     options: tuple[str, ...] = ()
     torch: str = ""
+    chosen: tuple[str, ...] = ()
 
 
 BUGS = {
@@ -78,6 +81,29 @@ BUGS = {
         ("backward",),
         torch="2.9.0, 2.13.0",
     ),
+    "inductor-rows": Bug(
+        "the gradient of a table whose first rows are replaced, and which is summed, is zero",
+        "pytorch/pytorch#180164",
+        "rows-replaced",
+        ("backward",),
+        torch="2.9.0",
+    ),
+    "inductor-diagonal": Bug(
+        "the same of a table whose diagonal is replaced",
+        "pytorch/pytorch#182012",
+        "diagonal-replaced",
+        ("backward",),
+        torch="2.9.0",
+    ),
+    "fused-sgd": Bug(
+        "SGD with `fused=True` leaves bfloat16 weights as they are, but for the last few of each tensor",
+        "pytorch/pytorch#191763",
+        "relu",
+        ("SGD", "_fused_sgd_"),
+        ("model.dtype=bfloat16",),
+        torch="2.13.0",
+        chosen=("optim_wrapper.optimizer.fused=True",),
+    ),
 }
 """Name → fault. Inductor's are found in a compiled graph as a whole, and rightly named where that is the backward's."""
 
@@ -95,8 +121,7 @@ def main() -> None:
     here = [name for name, bug in BUGS.items() if (torch in bug.torch.split(", ") if bug.torch else has_xla)]
     for name in arguments.bugs or here:
         bug = BUGS[name]
-        ways = _COMPILED if bug.torch else _DEVICES
-        faulty, healthy = (run(bug, name, way, arguments.work_dir) for way in ways)
+        faulty, healthy = (run(bug, name, way, arguments.work_dir) for way in ways(bug))
         found = {row["op"] for row in faulty.get("shadow", ()) if is_violated(row)}
         named = {word for op in found for word in (op, op.rpartition(" ")[2])} & set(bug.names)
         rightly = "yes" if named else f"no: {', '.join(sorted(found)) or 'nothing'}"
@@ -111,19 +136,39 @@ def is_violated(row: dict[str, Any]) -> bool:
     return error > allowed or abs(float(row["projection"])) > float(row["allowed_projection"])
 
 
-_DEVICES = (("--device", "xla-eager"), ("--device", "cpu"))
-_COMPILED = (("--device", "cpu", "--compile", "inductor"), ("--device", "cpu", "--compile", "aot_eager"))
-"""How a fault is met, and how its training is taken without it."""
+@dataclass(frozen=True)
+class Way:
+    """How a training is taken.
+
+    Args:
+        name: of its folder.
+        words: of ``align verify``.
+        options: of the config.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
-def run(bug: Bug, name: str, way: tuple[str, ...], folder: Path) -> dict[str, Any]:
+def ways(bug: Bug) -> tuple[Way, Way]:
+    """How a fault is met, and how its training is taken without it."""
+    cpu = ("--device", "cpu")
+    if bug.chosen:
+        return Way("chosen", cpu, bug.chosen), Way("as it is", cpu)
+    if bug.torch:
+        return Way("inductor", (*cpu, "--compile", "inductor")), Way("aot_eager", (*cpu, "--compile", "aot_eager"))
+    return Way("xla-eager", ("--device", "xla-eager")), Way("cpu", cpu)
+
+
+def run(bug: Bug, name: str, way: Way, folder: Path) -> dict[str, Any]:
     """The result of a run, as its file has it."""
-    out = folder.resolve() / name / way[-1]
+    out = folder.resolve() / name / way.name
     out.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH", ""))))
     environment = {"OMP_NUM_THREADS": "1", "PJRT_DEVICE": "CPU", **os.environ, "PYTHONPATH": path}
-    options = [f"model.operation={bug.operation}", *bug.options]
-    words = ["verify", HERE / "one_operation_case.py", *way, "--no-baseline", "--iterations", 2]
+    options = [f"model.operation={bug.operation}", *bug.options, *way.options]
+    words = ["verify", HERE / "one_operation_case.py", *way.words, "--no-baseline", "--iterations", 2]
     words += ["--shadow", "0,1", "--out", out, "--stall-timeout", 3600, "--cfg-options", *options]
     command = isolated_python("harness.cli:main", *map(str, words))
     done = subprocess.run(command, env=environment, cwd=out, capture_output=True, text=True, check=False)  # noqa: S603

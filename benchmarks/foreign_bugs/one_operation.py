@@ -23,6 +23,14 @@ OPERATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 """Name → operation on (N, C, H, W)."""
 
+ON_TABLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "rows-replaced": lambda table: torch.slice_scatter(table, table.new_zeros(4, 8), 0, 0, 4).sum(0),
+    "diagonal-replaced": lambda table: torch.diagonal_scatter(table, table.new_zeros(8)).sum(0),
+}
+"""Name → operation on a learnt table of (8, 8), whose (8,) results are added to the channels: sums of a table of biases
+without its first rows, degrees of a graph without loops.
+"""
+
 
 @DATASETS.register_module()
 class Noise(Dataset):  # type: ignore[type-arg]
@@ -40,18 +48,26 @@ class OneOperation(BaseModel):  # type: ignore[misc]
     """Convolution, batch norm where asked for, the operation, convolution, mean square.
 
     Args:
-        operation: a key of ``OPERATIONS``.
+        operation: a key of ``OPERATIONS`` or of ``ON_TABLES``.
         norm: whether there is a batch norm.
+        dtype: of the weights and of what is computed.
     """
 
-    def __init__(self, operation: str = "relu", norm: bool = False, **kwargs: Any) -> None:
+    def __init__(self, operation: str = "relu", norm: bool = False, dtype: str = "float32", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
         self.norm = torch.nn.BatchNorm2d(8) if norm else torch.nn.Identity()
         self.operation = operation
         self.last = torch.nn.Conv2d(8, 4, 3, padding=1)
+        self.table = torch.nn.Parameter(torch.rand(8, 8)) if operation in ON_TABLES else None
+        self.to(getattr(torch, dtype))
 
     def forward(self, inputs: torch.Tensor, mode: str = "tensor") -> Any:
         """The losses in mode "loss", else the features."""
-        features = self.last(OPERATIONS[self.operation](self.norm(self.first(inputs))))
-        return {"loss_square": (features - 0.5).square().mean()} if mode == "loss" else features
+        features = self.norm(self.first(inputs.to(self.last.weight.dtype)))
+        if self.table is None:
+            features = OPERATIONS[self.operation](features)
+        else:
+            features = features + ON_TABLES[self.operation](self.table)[:, None, None]
+        features = self.last(features)
+        return {"loss_square": (features.float() - 0.5).square().mean()} if mode == "loss" else features

@@ -60,7 +60,9 @@ def named(result):
 def test_as_it_comes_it_fails_by_its_batch_norm_alone(verified, case):
     result = verified(case, "xla-eager")
     assert result["verdict"] == "FAIL"
-    assert named(result) == {("native_batch_norm", "running var")}
+    # Of EMANet and OCRNet some outputs too: a variance that is small beside its mean is inexact.
+    assert {operation for operation, _ in named(result)} == {"native_batch_norm"}
+    assert ("native_batch_norm", "running var") in named(result)
     assert "native_batch_norm, running var" in result["reason"]
 
 
@@ -122,6 +124,14 @@ class TestFaultsOfTheirs:
         norm = torch.nn.BatchNorm1d(1, momentum=1.0)
         norm.to("xla")(torch.tensor([[0.0], [2.0]], device="xla"))
         assert norm.running_var.item() == pytest.approx(1.0)  # PyTorch: 2.0
+
+    def test_batch_norm_subtracts_the_squared_mean_from_the_mean_square(self):
+        x = 100 + torch.arange(8.0).reshape(8, 1) / 10
+        due = 1 / x.double().std(correction=0)
+        makes = torch.ops.aten.native_batch_norm
+        inverse = [makes(x.to(device), None, None, None, None, True, 0.1, 1e-12)[2].item() for device in ("cpu", "xla")]
+        assert inverse[0] == pytest.approx(due.item(), rel=1e-6)
+        assert inverse[1] != pytest.approx(due.item(), rel=1e-3)
 
     def test_the_total_weight_of_a_loss_is_one(self):
         logits, labels = torch.zeros(1, 2, 3, 3, device="xla"), torch.zeros(1, 3, 3, dtype=torch.long, device="xla")
