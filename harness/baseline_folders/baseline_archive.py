@@ -109,7 +109,7 @@ def export(baselines: Sequence[tuple[Path, Baseline]], out: Path, version: str) 
         folder = root / baseline.case / baseline.reference
         sent = [path for path in sorted(_files(folder)) if path.name != ADOPTION]
         texts = {path.relative_to(root).as_posix(): path.read_bytes() for path in sent}
-        index = json.loads(texts[f"{baseline.case}/{baseline.reference}/{_INDEX}"])
+        index = decode_plain(texts[f"{baseline.case}/{baseline.reference}/{_INDEX}"], folder / _INDEX, BaselineError)
         if index["recorded"] != baseline.recorded:
             raise BaselineError("the baseline was replaced while it was read", where=folder, hint="export it again")
         digest = settings_digest(baseline.provenance.settings)
@@ -283,7 +283,8 @@ def checked(parcel: Parcel, source: Path) -> Baseline:
             allowed=error.allowed,
             hint="export it again where it was recorded, and copy it in binary mode",
         ) from None
-    named = {*json.loads((parcel.folder / _INDEX).read_text(encoding="utf-8"))["sha256"], _INDEX, ADOPTION}
+    index = decode_plain(read_bytes(parcel.folder / _INDEX, BaselineError), where, BaselineError)
+    named = {*index["sha256"], _INDEX, ADOPTION}
     found = {path.relative_to(parcel.folder).as_posix() for path in _files(parcel.folder)}
     if extra := sorted(found - named):
         raise BaselineError(

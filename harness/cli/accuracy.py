@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -177,15 +176,13 @@ def _accuracy(word: str, metric: str) -> float:
 
 def _stored(path: Path, metric: str) -> float:
     from harness.evaluating.evaluation_folder import SCORES
-    from harness.store.atomic import read_bounded
+    from harness.store.atomic import read_bytes
+    from harness.store.decoding import decode_plain
 
     if path.is_dir():
         path /= SCORES
     hint = "a percentage, or the folder of an evaluation by `align evaluate`"
-    try:
-        content = json.loads(read_bounded(path, UsageError, hint=hint))
-    except json.JSONDecodeError as failure:
-        raise UsageError("the scores can't be read", where=path, observed=str(failure), hint=hint) from None
+    content = decode_plain(read_bytes(path, UsageError, hint=hint), path, UsageError, hint=hint)
     value = content.get(metric) if isinstance(content, dict) else None
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
         allowed = sorted(k for k, v in content.items() if isinstance(v, float)) if isinstance(content, dict) else None

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from harness.history.history_rows import BuildRow, Row
+from harness.store.decoding import decode_value
+from harness.values.bounds import Finite
 from harness.values.errors import AlignmentError, UsageError
 
 __all__ = ["VARIABLE", "History", "HistoryError", "StoredBuild", "StoredResult", "without_password"]
@@ -168,7 +170,7 @@ class History:
         with self._told(), self._engine.connect() as connection:
             columns = (table.c.id, table.c.device, table.c.name, table.c.build_table, table.c.commit, table.c.label)
             rows = connection.execute(_select(*columns)).all()
-        return [StoredBuild(i, device, name, json.loads(text), commit, label)
+        return [StoredBuild(i, device, name, self._decoded(text, "build_table"), commit, label)
                 for i, device, name, text, commit, label in rows]  # fmt: skip
 
     def results(self) -> list[StoredResult]:
@@ -187,8 +189,13 @@ class History:
             for start in range(0, len(ids), 500):  # SQLite before 3.32 takes no more than 999 values
                 some = ids[start : start + 500]
                 rows = connection.execute(_select(table.c.id, table.c[column]).where(table.c.id.in_(some)))
-                found.update({key: json.loads(text) if column in _JSON else text for key, text in rows})
+                found.update({key: self._decoded(text, column) if column in _JSON else text for key, text in rows})
         return found
+
+    def _decoded(self, text: str, column: str) -> Any:
+        """The value that a column's JSON spells: somebody else's hand may have been in the database."""
+        where = f"{self.shown}, column {column}"
+        return decode_value(str(text).encode("utf-8", "surrogatepass"), _JSON[column], where, HistoryError)
 
     def _build_id(self, connection: Any, build: BuildRow) -> int:
         table = self._tables["builds"]
@@ -253,7 +260,15 @@ class History:
             ) from None
 
 
-_JSON = frozenset({"causes", "measures", "sight", "left_out", "surroundings"})
+_JSON: dict[str, Any] = {
+    "causes": tuple[str, ...],
+    "measures": dict[str, Finite],
+    "sight": dict[str, Finite],
+    "left_out": tuple[str, ...],
+    "surroundings": dict[str, str],
+    "build_table": dict[str, str],
+}
+"""Columns that hold JSON → what it is."""
 
 _FORMS = "a path, sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE"
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from harness.logs.gathering import UNKNOWN, Gathering
 from harness.logs.rows import row_record
+from harness.store.decoding import decode_foreign
+from harness.values.errors import LogError
 
 __all__ = ["DOCUMENTS", "read_document"]
 
@@ -23,15 +25,19 @@ DOCUMENTS = (
 """name, example."""
 
 
-def read_document(pieces: Iterator[bytes], found: Gathering) -> tuple[str, list[bytes]]:
+def read_document(pieces: Iterator[bytes], found: Gathering, where: object) -> tuple[str, list[bytes]]:
     """Gather one JSON document with a training in it.
 
     Args:
         pieces: of the text.
         found: gets the values.
+        where: the log, for messages.
 
     Returns:
         What it is; nothing where the text is no such document, and the pieces that were taken.
+
+    Raises:
+        LogError: it is a document that can't be taken, such as one with a name twice in an object.
     """
     kept: list[bytes] = []
     for piece in pieces:
@@ -39,11 +45,23 @@ def read_document(pieces: Iterator[bytes], found: Gathering) -> tuple[str, list[
         if sum(map(len, kept)) > _LARGEST_DOCUMENT:
             return "", kept
     try:
-        document = json.loads(b"".join(kept))
-        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError):
+        document = decode_foreign(b"".join(kept))
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return "", kept
+    except ValueError as refused:
+        if not _is_json(b"".join(kept)):
+            return "", kept  # a log of lines, the first of which can't be taken
+        raise LogError("the JSON can't be taken", where=where, observed=str(refused)) from None
     return _read(document, found), kept
+
+
+def _is_json(text: bytes) -> bool:
+    """Whether a text is one JSON document, by Python's own lenient reader."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read(document: object, found: Gathering) -> str:  # noqa: PLR0911  # one return a kind of document

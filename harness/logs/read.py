@@ -154,7 +154,7 @@ def _read_pieces(
         )
     lines = first.strip().split(b"\n", 2)
     if lines[0][:1] in (b"{", b"[") and not (len(lines) > 1 and lines[0].endswith(b"}") and lines[1][:1] == b"{"):
-        kind, kept = read_document(pieces, found)
+        kind, kept = read_document(pieces, found, path)
         if kind:
             return _Kind(kind)
         pieces = itertools.chain(kept, pieces)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.logs.gathering import UNKNOWN
-from harness.logs.records import Record
+from harness.logs.records import Record, RowError
 from harness.logs.tokens import PHASE_WORD, find_rank
+from harness.store.decoding import decode_foreign
 
 __all__ = [
     "EPOCHS",
@@ -38,6 +39,7 @@ EPOCHS, RANKS = ("epoch", "epoch_num"), ("rank", "local_rank", "global_rank")
 PHASES = ("mode", "phase", "split", "stage")
 _NESTED = ("signals", "metrics", "data")  # objects whose name is no part of their metrics' names
 _LONGEST_PREFIX = 300  # bytes before an object
+_REFUSED = "{count} JSON row(s) that hold a name twice, are nested too deeply or hold half a character were left out"
 _STEP_LIST = re.compile(rb'"step"\s{0,4}:\s{0,4}\[\s{0,4}(\d{1,18})\s{0,4},\s{0,4}(\d{1,18})\s{0,4}\]')
 
 
@@ -163,7 +165,7 @@ class JsonReader(Formatted):
             return
         if (phases := PHASE_WORD.findall(line, 0, begin)) and not phases[-1].lower().startswith(b"train"):
             return
-        row = _parse(line[begin:])
+        row = _parse(line[begin:], strict=True)
         if row is None:
             return
         record = _mlperf_record(row) if self.format.prefix == ":::MLLOG" else row_record(row)
@@ -255,12 +257,19 @@ def _names(row: Mapping[str, Any]) -> set[str]:
     return {*row, *(name for name, _ in _flatten(row))}
 
 
-def _parse(text: bytes) -> dict[str, Any] | None:
+def _parse(text: bytes, *, strict: bool = False) -> dict[str, Any] | None:
+    """The object that a line is; None where it is none.
+
+    Raises:
+        RowError: it is one that can't be taken, where ``strict``.
+    """
     try:
-        row = json.loads(text)
-        if b"\\u" in text or b"\xed" in text:  # half of a surrogate pair: neither a page nor a terminal can hold it
-            json.dumps(row, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        row = decode_foreign(text)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    except ValueError:
+        if strict:
+            raise RowError(_REFUSED) from None
         return None
     return row if isinstance(row, dict) else None
 
@@ -284,8 +293,8 @@ def _literal(text: str) -> dict[str, Any] | None:
     if len(text) > 100_000:
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = decode_foreign(text.encode("utf-8", "replace"))
+    except ValueError:
         try:
             value = ast.literal_eval(re.sub(r": ?(-?(?:nan|inf))\b", r": '\1'", text))
         except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -60,6 +60,7 @@ from harness.values.errors import AlignmentError
 __all__ = [
     "complete_lines",
     "convert_value",
+    "decode_foreign",
     "decode_plain",
     "decode_value",
     "encode_value",
@@ -142,10 +143,7 @@ def decode_plain(content: bytes, where: object, error: type[AlignmentError], *, 
             object, a number that is out of range, or a text that can't be written again.
     """
     try:
-        _require_shallow(content)
-        plain = _DECODER.decode(content.decode("utf-8"))
-        if _ESCAPED_SURROGATE.search(content):
-            _require_text(plain)
+        plain = _decoded(content, _DECODER)
     except RecursionError:
         raise error(
             "the JSON is nested too deeply", where=where, allowed=f"at most {_DEEPEST} levels", hint=hint
@@ -154,6 +152,31 @@ def decode_plain(content: bytes, where: object, error: type[AlignmentError], *, 
         raise error("the JSON is not UTF-8 text", where=where, observed=failure.reason, hint=hint) from None
     except ValueError as failure:
         raise error("this is no JSON, or only a part of it", where=where, observed=str(failure), hint=hint) from None
+    return plain
+
+
+def decode_foreign(content: bytes) -> Any:
+    """JSON that another program wrote, as plain values: as ``decode_plain``, but numbers past the range are infinite.
+
+    For a log's lines, of which one that can't be taken is left out.
+
+    Raises:
+        json.JSONDecodeError: it is no JSON.
+        UnicodeDecodeError: it is not UTF-8.
+        ValueError: it is JSON that can't be taken: nested too deeply, a name that occurs twice in one object, or half
+            of a surrogate pair.
+    """
+    try:
+        return _decoded(content, _FOREIGN)
+    except RecursionError:
+        raise ValueError(f"it is nested in more than {_DEEPEST} levels") from None
+
+
+def _decoded(content: bytes, decoder: json.JSONDecoder) -> Any:
+    _require_shallow(content)
+    plain = decoder.decode(content.decode("utf-8"))
+    if _ESCAPED_SURROGATE.search(content):
+        _require_text(plain)
     return plain
 
 
@@ -255,7 +278,12 @@ def _small_int(text: str) -> int:
     return int(text)
 
 
+def _any_int(text: str) -> int | float:
+    return float(text) if len(text) > _LONGEST_WHOLE_NUMBER else int(text)
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_float=_finite_float, parse_int=_small_int)
+_FOREIGN = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=_any_int)
 
 
 def _require_shallow(content: bytes) -> None:

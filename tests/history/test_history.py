@@ -233,6 +233,23 @@ def test_a_history_of_another_version_is_refused(tmp_path):
         History(str(tmp_path / "h.db"))
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("causes", '["a"'), ("causes", '{"a": 1}'), ("causes", "[" * 5000), ("measures", '{"a": 1, "a": 2}'),
+     ("measures", '{"a": "b"}'), ("surroundings", '{"a": "\\ud800"}')],
+)  # fmt: skip
+def test_a_database_whose_json_is_damaged_is_an_error(tmp_path, column, value):
+    import sqlite3
+
+    history = History(str(tmp_path / "h.db"))
+    history.add_all([row(0), row(1, status="FAIL")])
+    with sqlite3.connect(tmp_path / "h.db") as connection:
+        connection.execute(f"UPDATE results SET {column} = ?", (value,))  # noqa: S608  # a name of the test's own
+    with pytest.raises(HistoryError, match=r"JSON|nested|field") as caught:
+        history.details(column, [1, 2])
+    assert column in str(caught.value.where)
+
+
 @pytest.mark.parametrize("url", ["", "nothing://x/y", "mysql://u:p@h/d", "://"])
 def test_what_is_no_history_is_refused(url):
     with pytest.raises(UsageError):

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from written_logs import write
 
 from harness.logs import read_log
 from harness.values.errors import LogError
@@ -153,3 +154,22 @@ def test_many_records_on_a_line_take_time_in_proportion(tmp_path, record):
         attempt(path)
         times.append(time.process_time() - started)
     assert times[1] < max(8 * times[0], 1.0)
+
+
+def test_rows_that_are_no_strict_json_are_left_out_and_said(tmp_path):
+    rows = [f'{{"loss": {3 - i / 100}, "step": {i}}}' for i in range(100)]
+    rows[30] = '{"loss": 1.0, "loss": 2.0, "step": 30}'
+    rows[31] = '{"loss": 1.0, "step": 31, "tree": ' + "[" * 300 + "]" * 300 + "}"
+    rows[32] = '{"loss": 1.0, "step": 32, "note": "\\ud800"}'
+    rows[33] = '{"loss": 1e400, "step": 33}'
+    log = read_log(write(tmp_path / "run.jsonl", "\n".join(rows).encode()))
+    assert log.iterations.tolist() == [i for i in range(100) if i not in (30, 31, 32)]
+    assert log.values[log.iterations == 33].tolist() == [float("inf")]
+    assert any(said.startswith("3 JSON row(s) that hold a name twice") for said in log.decisions)
+
+
+def test_a_document_with_a_name_twice_is_refused(tmp_path):
+    document = b'{\n "log_history": [\n  {"loss": 1.0, "step": 1, "loss": 2.0}\n ]\n}\n'
+    with pytest.raises(LogError, match="can't be taken") as caught:
+        read_log(write(tmp_path / "trainer_state.json", document))
+    assert "'loss' occurs twice" in caught.value.observed

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.store.decoding import complete_lines, decode_plain, decode_value, encode_value, read_value
+from harness.store.decoding import complete_lines, decode_foreign, decode_plain, decode_value, encode_value, read_value
 from harness.values.bounds import AtLeastOne, Count, Finite, PlainName
 from harness.values.errors import AlignmentError, BaselineError, RunError, TraceError
 
@@ -155,6 +155,20 @@ def test_what_has_another_type_is_refused_with_its_place(text: str, where: str, 
 def test_what_is_no_strict_json_is_a_typed_error(text: str | bytes) -> None:
     with pytest.raises(TraceError, match=r"JSON|nested"):
         decode(text)
+
+
+def test_foreign_json_may_hold_numbers_of_any_size() -> None:
+    read = decode_foreign(b'{"loss": 1e400, "seed": 123456789012345678901234567890, "lr": NaN}')
+    assert read["loss"] == math.inf
+    assert read["seed"] == 123456789012345678901234567890.0
+    assert math.isnan(read["lr"])
+
+
+@pytest.mark.parametrize("text", [b'{"a": 1, "a": 2}', b"[" * 300 + b"]" * 300, b"[" * 100_000, b'{"a": "\\ud800"}'])
+def test_foreign_json_that_cannot_be_taken_is_told_from_no_json(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"twice|nested|surrogate") as caught:
+        decode_foreign(text)
+    assert not isinstance(caught.value, json.JSONDecodeError)
 
 
 def test_brackets_in_texts_are_no_nesting() -> None:
