@@ -18,7 +18,7 @@ __all__ = ["choose_reader", "guess_reader", "names_in"]
 
 _WINDOW = 1 << 17  # bytes
 _WINDOWS = 8
-_LOSS = re.compile(rb"[lL]oss|LOSS|trl:|entropy")
+_LOSS = re.compile(rb"[lL]oss|LOSS|trl:|entropy|\d: {1,4}100%")
 _LONGEST = 4000  # bytes of a line
 _LINES = 16  # neighbours of a window, thrice of either kind
 _NEAR = 100  # lines, thrice, in which those that speak of a loss are looked for first

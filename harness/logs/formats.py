@@ -276,6 +276,16 @@ FORMATS = (
         above=rf"{_START}Epoch {_E}/\d{{1,9}}{_S}$",
     ),
     _form(
+        "Ultralytics text",
+        # Of an epoch's states the whole one, whose means are the row of results.csv. Its columns are named above.
+        rf"{_START}[ \t]{{1,12}}{_E}/\d{{1,9}}[ \t]{{1,12}}\d[\d.]{{0,9}}[GM][ \t]{{1,12}}{_V}(?:[ \t]{{1,12}}[\d.naif]{{1,20}}){{1,9}}: {{1,4}}100%",
+        "      Epoch    GPU_mem   box_loss   cls_loss   dfl_loss  Instances       Size\n"
+        "        1/6         0G    0.06137     0.3543    0.03671          4         64: 100% ━━━━━━━━━━━━ 6/6 1.7s/it 9.9s",
+        marker="100%",
+        losses=("first loss column",),
+        states=True,
+    ),
+    _form(
         "PyTorch-Ignite progress bar",
         rf"(?:\b[Ee]poch \[{_E}/\d{{1,9}}\]: )?\[{_I}/{_N}\] {{1,4}}\d{{1,3}}%\|",
         "Epoch [1/2]: [10/60]  17%|#7        , loss=4.95 [00:05<00:25]",

@@ -207,6 +207,8 @@ def _window(kind: _Kind, settings: dict[str, str], found: Gathering) -> int:
         window = int(settings.pop("smoothing window", _MMENGINE_WINDOW))
         if window > 1:
             found.note(f"each value is mmengine's running mean over up to {window} iterations, not the iteration's own")
+    elif kind.name == "Ultralytics text":
+        found.note("each value is the mean over its epoch of the first loss that the log's header names")
     elif kind.name.startswith("Keras progress"):
         found.note("each value is a running mean over its epoch so far, not the iteration's own")
     elif window > 1:

@@ -42,6 +42,8 @@ def find_log(path: Path) -> Path:
     candidates = scalars or logs
     if len(candidates) == 1:
         return candidates[0]
+    if not candidates and len(folders := _event_folders(path)) == 1:
+        return folders[0]
     raise LogError(
         "the folder does not say which log is meant",
         where=path,
@@ -49,6 +51,12 @@ def find_log(path: Path) -> Path:
         allowed=f"one log, {', '.join(_IN_A_FOLDER)}, or event files",
         hint="name the log itself",
     )
+
+
+def _event_folders(path: Path) -> list[Path]:
+    """The folders below with event files, but for those inside another such folder, as TensorBoard's hparams make."""
+    folders = sorted({entry.parent for entry in path.rglob(f"*{EVENT_FILE}*") if entry.is_file()})
+    return [folder for folder in folders if not any(other in folder.parents for other in folders)]
 
 
 def read_settings_beside(log: Path) -> dict[str, str]:

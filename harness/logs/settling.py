@@ -93,7 +93,7 @@ def _number(
     known = iterations != UNKNOWN if iterations.min() == UNKNOWN else np.ones(len(iterations), np.bool_)
     if not known.any():
         numbering.epoch_length = 0
-        if np.all(epochs != UNKNOWN) and np.all(np.diff(epochs) > 0):
+        if np.all(epochs != UNKNOWN) and np.all(np.diff(epochs) >= (0 if found.states else 1)):
             found.note("the log prints epochs and no iterations: compared epoch by epoch")
             numbering.by_epoch = True
             return epochs, slice(None)

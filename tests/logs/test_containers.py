@@ -8,6 +8,7 @@ import pytest
 from written_logs import same, write
 
 from harness.logs import read_log
+from harness.logs.runs import find_log
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import LogError
@@ -85,3 +86,15 @@ def test_columns_without_a_header(tmp_path):
     alone = read_log(write(path, b"4.75\n1e-3\n"))
     same(alone, [0, 1], [4.75, 1e-3])
     assert not alone.numbered
+
+
+def test_a_folder_of_trackers_means_its_event_files(tmp_path):
+    """As Accelerate writes them: a run's folder, and the hyperparameters' in it."""
+    for folder in ("logs/run", "logs/run/1764418590.1"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "events.out.tfevents.1764418590.host.1.0").touch()
+    assert find_log(tmp_path / "logs") == tmp_path / "logs" / "run"
+    (tmp_path / "logs" / "other").mkdir()
+    (tmp_path / "logs" / "other" / "events.out.tfevents.1764418591.host.1.0").touch()
+    with pytest.raises(LogError, match="which log is meant"):
+        find_log(tmp_path / "logs")

@@ -76,6 +76,7 @@ EXAMPLES = {
     "DETR and MAE log.txt": (3, 32.9),
     "TensorBoard CSV export": (10, 2.31),
     "Ultralytics results.csv": (1, 1.21),
+    "Ultralytics text": (1, 0.06137),
     "Lightning metrics.csv": (49, 2.31),
     "Lightning metrics.csv, one loss": (49, 2.31),
     "Keras CSVLogger": (0, 2.31),
@@ -172,6 +173,49 @@ SHAPES = {
     ),
     "golden values": ('{"lm loss": {"start_step": 0, "step_interval": 5, "values": [10.5, "nan"]}}', [0, 5], [10.5, np.nan]),
     "MindSpeed's baseline": ('{"lm loss": [11.5, 11.25], "memo info": [{"rank": 0}]}', [1, 2], [11.5, 11.25]),
+    # ultralytics 8.4.190: a bar that is drawn anew, running means, a validation's bar after each epoch
+    "Ultralytics' console": (
+        "".join(
+            "\n      Epoch    GPU_mem   box_loss   cls_loss   dfl_loss  Instances       Size\n"
+            f"\r\x1b[K        {e}/2         0G     0.{e}261     0.3933    0.07544          4         64: 0% ──────────── 0/6  0.2s"
+            f"\r\x1b[K        {e}/2         0G     0.{e}137     0.3543    0.03671          4         64: 83% ━━━━━━━━━━── 5/6 1.0s/it"
+            f"\r\x1b[K        {e}/2         0G     0.{e}137     0.3543    0.03671          4         64: 100% ━━━━━━━━━━━━ 6/6 1.7s/it 9.9s\n"
+            "\r\x1b[K                 Class     Images  Instances      Box(P          R      mAP50  mAP50-95): 100% ━━━━━━━━━━━━ 1/1 5.9s\n"
+            "                   all          8          8          0          0          0          0\n"
+            for e in (1, 2)
+        ),
+        [1, 2],
+        [0.1137, 0.2137],
+    ),
+    "Ultralytics' results.csv": (  # ultralytics 8.4.190
+        "epoch,time,train/box_loss,train/cls_loss,train/dfl_loss,metrics/precision(B),val/box_loss,lr/pg0\n"
+        "1,16.3589,0.06137,0.3543,0.03671,0,0.00176,0.002\n2,55.5498,0.06621,0.35568,0.04095,0,0.00176,0.00167\n",
+        [1, 2],
+        [0.06137, 0.06621],
+    ),
+    "timm's log": (  # timm 1.0.31: utils.setup_default_logging(log_path=…), losses of three digits, a test behind
+        "".join(
+            f"2026-11-29 12:20:03,685 -                train: [    INFO] - Train: {e} [{i:>4}/12 ({8 * i:>3}%)]  Loss: 2.{e}{i} (2.44)"
+            "  Time: 0.487s,    8.22/s  (0.487s,    8.22/s)  LR: 5.000e-02  Data: 0.000 (0.000)\n"
+            + "2026-11-29 12:20:06,685 -                train: [    INFO] - Test: [   0/0]  Time: 0.100 (0.100)  Loss:  62.567 (62.567)\n" * (i == 9)
+            for e in (0, 1) for i in (0, 9)
+        ),
+        [0, 9, 12, 21],
+        [2.0, 2.09, 2.1, 2.19],
+    ),
+    "timm's summary.csv": (  # timm 1.0.31
+        "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr\n0,3.618870109319687,25.05,0.0,50.0,0.05\n1,3.2997525334358215,168.4,25.0,50.0,0.0375\n",
+        [0, 1],
+        [3.618870109319687, 3.2997525334358215],
+    ),
+    "Accelerate's bar": (  # accelerate 1.15.0 with tqdm: drawn with the last loss, then again with the step's own
+        "11/29/2026 12:16:30 - INFO - __main__ - ***** Running training *****\n\r  0%|          | 0/60 [00:00<?, ?it/s]"
+        "\r  2%|▏         | 1/60 [00:00<00:09,  6.41it/s]\r  2%|▏         | 1/60 [00:00<00:09,  6.41it/s, loss=7.02, lr=0.05]"
+        "\r  3%|▎         | 2/60 [00:00<00:09,  6.41it/s, loss=7.02, lr=0.05]\r  3%|▎         | 2/60 [00:00<00:09,  6.41it/s, loss=6.5, lr=0.0499]"
+        "epoch 0: {'train_loss': 3.4}\n",
+        [1, 2],
+        [7.02, 6.5],
+    ),
     "MLflow": ("1700000000000 10.75 0\n1700000001000 10.5 10\n", [0, 10], [10.75, 10.5]),
 }  # fmt: skip
 
