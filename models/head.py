@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.values.errors import ModelError
 from models.layers import resize
-from models.losses import confusion_matrix, pixel_accuracy
+from models.losses import CrossEntropyLoss, confusion_matrix, pixel_accuracy
 from models.parts import build_part
 
 __all__ = ["DecodeHead"]
@@ -34,6 +34,7 @@ class DecodeHead(nn.Module):
         dropout_ratio: how many of the channels that are classified are dropped in training, 0 … 1.
         align_corners: whether resizing takes the corner pixels' centres as the image's corners.
         loss_decode: config of the loss.
+        sampler: config of what chooses the pixels that the loss is of; all where None.
 
     Raises:
         ModelError: the settings contradict each other.
@@ -53,6 +54,7 @@ class DecodeHead(nn.Module):
         dropout_ratio: float = 0.1,
         align_corners: bool = False,
         loss_decode: Mapping[str, object] | None = None,
+        sampler: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
         kind = type(self).__name__
@@ -85,6 +87,14 @@ class DecodeHead(nn.Module):
         self.num_classes = num_classes
         self.align_corners = align_corners
         self.loss_decode = build_part(loss_decode or {"type": "CrossEntropyLoss"}, f"{kind}.loss_decode")
+        self.sampler = None if sampler is None else build_part(sampler, f"{kind}.sampler")
+        if self.sampler is not None and not isinstance(self.loss_decode, CrossEntropyLoss):
+            raise ModelError(
+                "this loss takes no weights of pixels, which a sampler gives",
+                where=f"{kind}.loss_decode.type",
+                observed=type(self.loss_decode).__name__,
+                allowed="CrossEntropyLoss",
+            )
         self.dropout = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else nn.Identity()
         self.conv_seg = nn.Conv2d(channels, num_classes, 1)
 
@@ -122,7 +132,8 @@ class DecodeHead(nn.Module):
         """
         logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=self.align_corners)
         name = str(self.loss_decode.name)
-        losses = {name: self.loss_decode(logits, labels), "acc_seg": pixel_accuracy(logits, labels)}
+        chosen = () if self.sampler is None else (self.sampler(logits, labels),)
+        losses = {name: self.loss_decode(logits, labels, *chosen), "acc_seg": pixel_accuracy(logits, labels)}
         return losses if self.training else {**losses, "confusion": confusion_matrix(logits, labels)}
 
 

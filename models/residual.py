@@ -6,6 +6,8 @@ sits on the 3×3 convolution (ResNet v1.5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -97,8 +99,13 @@ def stack(
     stride: int = 1,
     dilation: int = 1,
     first_dilation: int | None = None,
+    grid: Sequence[int] = (),
 ) -> nn.Sequential:
-    """`blocks` residual blocks; the first one has the stride, and a dilation of its own where it is given."""
-    first = block(in_channels, channels, stride, dilation if first_dilation is None else first_dilation)
-    rest = (block(channels * block.expansion, channels, 1, dilation) for _ in range(blocks - 1))
+    """`blocks` residual blocks; the first one has the stride, and a dilation of its own where it is given.
+
+    `grid`, where it is given, is a factor of each block's dilation.
+    """
+    factors = tuple(grid) or (1,) * blocks
+    first = block(in_channels, channels, stride, (first_dilation or dilation) * factors[0])
+    rest = (block(channels * block.expansion, channels, 1, dilation * factor) for factor in factors[1:])
     return nn.Sequential(first, *rest)

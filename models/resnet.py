@@ -37,13 +37,20 @@ class ResNet(nn.Module):
         depth: 18, 34, 50, 101 or 152.
         strides: of the four stages.
         dilations: of the four stages.
-        stem_channels: that the stem gives to the first stage, an even number.
+        stem_channels: that the stem gives to the first stage, an even number; with 128 the stem of `ResNetV1c` is the
+            original ANN's, of 64, 64 and 128.
         base_channels: width of the first stage's branches; each stage doubles it.
         contract_dilation: whether the first block of a dilated stage has half its dilation, which softens gridding.
+        ceil_mode: whether the max pool rounds an odd half up, as the original ANN's does: an even map gets a row and a
+            column more.
+        multi_grid: factors of the dilation of the last stage's blocks, one for each (DeepLabv3, section 3.1); the
+            first block's, where `contract_dilation` halves it, too. None: all 1. mmsegmentation's setting of this name
+            is the dilations themselves.
         checkpoint: a file with pretrained weights of this backbone.
 
     Raises:
-        ModelError: the depth isn't one of these, not four stages, a width that is none, or the checkpoint doesn't fit.
+        ModelError: the depth isn't one of these, not four stages, a width that is none, a grid of another length, or
+            the checkpoint doesn't fit.
     """
 
     def __init__(
@@ -55,6 +62,8 @@ class ResNet(nn.Module):
         stem_channels: int = 64,
         base_channels: int = 64,
         contract_dilation: bool = True,
+        ceil_mode: bool = False,
+        multi_grid: Sequence[int] | None = None,
         checkpoint: str | None = None,
     ) -> None:
         super().__init__()
@@ -70,12 +79,23 @@ class ResNet(nn.Module):
                 allowed = "even and positive" if least > 1 else "positive"
                 raise ModelError("no such width", where=f"backbone.{field}", observed=width, allowed=allowed)
         block, blocks = _DEPTHS[depth]
+        if multi_grid is not None and (len(multi_grid) != blocks[3] or min(multi_grid) < 1):
+            raise ModelError(
+                "a grid has a factor for each block of the last stage",
+                where="backbone.multi_grid",
+                observed=multi_grid,
+                allowed=f"{blocks[3]} whole numbers from 1 up",
+            )
+        self.ceil_mode = ceil_mode
         channels = stem_channels
         self.build_stem(channels)
         for stage, (count, stride, dilation) in enumerate(zip(blocks, strides, dilations, strict=True)):
             width = base_channels * 2**stage
             first = dilation // 2 if contract_dilation and dilation > 1 else dilation
-            layer = stack(block, channels, width, count, stride=stride, dilation=dilation, first_dilation=first)
+            grid = multi_grid if multi_grid is not None and stage == 3 else ()
+            layer = stack(
+                block, channels, width, count, stride=stride, dilation=dilation, first_dilation=first, grid=grid
+            )
             self.add_module(f"layer{stage + 1}", layer)
             channels = width * block.expansion
         self.out_channels = tuple(base_channels * 2**stage * block.expansion for stage in range(4))
@@ -97,7 +117,7 @@ class ResNet(nn.Module):
 
         (N, 256, H/4, W/4), (N, 512, H/8, W/8), (N, 1024, H/8, W/8), (N, 2048, H/8, W/8).
         """
-        x = F.max_pool2d(self.stem_features(x), kernel_size=3, stride=2, padding=1)
+        x = F.max_pool2d(self.stem_features(x), kernel_size=3, stride=2, padding=1, ceil_mode=self.ceil_mode)
         features = []
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)

@@ -258,7 +258,7 @@ def prepare(arguments: argparse.Namespace, device: str) -> tuple[EvaluationOrder
 
     from harness.evaluating.evaluation_order import EvaluationOrder
     from harness.evaluating.evaluation_pass import Identity, file_digest
-    from harness.evaluating.inference_settings import Fuse, settings_of
+    from harness.inference.inference_settings import Fuse, settings_of
     from harness.running.cases import find_case, flatten, load_config
     from models.datasets.evaluation_set import evaluation_set
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 def schemas() -> dict[str, dict[str, Any]]:
     """File of a schema → the schema."""
     from harness.baseline_folders import baseline_adoption, baseline_archive
-    from harness.running import order, told
+    from harness.running import order, told, validation
     from harness.shadow.files import check_stream, reproduction_index
     from harness.store import baselines, provenance_file, stream
     from harness.store.json_schema import json_schema
@@ -73,6 +73,9 @@ def schemas() -> dict[str, dict[str, Any]]:
             (told.Told,), "error.json: why a run could not be made", version=told.Told.SCHEMA
         ),
         "trace-line.schema.json": json_schema(trace_lines, "a line of trace.jsonl: head, iterations, end"),
+        "validation-line.schema.json": json_schema(
+            (validation.Validation,), "a line of validations.jsonl: the scores of a validation of a training"
+        ),
         "shadow-line.schema.json": json_schema(
             shadow_lines,
             "a line of shadow.N.jsonl or forced.jsonl: head, shadowed iterations, end",

@@ -12,11 +12,13 @@ from harness.cli.options import (
     add_launch_options,
     add_options,
     add_timeout_options,
+    count_argument,
     reproduction,
     timeouts_of,
 )
 from harness.cli.progress import run_progress
 from harness.cli.terminal import announce
+from harness.running.folder import VALIDATIONS
 
 __all__ = ["add_parser"]
 
@@ -41,6 +43,14 @@ def add_parser(commands: Any) -> None:
         default="",
         metavar="CHECKPOINT",
         help="go on from a checkpoint, the latest of the work folder without a name; its trace goes on too",
+    )
+    parser.add_argument(
+        "--val-interval",
+        type=count_argument,
+        default=0,
+        metavar="N",
+        help="validate every N iterations and after the last one, on the validation split of the data set that is "
+        "trained on, and keep the checkpoint of the best mIoU (default: as the config says)",
     )
     add_timeout_options(parser)
     parser.set_defaults(func=run)
@@ -71,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         processes=arguments.nproc_per_node,
         training=True,
         resume=arguments.resume,
+        val_interval=arguments.val_interval,
         command=reproduction(),
     )
     planned = arguments.iterations or (load_config(case.config, arguments.cfg_options).get("train_cfg") or {}).get(
@@ -86,5 +97,23 @@ def run(arguments: argparse.Namespace) -> int:
     if trained.error is not None:
         print(trained.output)
         raise trained.error
+    _show_validations(folder)
     print(f"trained {len(trained.trace or ())} iterations in {trained.seconds:.0f} s; trace: {folder / STREAM}")
     return 0
+
+
+def _show_validations(folder: Path) -> None:
+    """Each validation in a line, and where the best checkpoint is."""
+    path = folder / VALIDATIONS
+    if not path.exists():
+        return
+    from harness.running.validation import read_validations
+
+    validations = read_validations(folder)
+    for one in validations:
+        print(
+            f"iteration {one.iteration}: mIoU {one.mean_iou:.2f}, mAcc {one.mean_accuracy:.2f}, "
+            f"aAcc {one.pixel_accuracy:.2f}, {one.images} images in {one.seconds:.0f} s"
+        )
+    for checkpoint in sorted(folder.glob("best_*.pth")):
+        print(f"best: {checkpoint}")

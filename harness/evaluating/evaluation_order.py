@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from harness.evaluating.inference_settings import InferenceSettings
+from harness.inference.inference_settings import InferenceSettings
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value, read_value
 from harness.values.errors import RunError

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-    from harness.evaluating.inference import Answer
+    from harness.inference.inference import Answer
 
 __all__ = ["main"]
 
@@ -66,7 +66,7 @@ def _run(order: EvaluationOrder, folder: Path) -> None:
 
     from harness.accuracy.image_counts import count_image
     from harness.evaluating.counts_stream import CountsStream, ImageRow
-    from harness.evaluating.inference import answer_image, count_passes
+    from harness.inference.inference import answer_image, count_passes
     from harness.running.cases import find_case, load_config
     from models.datasets.evaluation_set import evaluation_set
     from models.datasets.transforms.loading import read_image
@@ -130,8 +130,8 @@ def _noise(order: EvaluationOrder, index: int) -> AbstractContextManager[Any]:
 
 def _keep(answer: Answer, name: str, folder: Path, *, margins: bool) -> None:
     """Before the image's counts: what is counted has its answers."""
-    from harness.evaluating.inference import margins_of
     from harness.evaluating.kept_answers import encode_margins, encode_png
+    from harness.inference.inference import margins_of
 
     write_bytes(answer_file(folder, name), encode_png(answer.classes))
     if margins:

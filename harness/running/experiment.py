@@ -29,6 +29,7 @@ from harness.running.folder import PROVENANCE, STREAM
 from harness.running.libraries import missing_library
 from harness.running.order import Order
 from harness.running.settings_of_config import effective_settings
+from harness.running.validation import add_validation
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.mmengine_runner import ObserverHook
@@ -186,7 +187,9 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
     config.launcher = order.launcher
     config.randomness = {**(config.get("randomness") or {}), "seed": case.seed}
     config.train_cfg = {**_loop(config, order), "type": "IterBasedTrainLoop", "max_iters": iterations}
-    if not order.training:
+    if order.training:
+        add_validation(config, order.val_interval)
+    else:
         for phase in ("val", "test"):
             for part in ("cfg", "dataloader", "evaluator"):
                 config[f"{phase}_{part}"] = None

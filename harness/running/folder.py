@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ERROR", "FORCED", "ORDER", "OUTPUT", "PROVENANCE", "REPRODUCTIONS", "STREAM", "shadow_file", "shadow_files"]
+__all__ = [
+    "ERROR",
+    "FORCED",
+    "ORDER",
+    "OUTPUT",
+    "PROVENANCE",
+    "REPRODUCTIONS",
+    "STREAM",
+    "VALIDATING",
+    "VALIDATIONS",
+    "shadow_file",
+    "shadow_files",
+]
 
 ORDER = "order.json"
 """What was to be run: written by the watcher."""
@@ -21,6 +33,11 @@ ERROR = "error.json"
 OUTPUT = "output.log"
 """What it printed."""
 
+VALIDATIONS = "validations.jsonl"
+"""The scores of each validation of a training."""
+
+VALIDATING = "validating"
+"""Touched with each image of a validation: no iteration tells the watchdog then that the run lives."""
 
 FORCED = "forced.jsonl"
 """The checks of operations that were run again with hard inputs."""

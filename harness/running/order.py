@@ -38,6 +38,7 @@ class Order:
         processes: how many, with a launcher.
         training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
         resume: the checkpoint that a training goes on from, ``auto`` for the latest of its folder; none where empty.
+        val_interval: iterations between two validations of a training; as its config says where 0.
         command: what reproduces it.
         shadow: the iterations whose operations are computed again in float64 on the host; see ``harness.shadow``.
         shadow_tier: the precision tier that they are judged at.
@@ -65,6 +66,7 @@ class Order:
     processes: Count = 1
     training: bool = False
     resume: str = ""
+    val_interval: Count = 0
     command: str = ""
     trusted: bool = False
     shadow: tuple[Count, ...] = ()

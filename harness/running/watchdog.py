@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM
+from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM, VALIDATING
 from harness.running.isolation import isolated_python
 from harness.running.lifeline import watched
 from harness.running.order import Order
@@ -197,7 +197,7 @@ def _watch(
 ) -> _Ending:
     """Follow the stream until the child ends, or is to be ended."""
     started = progressed = time.monotonic()
-    offset, iterations = 0, 0
+    offset, iterations, validated = 0, 0, 0.0
     partial = PartialRun(folder)
     while True:
         ended = child.poll() is not None
@@ -215,7 +215,9 @@ def _watch(
         if lines and decides is not None and (decided := _decided(partial, lines, decides)):
             return _Ending(decided=decided)
         now = time.monotonic()
-        progressed = now if lines else progressed
+        touched = _touched(folder / VALIDATING)
+        progressed = now if lines or touched > validated else progressed
+        validated = touched
         if hung := _hung(timeouts, now - started, now - progressed, iterations):
             return _Ending(hung)
         time.sleep(0.05)
@@ -228,6 +230,14 @@ def _decided(
     partial.add(lines)
     read = partial.read()
     return read if read and len(read[0]) < read[0].planned and decides(*read) else None
+
+
+def _touched(path: Path) -> float:
+    """When a file was touched last; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _hung(timeouts: Timeouts, seconds: float, idle: float, iterations: int) -> str:

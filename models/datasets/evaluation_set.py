@@ -22,7 +22,7 @@ from models.datasets.labels import CITYSCAPES
 from models.datasets.segmentation_set import ImageFiles, SegmentationSet
 from models.datasets.transforms.loading import read_classes, read_instance_map, read_label_ids
 
-__all__ = ["EvaluationSet", "as_evaluation_set", "evaluation_set"]
+__all__ = ["EvaluationSet", "as_evaluation_set", "evaluated_settings", "evaluation_set"]
 
 _KINDS: Final[dict[str, type[LabelledFolders]]] = {
     kind.__name__: kind for kind in (ADE20KDataset, PascalContextDataset, PascalContextDataset59)
@@ -114,20 +114,34 @@ def evaluation_set(config: Mapping[str, Any], split: str, data_root: str | None 
     Raises:
         DataError: the config's data set isn't one that can be evaluated here, or it isn't there.
     """
+    settings = evaluated_settings(config)
+    name, root = settings.pop("type"), data_root or settings.pop("data_root", None)
+    if name in _KINDS:
+        return _Folders(_KINDS[name](root, split, reduce_zero_label=settings["reduce_zero_label"]))
+    scenes = settings["scenes"]
+    place = f"generated scenes {dict(scenes or {})}" if root is None else str(Path(root).absolute())
+    return _Cityscapes(CityscapesDataset(root, split, scenes), place)
+
+
+def evaluated_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the data set that a config validates on, else of the one that it trains on; no split or pipeline.
+
+    Raises:
+        DataError: it isn't one that can be evaluated here.
+    """
     field = "val_dataloader" if (config.get("val_dataloader") or {}).get("dataset") else "train_dataloader"
     dataset = (config.get(field) or {}).get("dataset") or {}
     while isinstance(dataset, Mapping) and isinstance(dataset.get("dataset"), Mapping):  # RepeatDataset and its like
         dataset = dataset["dataset"]
     kind = dataset.get("type")
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", kind)
-    root = data_root or dataset.get("data_root")
+    name = name.rpartition(".")[2] if isinstance(name, str) else name
+    common = {"type": name, "data_root": dataset.get("data_root")}
     if name == "CityscapesDataset":
-        scenes = dataset.get("scenes")
-        place = f"generated scenes {dict(scenes or {})}" if root is None else str(Path(root).absolute())
-        return _Cityscapes(CityscapesDataset(root, split, scenes), place)
+        return {**common, "scenes": dataset.get("scenes")}
     if isinstance(name, str) and name in _KINDS:
-        given = {"reduce_zero_label": dataset["reduce_zero_label"]} if "reduce_zero_label" in dataset else {}
-        return _Folders(_KINDS[name](root, split, **given))
+        own = dataset.get("reduce_zero_label")
+        return {**common, "reduce_zero_label": _KINDS[name].reduced if own is None else own}
     raise DataError(
         "this data set can't be evaluated here",
         where=f"{field}.dataset.type",

@@ -28,7 +28,7 @@ class LabelledFolders(SegmentationSet):
         data_root: where the data set lies; there are no generated images in its place.
         split: "train" or "val".
         pipeline: transforms, each a config dict or a callable; with none, a sample is its paths.
-        reduce_zero_label: whether 0 is ignored and the classes count from 1 on.
+        reduce_zero_label: whether 0 is ignored and the classes count from 1 on; None, as the data set has it.
 
     Raises:
         DataError: there is no root, folder or list, the split is empty, or an image has no label map.
@@ -39,15 +39,19 @@ class LabelledFolders(SegmentationSet):
     zero: str
     """What the value 0 is called where it is a class."""
 
+    reduced: bool
+    """Whether it is ignored, unless the settings say otherwise."""
+
     def __init__(
         self,
         data_root: str | Path | None = None,
         split: str = "train",
         pipeline: Pipeline = (),
         *,
-        reduce_zero_label: bool = True,
+        reduce_zero_label: bool | None = None,
     ) -> None:
         kind = type(self).__name__
+        reduced = self.reduced if reduce_zero_label is None else reduce_zero_label
         require_split(kind, split, ("train", "val"))
         if data_root is None:
             raise DataError(
@@ -59,13 +63,13 @@ class LabelledFolders(SegmentationSet):
             )
         self.data_root = Path(data_root).expanduser()
         self.split = split
-        self.table = table_of(self.data_set, self.names, None if reduce_zero_label else self.zero)
+        self.table = table_of(self.data_set, self.names, None if reduced else self.zero)
         self.metainfo = {
             "classes": self.table.class_names,
             "palette": tuple(self.table.labels[id_].colour for id_ in self.table.ids_of_answers),
-            "reduce_zero_label": reduce_zero_label,
+            "reduce_zero_label": reduced,
         }
-        described = {"classes": self.table.classes, "reduce_zero_label": reduce_zero_label}
+        described = {"classes": self.table.classes, "reduce_zero_label": reduced}
         super().__init__(tuple(self._found()), pipeline, described)
 
     def stems(self) -> tuple[Path, Path, list[str]]:
@@ -107,7 +111,7 @@ class ADE20KDataset(LabelledFolders):
     `validation/`. With `reduce_zero_label=False` the 0, which means "other", is a class: 151.
     """
 
-    data_set, names, zero = "ADE20K", ADE20K, "other"
+    data_set, names, zero, reduced = "ADE20K", ADE20K, "other", True
 
     def stems(self) -> tuple[Path, Path, list[str]]:
         """As of `LabelledFolders`."""
@@ -124,17 +128,7 @@ class PascalContextDataset(LabelledFolders):
     lists `ImageSets/SegmentationContext/{train,val}.txt`, as the field's conversion writes them.
     """
 
-    data_set, names, zero = "Pascal Context", PASCAL_CONTEXT, "background"
-
-    def __init__(
-        self,
-        data_root: str | Path | None = None,
-        split: str = "train",
-        pipeline: Pipeline = (),
-        *,
-        reduce_zero_label: bool = False,
-    ) -> None:
-        super().__init__(data_root, split, pipeline, reduce_zero_label=reduce_zero_label)
+    data_set, names, zero, reduced = "Pascal Context", PASCAL_CONTEXT, "background", False
 
     def stems(self) -> tuple[Path, Path, list[str]]:
         """As of `LabelledFolders`."""
@@ -153,15 +147,7 @@ class PascalContextDataset(LabelledFolders):
 class PascalContextDataset59(PascalContextDataset):
     """Pascal Context without the background: 59 classes; else as `PascalContextDataset`."""
 
-    def __init__(
-        self,
-        data_root: str | Path | None = None,
-        split: str = "train",
-        pipeline: Pipeline = (),
-        *,
-        reduce_zero_label: bool = True,
-    ) -> None:
-        super().__init__(data_root, split, pipeline, reduce_zero_label=reduce_zero_label)
+    reduced = True
 
 
 def table_of(data_set: str, names: tuple[str, ...], zero: str | None) -> LabelTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness.values.errors import DataError
 from models.datasets import IGNORE, PackSegInputs, PhotoMetricDistortion, RandomCrop
+from models.datasets.transforms import RandomAspectResize, RandomBrightness, RandomPad
 from models.registry import TRANSFORMS
 
 
@@ -259,3 +261,66 @@ def test_the_full_size_pipeline_of_the_seeds() -> None:
         sample = TRANSFORMS.build(step)(sample)
     assert sample["inputs"].shape == (3, 512, 1024)
     assert set(sample["data_samples"]["gt_sem_seg"].unique().tolist()) <= {0, 7, IGNORE}
+
+
+def test_a_random_aspect_keeps_the_area_that_the_scale_says() -> None:
+    sample = {"img": np.zeros((400, 800, 3), np.uint8), "gt_seg_map": np.full((400, 800), 255, np.uint8)}
+    sample["gt_seg_map"][:, :400] = 7
+    seen = []
+    for seed in range(50):
+        np.random.seed(seed)
+        out = RandomAspectResize((0.5, 2.0), (0.9, 1.1))(sample)
+        height, width = out["img_shape"]
+        assert out["img"].shape == (height, width, 3)
+        assert set(np.unique(out["gt_seg_map"])) == {7, 255}
+        seen.append((width / 800 * height / 400, width / height / 2))
+    areas, aspects = np.array(seen).T
+    assert 0.25 <= areas.min() < 0.6
+    assert 2.0 < areas.max() <= 4.0
+    assert 0.895 < aspects.min() < 0.93
+    assert 1.07 < aspects.max() < 1.105
+    assert abs(np.corrcoef(areas, aspects)[0, 1]) < 0.5
+
+
+def test_brightness_shifts_all_channels_by_one_whole_number() -> None:
+    image = np.array([[[0, 100, 255], [5, 128, 250]]], np.uint8)
+    shifts = set()
+    for seed in range(200):
+        np.random.seed(seed)
+        out = RandomBrightness(10)({"img": image})["img"].astype(int)
+        shift = out[0, 0, 1] - 100
+        assert (out == np.clip(image.astype(int) + shift, 0, 255)).all()
+        shifts.add(int(shift))
+    assert shifts == set(range(-10, 11))
+
+
+def test_a_smaller_image_is_put_at_a_random_place_and_what_is_around_is_ignored() -> None:
+    sample = {"img": np.full((3, 5, 3), 9, np.uint8), "gt_seg_map": np.full((3, 5), 2, np.uint8)}
+    places = set()
+    for seed in range(100):
+        np.random.seed(seed)
+        out = RandomPad((4, 7), (103, 116, 123))(sample)
+        inside = out["gt_seg_map"] == 2
+        assert (out["img"].shape, out["img_shape"], int(inside.sum())) == ((4, 7, 3), (4, 7), 15)
+        assert (out["gt_seg_map"][~inside] == 255).all()
+        assert (out["img"][inside] == 9).all()
+        assert (out["img"][~inside] == (103, 116, 123)).all()
+        places.add(tuple(np.argwhere(inside)[0].tolist()))
+    assert places == {(top, left) for top in range(2) for left in range(3)}
+    with pytest.raises(DataError, match="larger than what it is padded to"):
+        RandomPad((2, 7))(sample)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: RandomAspectResize((0.0, 1.0)),
+        lambda: RandomAspectResize((1.0, 2.0), (1.1, 0.9)),
+        lambda: RandomBrightness(300),
+        lambda: RandomPad((0, 4)),
+        lambda: RandomPad((4, 4), (0, 0, 256)),
+    ],
+)
+def test_settings_of_the_originals_augmentation_that_cannot_be_meant(build: Callable[[], object]) -> None:
+    with pytest.raises(DataError):
+        build()

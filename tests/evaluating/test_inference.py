@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from harness.evaluating.inference import answer_image, count_passes, margins_of
-from harness.evaluating.inference_settings import Fuse, InferenceSettings, Mode, settings_of, windows
+from harness.inference.inference import answer_image, count_passes, margins_of
+from harness.inference.inference_settings import Fuse, InferenceSettings, Mode, settings_of, windows
 from harness.values.errors import CaseError, ModelError, UsageError
 
 CPU = torch.device("cpu")

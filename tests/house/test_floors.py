@@ -35,6 +35,7 @@ ROOMS = [
     ("harness.shadow",),
     ("harness.training",),
     ("harness.baseline_folders",),
+    ("harness.inference",),
     ("harness.running",),
     ("harness.evaluating",),
     ("harness.training.watching",),

@@ -7,8 +7,8 @@ A sample is a dict that the transforms fill and change: `img_path`, `seg_map_pat
 from __future__ import annotations
 
 from models.datasets.transforms.cropping import RandomCrop
-from models.datasets.transforms.distortion import PhotoMetricDistortion
-from models.datasets.transforms.geometry import RandomFlip, RandomResize
+from models.datasets.transforms.distortion import PhotoMetricDistortion, RandomBrightness
+from models.datasets.transforms.geometry import RandomAspectResize, RandomFlip, RandomPad, RandomResize
 from models.datasets.transforms.loading import LoadAnnotations, LoadImageFromFile
 from models.datasets.transforms.packing import PackSegInputs
 
@@ -17,7 +17,10 @@ __all__ = [
     "LoadImageFromFile",
     "PackSegInputs",
     "PhotoMetricDistortion",
+    "RandomAspectResize",
+    "RandomBrightness",
     "RandomCrop",
     "RandomFlip",
+    "RandomPad",
     "RandomResize",
 ]

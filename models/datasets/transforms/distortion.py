@@ -1,4 +1,4 @@
-"""Random brightness, contrast, saturation and hue."""
+"""Random brightness, contrast, saturation and hue; and brightness alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from harness.values.errors import DataError
 from models.registry import TRANSFORMS
 
-__all__ = ["PhotoMetricDistortion"]
+__all__ = ["PhotoMetricDistortion", "RandomBrightness"]
 
 Image = npt.NDArray[np.uint8]
 
@@ -88,6 +88,38 @@ class PhotoMetricDistortion:
         turned = hsv[..., 0].astype(np.int16) + np.random.randint(-self.hue_delta, self.hue_delta + 1)
         hsv[..., 0] = turned % _HUES
         return _bgr(hsv)
+
+
+@TRANSFORMS.register_module()
+@dataclass(frozen=True)
+class RandomBrightness:
+    """Shifts all channels by one whole number, always; values are cut to 0–255.
+
+    Source: the original ANN (torchcv, datasets/tools/cv2_aug_transforms.py).
+
+    Args:
+        shift_value: the largest shift, both ways, in grey levels; each whole number is as likely.
+
+    Raises:
+        DataError: it is outside its bounds.
+    """
+
+    shift_value: int = 10
+
+    def __post_init__(self) -> None:
+        if type(self.shift_value) is not int or not 0 <= self.shift_value <= 255:
+            raise DataError(
+                "A shift can't be meant",
+                where="RandomBrightness.shift_value",
+                observed=self.shift_value,
+                allowed="a whole number, 0–255",
+            )
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, (H, W, 3) uint8."""
+        shift = int(np.random.randint(-self.shift_value, self.shift_value + 1))
+        shifted = np.clip(sample["img"].astype(np.int16) + shift, 0, 255).astype(np.uint8)
+        return sample | {"img": shifted}
 
 
 def _refuse(setting: str, observed: object, allowed: str) -> NoReturn:

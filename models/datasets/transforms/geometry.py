@@ -1,11 +1,15 @@
-"""Random size, and random left and right.
+"""Random size, random sides, random left and right, random place.
 
-The settings, the random draws and the pixels are those of mmcv's transforms of the same names: a config and a batch are
-the same with either. They are here since mmcv asks for the OpenCV that draws on a screen.
+The settings, the random draws and the pixels of `RandomResize` and `RandomFlip` are those of mmcv's transforms of the
+same names: a config and a batch are the same with either. They are here since mmcv asks for the OpenCV that draws on a
+screen. `RandomAspectResize` and `RandomPad` are the original ANN's (torchcv, datasets/tools: cv2_aug_transforms.py and
+collate.py).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +17,10 @@ import cv2
 import numpy as np
 
 from harness.values.errors import DataError
+from models.datasets.labels import IGNORE
 from models.registry import TRANSFORMS
 
-__all__ = ["RandomFlip", "RandomResize"]
+__all__ = ["RandomAspectResize", "RandomFlip", "RandomPad", "RandomResize"]
 
 
 @TRANSFORMS.register_module()
@@ -45,13 +50,7 @@ class RandomResize:
                 observed=self.scale,
                 allowed="(width, height), in whole pixels, at least 1",
             )
-        if len(self.ratio_range) != 2 or not 0 < self.ratio_range[0] <= self.ratio_range[1]:
-            raise DataError(
-                "Factors can't be meant",
-                where="RandomResize.ratio_range",
-                observed=self.ratio_range,
-                allowed="two, above 0, the lower first",
-            )
+        _require_range("RandomResize.ratio_range", self.ratio_range)
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Resize `img` and, where it is there, `gt_seg_map`; set `img_shape`."""
@@ -66,6 +65,89 @@ class RandomResize:
         if "gt_seg_map" in sample:
             resized["gt_seg_map"] = cv2.resize(sample["gt_seg_map"], size, interpolation=cv2.INTER_NEAREST)
         return sample | resized | {"img_shape": resized["img"].shape[:2]}
+
+
+@TRANSFORMS.register_module()
+@dataclass(frozen=True)
+class RandomAspectResize:
+    """Resizes the image, by cubic interpolation, and its label map, by nearest neighbours, by a factor for each side.
+
+    With a scale s and an aspect a, both drawn evenly, the width is multiplied by s·√a and the height by s/√a; the area
+    depends on s alone.
+
+    Args:
+        scale_range: lowest and highest scale of the image's own size.
+        aspect_range: lowest and highest aspect.
+
+    Raises:
+        DataError: a setting is outside its bounds.
+    """
+
+    scale_range: tuple[float, float] = (0.5, 2.0)
+    aspect_range: tuple[float, float] = (0.9, 1.1)
+
+    def __post_init__(self) -> None:
+        _require_range("RandomAspectResize.scale_range", self.scale_range)
+        _require_range("RandomAspectResize.aspect_range", self.aspect_range)
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Resize `img` and, where it is there, `gt_seg_map`; set `img_shape`."""
+        scale, side = np.random.uniform(*self.scale_range), math.sqrt(np.random.uniform(*self.aspect_range))
+        height, width = sample["img"].shape[:2]
+        size = max(1, int(width * scale * side)), max(1, int(height * scale / side))
+        resized = {"img": cv2.resize(sample["img"], size, interpolation=cv2.INTER_CUBIC)}
+        if "gt_seg_map" in sample:
+            resized["gt_seg_map"] = cv2.resize(sample["gt_seg_map"], size, interpolation=cv2.INTER_NEAREST)
+        return sample | resized | {"img_shape": resized["img"].shape[:2]}
+
+
+@TRANSFORMS.register_module()
+@dataclass(frozen=True)
+class RandomPad:
+    """Puts a smaller image at a random place of a canvas of one size; what is around it is ignored.
+
+    Args:
+        size: (height, width) of the canvas, in pixels.
+        pad_val: blue, green and red of what is around, 0–255. The original pads after it has normalised, with 0: that
+            is the mean, which has to be given here rounded.
+
+    Raises:
+        DataError: a setting is outside its bounds; or, of a sample, it is larger than the canvas.
+    """
+
+    size: tuple[int, int]
+    pad_val: Sequence[int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not all(type(side) is int and side > 0 for side in self.size):
+            allowed = "(height, width), in whole pixels, at least 1"
+            raise DataError("A size can't be meant", where="RandomPad.size", observed=self.size, allowed=allowed)
+        if len(self.pad_val) != 3 or not all(type(value) is int and 0 <= value <= 255 for value in self.pad_val):
+            allowed = "three whole numbers, 0–255"
+            raise DataError("No colour is this", where="RandomPad.pad_val", observed=self.pad_val, allowed=allowed)
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Pad `img` and, where it is there, `gt_seg_map`; set `img_shape`."""
+        height, width = sample["img"].shape[:2]
+        spare = self.size[0] - height, self.size[1] - width
+        if min(spare) < 0:
+            raise DataError(
+                "An image is larger than what it is padded to",
+                where=f"RandomPad.size, {sample.get('img_path', 'a sample')}",
+                observed=f"{height}×{width}",
+                allowed=f"up to {self.size[0]}×{self.size[1]}",
+                hint="RandomCrop before it, of the same size",
+            )
+        top, left = (int(np.random.randint(side + 1)) for side in spare)
+        place = slice(top, top + height), slice(left, left + width)
+        image = np.empty((*self.size, 3), np.uint8)
+        image[:] = np.array(self.pad_val, np.uint8)
+        image[place] = sample["img"]
+        padded: dict[str, Any] = {"img": image, "img_shape": self.size}
+        if "gt_seg_map" in sample:
+            padded["gt_seg_map"] = np.full(self.size, IGNORE, np.uint8)
+            padded["gt_seg_map"][place] = sample["gt_seg_map"]
+        return sample | padded
 
 
 @TRANSFORMS.register_module()
@@ -92,3 +174,10 @@ class RandomFlip:
             return sample | {"flip": False}
         flipped = {name: np.flip(sample[name], axis=1) for name in ("img", "gt_seg_map") if name in sample}
         return sample | flipped | {"flip": True}
+
+
+def _require_range(where: str, factors: tuple[float, float]) -> None:
+    if len(factors) != 2 or not 0 < factors[0] <= factors[1]:
+        raise DataError(
+            "Factors can't be meant", where=where, observed=factors, allowed="two, above 0, the lower first"
+        )

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.evaluating.inference_settings import Fuse, InferenceSettings, Mode, windows
+from harness.inference.inference_settings import Fuse, InferenceSettings, Mode, windows
 from harness.values.errors import ModelError
 
 __all__ = ["Answer", "answer_image", "count_passes", "margins_of"]
