@@ -5,6 +5,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -81,6 +82,10 @@ def test_a_command_that_needs_more_says_what_to_install(align, words):
     assert f"align {words[0]} needs " in told
     assert "pip install 'alignment-harness[models]'" in told
     assert "CODE 2" in told
+
+
+def test_the_version_is_that_of_the_package(align):
+    assert f"align {metadata.version('alignment-harness')}" in align("--version")
 
 
 def test_doctor_says_that_torch_is_missing(align):

@@ -1,6 +1,6 @@
 """A slice of the power study on a case of the project's own: faults are seen, healthy ports are not called.
 
-The whole study takes hours; `docs/power.md` has its result.
+The whole study takes hours; `docs/power-tables.md` has its result.
 """
 
 import json
