@@ -1,7 +1,9 @@
 """Which attention block stands in for which non-local block, on which feature map, and what its paper says of that.
 
 The claims: CCNet (1811.11721), abstract: 11× less memory and about 85 % fewer FLOPs than a non-local block, at
-1×512×97×97. ANN (1908.07678), abstract: about 6× faster and 28× less memory, at 256×128.
+1×512×97×97. ANN (1908.07678), abstract: about 6× faster and 28× less memory, at 256×128: of inference, at 2048
+channels, as the programs in its repository measure it (github MendelXu/ANN, efficiency_statics/). A claim stands beside
+the measurement that it was made of, and beside no other.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 from models.ann import AsymmetricAttention
 from models.criss_cross import CrissCrossAttention
 from models.emanet import EMAModule
+from models.layers import ConvModule
+from models.nonlocal_attention import attend
 from models.nonlocal_block import NonLocal
 from models.ocrnet import ObjectAttention, gather_objects
 
@@ -48,6 +52,8 @@ class Comparison:
         against: the non-local form's name.
         build_nonlocal: makes that.
         claims: the paper's, for this map.
+        inference: whether the forward pass alone is measured, in evaluation mode and without gradients, and what an
+            empty block takes is subtracted; otherwise forward and backward, as in training.
     """
 
     model: str
@@ -57,6 +63,7 @@ class Comparison:
     against: str
     build_nonlocal: Callable[[], nn.Module]
     claims: tuple[Claim, ...] = ()
+    inference: bool = False
 
 
 class _Recurrent(nn.Module):
@@ -84,6 +91,32 @@ class _PyramidCore(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.attention(x, x)
         return out
+
+
+class _OriginalPyramid(nn.Module):
+    """What ANN's programs measure: the pyramid's attention alone, no shortcut and no last convolution."""
+
+    def __init__(self, channels: int, project_channels: int) -> None:
+        super().__init__()
+        bins = (1, 3, 6, 8)
+        self.attention = AsymmetricAttention(channels, channels, project_channels, channels, bins=bins, shared=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x, x)  # type: ignore[no-any-return]
+
+
+class _OriginalNonLocal(nn.Module):
+    """What they measure it against: the same, with every pixel for a key."""
+
+    def __init__(self, channels: int, project_channels: int) -> None:
+        super().__init__()
+        self.key_project = ConvModule(channels, project_channels)
+        self.value_project = nn.Conv2d(channels, project_channels, 1)
+        self.out_project = nn.Conv2d(project_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query = self.key_project(x)
+        return self.out_project(attend(query, query.flatten(2), self.value_project(x).flatten(2)))  # type: ignore[no-any-return]
 
 
 class _Bases(nn.Module):
@@ -119,6 +152,15 @@ def _ann_form() -> nn.Module:
     return NonLocal(512, 256, 256)
 
 
+def _as_ann_measures(height: int, width: int, claims: tuple[Claim, ...] = ()) -> Comparison:
+    return Comparison(
+        *("ann", "APNB core, 110 anchors", (1, 2048, height, width), lambda: _OriginalPyramid(2048, 256)),
+        *("non-local, shared keys", lambda: _OriginalNonLocal(2048, 256)),
+        claims=claims,
+        inference=True,
+    )
+
+
 COMPARISONS: Final = (
     Comparison(
         *("ccnet", "criss-cross attention, R = 2", (1, 512, 97, 97), lambda: _Recurrent(512, 2)),
@@ -135,6 +177,10 @@ COMPARISONS: Final = (
     Comparison(
         *("ann", "APNB core, 110 anchors", (1, 512, 256, 128), lambda: _PyramidCore(512, 256)),
         *("non-local, 256 channels", _ann_form),
+    ),
+    *(_as_ann_measures(96, 96), _as_ann_measures(128, 128)),
+    _as_ann_measures(
+        *(256, 128),
         claims=(
             Claim("about 6× faster", "time_ratio", 6.0),
             Claim("28× less memory", "memory_ratio", 28.0),

@@ -17,7 +17,7 @@ class Saving:
         label: the block and its feature map.
         gmac: ratio of multiply–accumulates.
         memory: ratio of peak memory.
-        time: ratio of the time of a forward and a backward pass.
+        time: ratio of the time of what was measured.
     """
 
     label: str
@@ -38,7 +38,7 @@ def draw_efficiency(savings: Sequence[Saving], path: Path) -> None:
     panels = {
         "multiply–accumulates": [saving.gmac for saving in savings],
         "peak memory": [saving.memory for saving in savings],
-        "time, forward + backward": [saving.time for saving in savings],
+        "time": [saving.time for saving in savings],
     }
     figure = Figure(figsize=(11, 1.4 + 0.45 * len(savings)), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True)

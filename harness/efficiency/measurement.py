@@ -38,10 +38,12 @@ class Row:
         against: the non-local form's name.
         shape: of the feature map, (N, C, H, W).
         device: where it was measured.
+        measured: "training", a forward and a backward pass in training mode, or "inference", a forward pass in
+            evaluation mode without gradients, less what an empty block takes.
         parameters: of the block.
         gmac: 10⁹ multiply–accumulates of the block's forward pass.
-        memory_bytes: the block's peak over its parameters and its input, forward and backward.
-        seconds: the block's median, forward and backward.
+        memory_bytes: the block's peak over its input; of inference with its parameters, of training without them.
+        seconds: the block's median.
         gmac_ratio: of the forward passes.
         memory_ratio: of the peaks; None where the non-local block doesn't fit.
         time_ratio: median of the ratios pair by pair; None likewise.
@@ -53,6 +55,7 @@ class Row:
     against: str
     shape: tuple[int, int, int, int]
     device: str
+    measured: str
     parameters: int
     gmac: float
     memory_bytes: int
@@ -97,24 +100,31 @@ def measure(models: Sequence[str] = (), device: str = "cpu", *, repeats: int = 3
 def _measure_one(comparison: Comparison, choice: DeviceChoice, repeats: int) -> Row:
     torch.manual_seed(0)
     device = torch.device(choice.kind if choice.index is None else f"{choice.kind}:{choice.index}")
-    x = torch.randn(comparison.shape, device=device, requires_grad=True)
-    block = comparison.build().to(device).train()
-    nonlocal_ = comparison.build_nonlocal().to(device).train()
+    training = not comparison.inference
+    x = torch.randn(comparison.shape, device=device, requires_grad=training)
+    block = comparison.build().to(device).train(training)
+    nonlocal_ = comparison.build_nonlocal().to(device).train(training)
     gmac = _gmac(block, x)
     ratios: dict[str, float | None] = {
         "gmac_ratio": _gmac(nonlocal_, x) / gmac,
         "memory_ratio": None,
         "time_ratio": None,
     }
-    run, run_nonlocal = _pass(block, x), _pass(nonlocal_, x)
-    times = [_seconds(run, choice.type) for _ in range(repeats + 1)][1:]  # the first call warms up
-    memory = _peak(run, choice.type)
+    passing = _pass if training else _forward
+    run, run_nonlocal = passing(block, x), passing(nonlocal_, x)
+
+    def empty() -> float:
+        return 0.0 if training else _seconds(_forward(nn.Identity(), x), choice.type)
+
+    times = [_seconds(run, choice.type) - empty() for _ in range(repeats + 1)][1:]  # the first call warms up
+    memory = _memory(block, run, choice.type, training=training)
     if _fits(comparison.shape, choice.type):
         pairs: list[tuple[float, float]] = []
         while len(pairs) < repeats and sum(seconds for _, seconds in pairs) < _PATIENCE:
-            pairs.append((_seconds(run, choice.type), _seconds(run_nonlocal, choice.type)))
+            base = empty()
+            pairs.append((_seconds(run, choice.type) - base, _seconds(run_nonlocal, choice.type) - base))
         times = [seconds for seconds, _ in pairs]
-        ratios["memory_ratio"] = _peak(run_nonlocal, choice.type) / memory
+        ratios["memory_ratio"] = _memory(nonlocal_, run_nonlocal, choice.type, training=training) / memory
         ratios["time_ratio"] = statistics.median(seconds / own for own, seconds in pairs)
     return Row(
         model=comparison.model,
@@ -122,6 +132,7 @@ def _measure_one(comparison: Comparison, choice: DeviceChoice, repeats: int) -> 
         against=comparison.against,
         shape=comparison.shape,
         device=str(choice),
+        measured="training" if training else "inference",
         parameters=sum(parameter.numel() for parameter in block.parameters()),
         gmac=gmac,
         memory_bytes=memory,
@@ -162,6 +173,22 @@ def _pass(block: nn.Module, x: Tensor) -> Callable[[], None]:
         x.grad = None
 
     return run
+
+
+def _forward(block: nn.Module, x: Tensor) -> Callable[[], None]:
+    """A forward pass without gradients."""
+
+    def run() -> None:
+        with torch.no_grad():
+            block(x)
+
+    return run
+
+
+def _memory(block: nn.Module, run: Callable[[], None], device: DeviceType, *, training: bool) -> int:
+    """Bytes that a block takes over its input. ANN's programs count the parameters too; the empty block takes none."""
+    own = 0 if training else sum(tensor.nbytes for tensor in (*block.parameters(), *block.buffers()))
+    return _peak(run, device) + own
 
 
 def _gmac(block: nn.Module, x: Tensor) -> float:

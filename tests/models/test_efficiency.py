@@ -47,6 +47,42 @@ def test_a_block_that_does_not_fit_is_not_measured(monkeypatch):
     assert "not measured" in row.claim
 
 
+def test_inference_is_measured_without_gradients_and_less_an_empty_block(monkeypatch):
+    """As the original's programs do: parameters count, the input doesn't, an empty block's time is taken off."""
+    modes = []
+
+    class Block(torch.nn.Conv2d):
+        def forward(self, x):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return super().forward(x)
+
+    comparison = Comparison(
+        *("toy", "convolution", (1, 16, 12, 12), lambda: Block(16, 16, 1)),
+        *("non-local", lambda: NonLocal(16, 2, 16)),
+        inference=True,
+    )
+    monkeypatch.setattr(efficiency, "COMPARISONS", (comparison,))
+
+    def seconds(run, _):
+        run()
+        empty = run.__closure__[0].cell_contents
+        return 1.0 if isinstance(empty, torch.nn.Identity) else 4.0
+
+    monkeypatch.setattr(efficiency, "_seconds", seconds)
+    (row,) = efficiency.measure(("toy",), repeats=1)
+    assert set(modes) == {(False, False)}
+    assert (row.measured, row.seconds, row.time_ratio) == ("inference", 3.0, 1.0)
+    parameters = (16 * 16 + 16) * 4
+    assert parameters + 16 * 144 * 4 <= row.memory_bytes <= parameters + 4 * 16 * 144 * 4
+
+
+def test_anns_claim_stands_beside_its_own_measurement():
+    claimed = [row for row in comparisons.COMPARISONS if row.model == "ann" and row.claims]
+    assert [(row.inference, row.shape) for row in claimed] == [(True, (1, 2048, 256, 128))]
+    sizes = [row.shape[2:] for row in comparisons.COMPARISONS if row.inference]
+    assert sizes == [(96, 96), (128, 128), (256, 128)]
+
+
 def test_every_block_keeps_the_shape_of_its_map():
     for comparison in comparisons.COMPARISONS:
         x = torch.randn(1, comparison.shape[1], 9, 10)
