@@ -30,7 +30,8 @@ from harness.pairs.log import Log
 from harness.pairs.printing import agree_as_printed, identical
 from harness.pairs.repeats import Repeats, distinct_runs, find_copies, judge_repeats
 from harness.pairs.settings import compare_settings
-from harness.pairs.situations import Situation, find_situations, persistence_of
+from harness.pairs.situation import Situation
+from harness.pairs.situations import find_situations, persistence_of
 from harness.pairs.views import View
 from harness.rules.bounded import percent
 from harness.rules.dependence import MINIMUM_ITERATIONS, Data, measure_dependence

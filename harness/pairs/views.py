@@ -48,6 +48,11 @@ class View:
         return self.reference.numbered and self.candidate.numbered
 
     @property
+    def contradicted(self) -> list[Agreement]:
+        """Settings that have to agree, and of which the two logs print different values."""
+        return [row for row in self.agreements if row.required and not row.agrees]
+
+    @property
     def unit(self) -> str:
         """What the numbers count."""
         return "epoch" if self.reference.by_epoch or self.candidate.by_epoch else "iteration"
