@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.cards import Planned, add_card_options, on_cards, plan_on_cards, tell_cards
 from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.console import VERDICT_CODES
 from harness.cli.history import add_history_options, keep_result, open_history
@@ -59,6 +60,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
     add_verify_options(parser)
+    add_card_options(parser)
     add_policy_option(parser)
     parser.add_argument("--no-policy", action="store_true", help="take no policy's defaults")
     parser.set_defaults(func=run)
@@ -109,17 +111,21 @@ def run(arguments: argparse.Namespace) -> int:
     announce(choice)
     import reports
 
-    share = share_of(arguments.false_alarm_rate, len(cases), arguments.gate_size)
-    gate_size = max(len(cases), arguments.gate_size)
-    invocation = begin_invocation(reproduction(), [case.name for case in cases])
+    plan = plan_on_cards(cases, choice, arguments)
+    compares = arguments.each_device or arguments.repeat > 1
+    arguments.no_early_stop |= compares  # what isn't whole can't be compared
+    share = share_of(arguments.false_alarm_rate, len(plan), arguments.gate_size)
+    gate_size = max(len(plan), arguments.gate_size)
+    planned = [each.case.name for each in plan]
+    invocation = begin_invocation(reproduction(), planned)
     history = open_history(arguments, create=True)
-    report = reports.Report(arguments.out, [case.name for case in cases], invocation)
+    report = reports.Report(arguments.out, planned, invocation)
     slots = slots_for(choice, arguments.jobs, arguments.nproc_per_node)
     ended: dict[int, Result] = {}
-    with Board(len(cases), "cases", sum(planned_iterations(case, arguments) for case in cases)) as board:
+    with Board(len(plan), "cases", sum(planned_iterations(each.case, arguments) for each in plan)) as board:
 
-        def verified(case: Case, slot: Slot) -> Result:
-            return verify_case(case, str(choice), share, gate_size, arguments, board=board, slot=slot)
+        def verified(each: Planned, slot: Slot) -> Result:
+            return verify_case(each.case, str(choice), share, gate_size, arguments, board=board, slot=slot)
 
         def keep(number: int, result: Result) -> None:
             board.done()
@@ -127,10 +133,10 @@ def run(arguments: argparse.Namespace) -> int:
             written = report.add(ended[number], number)
             if history is not None:
                 keep_result(history, ended[number], written, arguments.build)
-            if (line := interim_line(list(ended.values()), len(cases))) is not None:
+            if (line := interim_line(list(ended.values()), len(plan))) is not None:
                 board.print(line)
 
-        run_side_by_side(cases, verified, slots, keep)
+        run_side_by_side(plan, on_cards(choice, verified), slots, keep)
     results = [ended[number] for number in sorted(ended)]
     page = str(report.finish())
     if arguments.markdown:
@@ -138,7 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_results(results, page)
     tell_github(results, "verify")
-    return worst([result.verdict.status for result in results]).exit_code
+    cards = tell_cards(plan, results, choice, arguments) if compares else Status.PASS
+    return worst([cards, *(result.verdict.status for result in results)]).exit_code
 
 
 def require_evidence(arguments: argparse.Namespace) -> None:

@@ -50,7 +50,8 @@ def answers(out):
 
 def test_verdicts_by_two_jobs_are_those_of_one_after_another(align, three, user_folder):
     """The environment of these tests sets the number of threads, so both ways compute with as many."""
-    words = ("verify", "tiny.py", "broken.py", "second.py", "--device", "cpu", "--baseline-dir", three)
+    words = ("verify", "tiny.py", "broken.py", "second.py", "--device", "cpu", "--shadow", "none")
+    words = (*words, "--baseline-dir", three)
     alone, beside = align(*words, "--out", "alone"), align(*words, "--jobs", "2", "--out", "beside")
     assert alone[0] == beside[0] == 2, beside
     first, second = answers(user_folder / "alone"), answers(user_folder / "beside")

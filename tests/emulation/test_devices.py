@@ -11,14 +11,29 @@ from small_net import SmallNet, batches, train
 from torch.nn import functional
 
 from harness.lab.emulation.card import visible_devices
-from harness.values.errors import DeviceError
+from harness.lab.faults import parse_fault
+from harness.values.errors import DeviceError, UsageError
 
 ONE = "sdaa:1"
 
 
 @pytest.mark.parametrize(("listed", "count"), [(None, 4), ("0", 1), ("2,0", 2), ("0,1,2,3,4,5,6,7", 8), (" 1 , 3 ", 2)])
 def test_as_many_devices_as_are_visible(listed: str | None, count: int) -> None:
-    assert visible_devices({} if listed is None else {"SDAA_VISIBLE_DEVICES": listed}) == count
+    assert len(visible_devices({} if listed is None else {"SDAA_VISIBLE_DEVICES": listed})) == count
+
+
+def test_a_device_keeps_its_number_where_others_are_hidden() -> None:
+    assert visible_devices({"SDAA_VISIBLE_DEVICES": "3, 1"}) == (3, 1)
+
+
+def test_a_fault_of_one_device_is_read_and_written() -> None:
+    fault = parse_fault("conv-wgrad-x1.05@3#2:1.2")
+    assert (fault.begins, fault.card, fault.severity) == (3, 2, 1.2)
+    assert parse_fault(str(fault)) == fault
+    assert parse_fault("conv-wgrad-x1.05#0").card == 0
+    assert parse_fault("conv-wgrad-x1.05").card is None
+    with pytest.raises(UsageError, match="one device of the emulated card"):
+        parse_fault("conv-wgrad-x1.05#two")
 
 
 @pytest.mark.parametrize("listed", ["", "all", "-1", "0,0", "0,,1", "1.5", ",".join(map(str, range(65)))])

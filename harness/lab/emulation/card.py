@@ -7,7 +7,7 @@ many as one card shows.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,15 +30,17 @@ class Chip:
     """One device of the card.
 
     Attributes:
-        index: its number; tensors on it are labelled `sdaa:index`.
+        index: its place in this process; tensors on it are labelled `sdaa:index`.
+        number: its number on the card, as `SDAA_VISIBLE_DEVICES` names it.
         stream: its random numbers.
         memory: bytes in living tensors on it.
     """
 
-    __slots__ = ("index", "memory", "stream")
+    __slots__ = ("index", "memory", "number", "stream")
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, number: int) -> None:
         self.index = index
+        self.number = number
         self.stream = RandomStream()
         self.memory = MemoryCounter()
 
@@ -63,8 +65,8 @@ class Card:
         current: the device that `sdaa` without an index means.
     """
 
-    def __init__(self, devices: int = DEVICES_A_CARD) -> None:
-        self.chips = tuple(Chip(index) for index in range(devices))
+    def __init__(self, numbers: Sequence[int] = range(DEVICES_A_CARD)) -> None:
+        self.chips = tuple(Chip(index, number) for index, number in enumerate(numbers))
         self.current = self.chips[0]
 
     def chip(self, device: Any = None, where: str = f"torch.{DEVICE_TYPE}") -> Chip:
@@ -98,18 +100,18 @@ class Card:
             self.current = before
 
 
-def visible_devices(environ: Mapping[str, str] = os.environ) -> int:
-    """How many devices the environment shows.
+def visible_devices(environ: Mapping[str, str] = os.environ) -> tuple[int, ...]:
+    """The numbers of the devices that the environment shows.
 
     Raises:
         DeviceError: `SDAA_VISIBLE_DEVICES` isn't a list of device numbers, each once.
     """
     listed = environ.get(VISIBLE)
     if listed is None:
-        return DEVICES_A_CARD
+        return tuple(range(DEVICES_A_CARD))
     numbers = [number.strip() for number in listed.split(",")]
     if all(n.isdecimal() for n in numbers) and len({int(n) for n in numbers}) == len(numbers) <= _MOST_DEVICES:
-        return len(numbers)
+        return tuple(int(n) for n in numbers)
     raise DeviceError(
         "the list of visible devices can't be read",
         where=VISIBLE,

@@ -99,7 +99,12 @@ class EmulatedDevice:
         """Compute with these numerics and faults from now on; what an earlier call set is forgotten."""
         self.profile, self.faults = profile, tuple(faults)
         self._wrappers = {}
-        for source in (_MISSING, _MADE_PLAIN, wrappers(profile), *(_begun(fault) for fault in self.faults)):
+        for source in (
+            _MISSING,
+            _MADE_PLAIN,
+            wrappers(profile),
+            *(_striking(fault, self.card) for fault in self.faults),
+        ):
             for name, wrapper in source.items():
                 self._wrappers.setdefault(name, []).append(wrapper)
         for plan in self._plans.values():
@@ -140,12 +145,13 @@ def _computed_on_host() -> Iterable[str]:
     return {name for name in registered("CPU") if name.startswith("aten::")}.union(composite, own)
 
 
-def _begun(fault: Fault) -> dict[str, Wrapper]:
-    """The fault's wrappers, inert before the iteration that it begins at."""
+def _striking(fault: Fault, card: Card) -> dict[str, Wrapper]:
+    """The fault's wrappers, inert before the iteration that it begins at, and on devices that it doesn't strike."""
 
     def begin(wrapper: Wrapper) -> Wrapper:
         def begun(run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            if current_iteration() < fault.begins:
+            spared = fault.card is not None and card.current.number != fault.card
+            if spared or current_iteration() < fault.begins:
                 return run(*args, **kwargs)
             return wrapper(run, *args, **kwargs)
 

@@ -32,6 +32,7 @@ class Fault:
         layer: the only layer that it strikes; empty where it strikes all that have its operation.
         needs: what has to be there for it to strike; empty where every training has it.
         blind: whether it was written after the gate's rules were fixed, by who hadn't seen what they find.
+        card: the only device that it strikes, by its number on the emulated card; all where None.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Fault:
     layer: Layer = ""
     needs: Needs = ""
     blind: bool = False
+    card: int | None = None
 
     def kernels(self) -> Mapping[str, Callable[..., Any]]:
         """Operation name → wrapper, new ones with a memory of their own; empty for a fault that isn't in kernels."""
@@ -59,13 +61,17 @@ class Fault:
 
         Where the fault needs what this training hasn't, a DeviceError is raised when it starts.
         """
+        requirements = importlib.import_module(f"{__package__}.requirements")
+        if not requirements.strikes_here(self):
+            return
         if self.needs:
-            importlib.import_module(f"{__package__}.requirements").require(self, runner)
+            requirements.require(self, runner)
         if not self.in_kernels:
             self._load()(self, runner)
 
     def __str__(self) -> str:
         begins = f"@{self.begins}" if self.begins else ""
+        begins += f"#{self.card}" if self.card is not None else ""
         severity = f":{self.severity!r}" if self.severity is not None else ""
         return f"{self.name}{begins}{severity}"
 

@@ -1,4 +1,4 @@
-"""How a fault is written on the command line: `NAME[@iteration][:severity]`."""
+"""How a fault is written on the command line: `NAME[@iteration][#card][:severity]`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from harness.values.errors import UsageError
 
 __all__ = ["parse_fault"]
 
-_NOTATION = re.compile(r"(?P<name>[^@:]+)(@(?P<begins>[^:]*))?(:(?P<severity>.*))?", re.DOTALL)
+_NOTATION = re.compile(r"(?P<name>[^@:#]+)(@(?P<begins>[^:#]*))?(#(?P<card>[^:]*))?(:(?P<severity>.*))?", re.DOTALL)
 
 
 def parse_fault(text: str) -> Fault:
-    """The fault of that name, with the iteration and severity that the text sets.
+    """The fault of that name, with the iteration, card and severity that the text sets.
 
     Args:
-        text: such as `conv-wgrad-x1.05`, `conv-wgrad-x1.05@10` or `conv-wgrad-x1.05@10:1.2`.
+        text: such as `conv-wgrad-x1.05`, `conv-wgrad-x1.05@10`, `conv-wgrad-x1.05@10:1.2` or, on the third device of
+            the emulated card alone, `conv-wgrad-x1.05#2`.
 
     Raises:
         UsageError: the notation is broken, no fault has that name, or the severity isn't one that the fault can have.
     """
     parts = _NOTATION.fullmatch(text.strip())
     if parts is None:
-        raise UsageError("a fault can't be read", where="--fault", observed=text, allowed="NAME[@iteration][:severity]")
+        notation = "NAME[@iteration][#card][:severity]"
+        raise UsageError("a fault can't be read", where="--fault", observed=text, allowed=notation)
     fault = _named(parts["name"].strip())
     if parts["begins"] is not None:
         fault = replace(fault, begins=_iteration(text, parts["begins"]))
+    if parts["card"] is not None:
+        fault = replace(fault, card=_card(text, parts["card"]))
     if parts["severity"] is not None:
         fault = replace(fault, severity=_severity(fault, parts["severity"]))
     return fault
@@ -59,6 +63,17 @@ def _iteration(text: str, begins: str) -> int:
             allowed="@0, @1, …",
         )
     return int(begins)
+
+
+def _card(text: str, card: str) -> int:
+    if not card.isdecimal():
+        raise UsageError(
+            "a fault strikes one device of the emulated card, counted from 0",
+            where=f"--fault {text}",
+            observed=f"#{card}",
+            allowed="#0, #1, …",
+        )
+    return int(card)
 
 
 def _severity(fault: Fault, severity: str) -> float:

@@ -7,14 +7,33 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from harness.lab.emulation.installation import installed_device
 from harness.lab.faults.fault import Fault
 from harness.lab.faults.hooking import at_start, model_of
 from harness.values.errors import DeviceError
 
-__all__ = ["require"]
+__all__ = ["require", "strikes_here"]
 
 Runner = Any
 _TWO_PROCESSES = "add --launcher pytorch --nproc-per-node 2"
+
+
+def strikes_here(fault: Fault) -> bool:
+    """Whether this process's device is the one that the fault strikes.
+
+    Raises:
+        DeviceError: it strikes one device alone, and this process has no emulated one.
+    """
+    if fault.card is None:
+        return True
+    device = installed_device()
+    if device is None:
+        raise DeviceError(
+            "a fault of one card can only be put into the emulated device",
+            where=f"--fault {fault}",
+            hint="--device emulated --each-device",
+        )
+    return device.card.current.number == fault.card
 
 
 def require(fault: Fault, runner: Runner) -> None:
