@@ -74,8 +74,7 @@ def interim_line(results: Sequence[Result], planned: int) -> Text | None:
         return None
     last = results[-1]
     verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
-    card = f" on {last.card}" if last.card else ""
-    return verdict + Text(f" {last.case}{card} ({len(results)} of {planned}): {last.verdict.reason}")
+    return verdict + Text(f" {_where(last)} ({len(results)} of {planned}): {last.verdict.reason}")
 
 
 class _PlainTable(Table):
@@ -90,6 +89,13 @@ class _PlainTable(Table):
             for name, value in zip(names, row, strict=True):
                 yield Text.assemble((name, "bold"), ": ", value if isinstance(value, Text) else str(value))
             yield Text()
+
+
+def _where(result: Result) -> str:
+    """The case, with the card and the host where it was given one of several."""
+    place = [f"card {result.card}"] if result.card else []
+    place += [result.host] if result.host else []
+    return f"{result.case} on {', '.join(place)}" if place else result.case
 
 
 def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:
@@ -127,7 +133,8 @@ def print_results(results: Sequence[Result], page: str) -> None:
     console.print(table)
     for result in results:
         style = STATUS_STYLES[result.verdict.status]
-        console.print(Text(result.verdict.status.value, style=style) + Text(f" {result.case}: {result.verdict.reason}"))
+        said = f" {_where(result)}: {result.verdict.reason}"
+        console.print(Text(result.verdict.status.value, style=style) + Text(said))
         for line in (*terms_lines(result.terms), *shadow_lines(result)):
             console.print(Text(f"  {line}"))
         if result.output and result.verdict.status is Status.ERROR:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import threading
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,9 @@ from harness.cli.cards import Planned, on_cards, plan_on_cards
 from harness.devices.choice import DeviceChoice
 from harness.running.pool import Slot, run_side_by_side
 from harness.values.errors import UsageError
+
+A: Any = "a"  # a case is only handed on here
+B: Any = "b"
 
 
 def asked(**options):
@@ -23,12 +27,12 @@ def two_cards(monkeypatch):
 
 
 def test_each_case_is_planned_on_every_card_before_it_is_repeated(two_cards):
-    plan = plan_on_cards(["a", "b"], two_cards, asked(repeat=2))
+    plan = plan_on_cards([A, B], two_cards, asked(repeat=2))
     assert [(each.case, each.card) for each in plan] == [
         *[("a", "4"), ("a", "6"), ("a", "4"), ("a", "6")],
         *[("b", "4"), ("b", "6"), ("b", "4"), ("b", "6")],
     ]
-    assert [each.card for each in plan_on_cards(["a"], two_cards, asked(each_device=False, repeat=3))] == [""] * 3
+    assert [each.card for each in plan_on_cards([A], two_cards, asked(each_device=False, repeat=3))] == [""] * 3
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,7 @@ def test_each_case_is_planned_on_every_card_before_it_is_repeated(two_cards):
 )
 def test_what_has_no_cards_to_tell_apart_is_refused(choice, options, said):
     with pytest.raises(UsageError, match=said):
-        plan_on_cards(["a"], choice, asked(**options))
+        plan_on_cards([A], choice, asked(**options))
 
 
 def test_a_run_sees_its_card_alone_and_a_card_has_one_run_at_a_time(two_cards):
@@ -56,7 +60,7 @@ def test_a_run_sees_its_card_alone_and_a_card_has_one_run_at_a_time(two_cards):
             busy.remove(planned.card)
         return planned.card
 
-    plan = [Planned("a", card) for card in ("4", "6") for _ in range(10)]
+    plan = [Planned(A, card) for card in ("4", "6") for _ in range(10)]
     made = {}
     run_side_by_side(plan, on_cards(two_cards, work), [Slot(number) for number in range(4)], made.__setitem__)
     assert [made[number] for number in range(20)] == ["4"] * 10 + ["6"] * 10

@@ -59,7 +59,7 @@ def test_verdicts_by_two_jobs_are_those_of_one_after_another(align, three, user_
     assert {case: answer[0] for case, answer in second.items()} == {
         "tiny": "PASS", "second": "PASS", "broken": "ERROR"
     }  # fmt: skip
-    lines = [line for line in beside[1].splitlines() if re.match(r"(PASS|ERROR) \w+:", line)]
+    lines = [line for line in beside[1].splitlines() if re.match(r"(PASS|ERROR) \w+: ", line)]
     assert [line.split(":")[0] for line in lines] == ["PASS tiny", "ERROR broken", "PASS second"], "not in their order"
     interim = [line for line in beside[2].splitlines() if " of 3)" in line]
     assert len(interim) == 2, beside[2]
