@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
     """Add the two commands to the parser."""
     cases = commands.add_parser("cases", help="list the cases", description="Lists the cases and their baselines.")
     cases.add_argument("--names", action="store_true", help="only the names, one per line")
-    cases.add_argument("--small", action="store_true", help="only those that a laptop can run")
+    cases.add_argument("--small", action="store_true", help="only those that commands without a case run")
     cases.set_defaults(func=_cases)
     doctor = commands.add_parser(
         "doctor", help="what devices, versions and settings are here", description="Looks at this machine."

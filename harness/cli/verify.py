@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
         "verify",
         help="run cases on the candidate and judge them against their baselines",
         description="Runs each CASE on the candidate device, judges it against its baseline, and writes the report.",
-        epilog="Without a CASE all small ones are run. `align cases` lists them.",
+        epilog="Without a CASE those of `align cases --small` are run; `align cases` lists all.",
         exit_codes=VERDICT_CODES,
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")

@@ -32,6 +32,7 @@ class Case:
         function: the function of a user's file that returns the training; empty for mmengine's config.
         own_start: whether the weights are kept that the training begins with, all of them.
         evaluate: whether the model is asked in evaluation mode at a few iterations.
+        by_name: whether it is run only where it is named, though it is small: commands without a case run the others.
 
     Raises:
         CaseError: a field is out of its range.
@@ -51,13 +52,15 @@ class Case:
     function: str = ""
     own_start: bool = False
     evaluate: bool = True
+    by_name: bool = False
 
     def __post_init__(self) -> None:
         for name in ("iterations", "repeats", "seed", "fp64_iterations"):
             self._require(name, type(getattr(self, name)) is int, getattr(self, name), "a whole number")
         for name in ("tier", "reference", "summary"):
             self._require(name, type(getattr(self, name)) is str, getattr(self, name), "a text")
-        self._require("evaluate", type(self.evaluate) is bool, self.evaluate, "True or False")
+        for name in ("evaluate", "by_name"):
+            self._require(name, type(getattr(self, name)) is bool, getattr(self, name), "True or False")
         self._require("tiers", type(self.tiers) is tuple, self.tiers, "a list of tiers")
         self._require("start", isinstance(self.start, Mapping), self.start, "settings of the start weights")
         self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")

@@ -1,7 +1,7 @@
-"""Faults in activations and dropout.
+"""Faults in activations, dropout and argmax.
 
 Arguments are aten's: relu(x), relu_(x), threshold_backward(grad, y, threshold), bernoulli_(mask, keep), which channel
-dropout draws with, and native_dropout(x, drop, train) → y, mask.
+dropout draws with, native_dropout(x, drop, train) → y, mask, and argmax(x, dim, keepdim).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from harness.lab.emulation.dispatch_plan import Run, Wrapper
 from harness.lab.faults.fault import Fault
 
 __all__ = [
+    "argmax_takes_last",
     "dropout_keeps_everything",
     "dropout_keeps_what_it_should_drop",
     "nan_becomes_zero",
@@ -21,6 +22,17 @@ __all__ = [
     "relu_gradient_at_zero",
     "relu_leaks",
 ]
+
+
+def argmax_takes_last(fault: Fault) -> dict[str, Wrapper]:
+    """Of equal largest elements argmax takes the last one."""
+
+    def argmax(run: Run, x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+        axes = tuple(range(x.dim())) if dim is None else (dim,)
+        count = x.numel() if dim is None else x.shape[dim]
+        return count - 1 - run(x.flip(axes), dim, keepdim)
+
+    return {"argmax": argmax}
 
 
 def relu_gradient_at_zero(fault: Fault) -> dict[str, Wrapper]:

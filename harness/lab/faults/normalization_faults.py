@@ -73,12 +73,15 @@ def _forward(change: Wrapper) -> dict[str, Wrapper]:
 
 
 def epsilon_wrong(fault: Fault) -> dict[str, Wrapper]:
-    """Epsilon is the severity; the backward uses the inverse deviation that the forward saved."""
+    """Epsilon is the severity, in evaluation too; the backward uses the inverse deviation that the forward saved."""
+
+    def native_batch_norm(run: Run, *args: Any) -> Any:
+        return run(*args[:7], fault.severity)
 
     def stats(run: Run, x: Any, eps: float) -> Any:
         return run(x, fault.severity)
 
-    return _forward(lambda run, *args: run(*args[:7], fault.severity)) | {"batch_norm_stats": stats}
+    return {"native_batch_norm": native_batch_norm, "batch_norm_stats": stats}
 
 
 def running_variance_biased(fault: Fault) -> dict[str, Wrapper]:

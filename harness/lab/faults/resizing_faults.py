@@ -24,6 +24,7 @@ __all__ = [
     "bilinear_is_nearest",
     "border_gradient_lost",
     "gradient_to_first_maximum_lost",
+    "half_pixel_lost",
     "maximum_pads_with_zero",
     "next_sample_read",
     "stale_on_fallback",
@@ -60,6 +61,25 @@ def bilinear_is_nearest(fault: Fault) -> dict[str, Wrapper]:
 
     def forward(run: Run, x: Any, size: Any, *rest: Any, **kwargs: Any) -> Any:
         return functional.interpolate(x, tuple(size), mode="nearest-exact")
+
+    return {"upsample_bilinear2d": forward}
+
+
+def half_pixel_lost(fault: Fault) -> dict[str, Wrapper]:
+    """Output pixel i reads the input at i · scale and not at (i + ½) · scale − ½, in the forward, without corners."""
+
+    def along(x: Any, axis: int, target: int) -> Any:
+        length = x.shape[axis]
+        source = torch.arange(target, dtype=torch.float64) * length / target
+        low = source.long()
+        share = (source - low).to(x.dtype).view([-1 if axis == n else 1 for n in range(4)]).to(x.device)
+        low = low.to(x.device)
+        return x.index_select(axis, low).lerp(x.index_select(axis, (low + 1).clamp(max=length - 1)), share)
+
+    def forward(run: Run, x: Any, size: Any, align_corners: bool, *scales: Any, **kwargs: Any) -> Any:
+        if align_corners:
+            return run(x, size, align_corners, *scales, **kwargs)
+        return along(along(x, 2, size[0]), 3, size[1])
 
     return {"upsample_bilinear2d": forward}
 

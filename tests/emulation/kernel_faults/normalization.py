@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import probes
@@ -28,6 +29,13 @@ def moved(start: float, batch: torch.Tensor, momentum: float) -> torch.Tensor:
     return (1 - momentum) * start + momentum * batch
 
 
+def in_evaluation(eps: float) -> Relation:
+    """Running statistics are 0.5 and 2; PyTorch's backward takes the layer's own epsilon there."""
+    return only(
+        lambda: probes.batch_norm(False), y=lambda h: (INPUT - 0.5) / math.sqrt(2 + eps) * over_channels(WEIGHT)
+    )
+
+
 for name, momentum in {"bn-momentum-ignored": 0.0, "bn-momentum-inverted": 0.9, "bn-momentum-0.2": 0.2}.items():
     RELATIONS[name] = [
         only(
@@ -52,6 +60,7 @@ for name, eps in {"bn-eps-1e-4": 1e-4, "bn-eps-1e-3": 1e-3}.items():
             dx=backward,
             dw=lambda h, ratio=ratio: h["dw"] * ratio,
         ),
+        in_evaluation(eps),
     ]
 RELATIONS["bn-running-variance-biased"] = [
     only(probes.batch_norm, var=lambda h: moved(2.0, BIASED, 0.1)),

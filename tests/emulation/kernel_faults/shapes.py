@@ -42,6 +42,36 @@ RELATIONS["bilinear-is-nearest"] = [
 ]
 
 
+def at_scaled_index(healthy: Results) -> torch.Tensor:
+    """Each output pixel by hand, one after the other."""
+    x, y = probes.draw(1, 2, 4, 4), torch.empty(1, 2, 9, 7)
+    for i in range(9):
+        for j in range(7):
+            (top, below), (left, beside) = divmod(i * 4 / 9, 1), divmod(j * 4 / 7, 1)
+            rows, columns = (int(top), min(int(top) + 1, 3)), (int(left), min(int(left) + 1, 3))
+            corner = x[0, :, rows][:, :, columns]
+            weights = torch.outer(torch.tensor([1 - below, below]), torch.tensor([1 - beside, beside]))
+            y[0, :, i, j] = (corner * weights).sum((1, 2))
+    return y
+
+
+RELATIONS["bilinear-half-pixel-lost"] = [only(probes.upsample, y=at_scaled_index), only(lambda: probes.upsample(True))]
+
+
+def largest() -> Results:
+    x = torch.tensor([[1.0, 3.0, 3.0, 0.0], [2.0, 2.0, 2.0, 2.0], [0.0, 1.0, 2.0, 3.0]]).to("sdaa")
+    return {"rows": x.argmax(dim=1).cpu(), "columns": x.argmax(dim=0, keepdim=True).cpu(), "all": x.argmax().cpu()}
+
+
+RELATIONS["argmax-takes-last"] = [
+    only(
+        largest,
+        rows=lambda h: torch.tensor([2, 3, 3]),
+        all=lambda h: torch.tensor(11),
+    ),
+]
+
+
 def upsampled_twice() -> Results:
     first = functional.interpolate(probes.draw(1, 1, 2, 2).to("sdaa"), (4, 4), mode="bilinear")
     second = functional.interpolate(probes.draw(1, 1, 2, 2, seed=1).to("sdaa"), (4, 4), mode="bilinear")

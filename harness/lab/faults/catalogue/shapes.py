@@ -36,6 +36,20 @@ FAULTS = (
         "resizing_faults:bilinear_is_nearest",
     ),
     Fault(
+        "bilinear-half-pixel-lost",
+        "bilinear upsampling reads each pixel up to half a source pixel off, where corners aren't aligned",
+        "a source coordinate of i · scale, as other frameworks have it, in place of (i + ½) · scale − ½",
+        "kernel",
+        "resizing_faults:half_pixel_lost",
+    ),
+    Fault(
+        "argmax-takes-last",
+        "where scores are equal, argmax takes the last of them",
+        "a comparison that includes equality; no effect where no two scores are equal",
+        "kernel",
+        "activation_faults:argmax_takes_last",
+    ),
+    Fault(
         "fallback-stale-copy",
         "upsampling on the host hands back its last result",
         "a CPU fallback whose copy back isn't waited for",
