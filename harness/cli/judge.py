@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             tier=arguments.tier,
             false_alarm_rate=share,
             gate_size=max(len(arguments.runs), arguments.gate_size),
+            same=tuple(arguments.same),
             command=reproduction(),
         )
         results.append(result)

@@ -144,6 +144,24 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run to the end, also where the verdict can't change any more",
     )
+    parser.add_argument(
+        "--same",
+        type=setting_argument,
+        action="append",
+        default=[],
+        metavar="SETTING",
+        help="a setting that may differ from the baseline's, with what is beneath it, by the name that the report has "
+        "for it; every output says so; may be given several times",
+    )
+
+
+def setting_argument(text: str) -> str:
+    """The name of a setting that may differ: what was trained, and on what, may not."""
+    from harness.rules.comparability import NO_SETTINGS  # here, as it imports NumPy
+
+    if text in NO_SETTINGS:
+        raise argparse.ArgumentTypeError(f"{text} is no setting: runs that differ in it can't be compared")
+    return text
 
 
 def add_shadow_options(parser: argparse.ArgumentParser) -> None:

@@ -269,6 +269,7 @@ def verify_case(
             false_alarm_rate=false_alarm_rate,
             gate_size=gate_size,
             early_stop=not arguments.no_early_stop,
+            same=tuple(arguments.same),
             **watching,
         )
         return dataclasses.replace(result, card=card)

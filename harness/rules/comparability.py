@@ -13,7 +13,7 @@ from harness.values.provenance import Provenance
 from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, Trace
 from harness.values.verdict import Agreement, Finding, Outcome
 
-__all__ = ["RULE", "compare_provenance", "judge_comparability"]
+__all__ = ["NO_SETTINGS", "RULE", "accepted_differences", "compare_provenance", "judge_comparability"]
 
 RULE = "comparability"
 
@@ -21,6 +21,18 @@ _ABSENT = "—"
 
 _NAMED = 3
 """Of many names those that are told."""
+
+NO_SETTINGS = frozenset(
+    {
+        *("batches", "data root", "initial weights", "seed", "global batch", "precision", "case", "iterations"),
+        *("random draws", "settings"),
+    }
+)
+"""What must agree and is no setting: runs that differ in it have nothing to be held against each other by."""
+
+_OF_DATA = ("train_dataloader", "randomness")
+_OF_OPTIMIZER = ("optim_wrapper", "optimizer", "param_scheduler")
+"""Fields of a config whose settings change the training most; a watched loop's are named alike."""
 
 _OF_THE_DEVICE = frozenset({"seconds", "memory", DEVICE_DRAWS, HOST_DRAWS})
 """Signals of the device or the recorder, which another may have none of; ``random draws`` compares what was drawn."""
@@ -33,8 +45,9 @@ def compare_provenance(
     candidate_trace: Trace,
     *,
     planned: int | None = None,
+    same: Sequence[str] = (),
 ) -> tuple[Agreement, ...]:
-    """The comparability table, what must agree first and what disagrees on top of it.
+    """The comparability table, what must agree first and what disagrees on top of it, by how much it changes.
 
     Args:
         reference: where the reference's runs come from.
@@ -43,32 +56,48 @@ def compare_provenance(
         candidate_trace: the candidate's run.
         planned: how many iterations a run is to have that may still go on: then what it has so far must agree, before
             its first iteration where it comes from alone. Without it the run must have ended.
+        same: names of settings that may differ, each with what is beneath it.
     """
+    settings = _settings(reference, candidate, same)
+    weights = _digests("initial weights", reference.weights, candidate.weights)
     if planned is not None and not len(candidate_trace):
-        return _ordered(_origins(reference, candidate), _shown(reference, candidate))
+        return _ordered([*_asked(reference, candidate), weights, *settings], _shown(reference, candidate))
     batches = _batches(reference_trace, candidate_trace)
     data_root = _row("data root", reference.data_root or _ABSENT, candidate.data_root or _ABSENT)
-    required = [
-        *_origins(reference, candidate),
-        _iterations(reference_trace, candidate_trace, planned),
-        *([] if batches.agrees else [data_root]),  # equal data may lie elsewhere; other data are explained by it
+    rows = [
+        *_asked(reference, candidate),
+        replace(data_root, required=not batches.agrees),  # equal data may lie elsewhere; other data are explained by it
         batches,
+        weights,
+        _iterations(reference_trace, candidate_trace, planned),
         _draws(reference_trace, candidate_trace),
         *_recorded(reference_trace, candidate_trace),
+        *settings,
     ]
-    shown = [*([replace(data_root, required=False)] if batches.agrees else []), *_shown(reference, candidate)]
-    return _ordered(required, shown)
+    return _ordered(rows, _shown(reference, candidate))
 
 
-def _origins(reference: Provenance, candidate: Provenance) -> list[Agreement]:
-    """What must agree and is known before the first iteration."""
+def accepted_differences(agreements: Sequence[Agreement], same: Sequence[str]) -> list[Agreement]:
+    """The settings that differ and were accepted.
+
+    Args:
+        agreements: the comparability table.
+        same: as ``compare_provenance`` takes it.
+    """
+    return [row for row in agreements if not row.agrees and _is_accepted(row.what, same)]
+
+
+def _is_accepted(name: str, same: Sequence[str]) -> bool:
+    return any(name == accepted or name.startswith(f"{accepted}.") for accepted in same)
+
+
+def _asked(reference: Provenance, candidate: Provenance) -> list[Agreement]:
+    """What is asked of a run, and explains other batches and weights."""
     return [
-        *_settings(reference.settings, candidate.settings),
         _row("case", reference.case, candidate.case),
+        _row("precision", reference.precision, candidate.precision),
         _row("seed", reference.seed, candidate.seed),
         _row("global batch", reference.global_batch, candidate.global_batch),
-        _row("precision", reference.precision, candidate.precision),
-        _digests("initial weights", reference.weights, candidate.weights),
     ]
 
 
@@ -86,8 +115,9 @@ def _shown(reference: Provenance, candidate: Provenance) -> list[Agreement]:
     ]
 
 
-def _ordered(required: Sequence[Agreement], shown: Sequence[Agreement]) -> tuple[Agreement, ...]:
-    return (*sorted(required, key=lambda row: row.agrees), *shown)
+def _ordered(rows: Sequence[Agreement], shown: Sequence[Agreement]) -> tuple[Agreement, ...]:
+    """What must agree and doesn't, what does, what may differ; each in the order that it has."""
+    return (*sorted(rows, key=lambda row: (not row.required, row.agrees)), *shown)
 
 
 def judge_comparability(agreements: tuple[Agreement, ...]) -> list[Finding]:
@@ -111,14 +141,28 @@ def judge_comparability(agreements: tuple[Agreement, ...]) -> list[Finding]:
     ]
 
 
-def _settings(reference: Mapping[str, str], candidate: Mapping[str, str]) -> list[Agreement]:
-    """One row for all settings that agree, and one for each that doesn't."""
-    names = sorted({*reference, *candidate})
-    differing = [name for name in names if reference.get(name) != candidate.get(name)]
-    rows = [_row(name, reference.get(name, _ABSENT), candidate.get(name, _ABSENT)) for name in differing]
-    if not differing:
-        rows.append(Agreement("settings", f"{len(names)} settings", f"{len(names)} settings, all equal", True, True))
-    return rows
+def _settings(reference: Provenance, candidate: Provenance, same: Sequence[str]) -> list[Agreement]:
+    """One row for all settings that agree, and one for each that doesn't: those of data, of the optimizer, others.
+
+    A setting that one side leaves out has there what is built without it.
+    """
+    names = sorted({*reference.settings, *candidate.settings}, key=lambda name: (_place(name), name))
+    rows = [_row(name, _value(name, reference, candidate), _value(name, candidate, reference)) for name in names]
+    differing = [replace(row, required=not _is_accepted(row.what, same)) for row in rows if not row.agrees]
+    if any(row.required for row in differing):
+        return differing
+    count = f"{len(names) - len(differing)} settings"
+    return [Agreement("settings", count, f"{count}, all equal", True, True), *differing]
+
+
+def _place(name: str) -> int:
+    field = name.partition(".")[0]
+    return 0 if field in _OF_DATA else 1 if field in _OF_OPTIMIZER else 2
+
+
+def _value(name: str, side: Provenance, other: Provenance) -> str:
+    """What a side has a setting at; of a side that recorded no defaults the other's are taken."""
+    return side.settings.get(name) or (side.defaults or other.defaults).get(name, _ABSENT)
 
 
 def _iterations(reference: Trace, candidate: Trace, planned: int | None) -> Agreement:

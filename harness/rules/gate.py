@@ -29,6 +29,10 @@ from harness.values.verdict import Agreement, Finding, LegacyResult, Outcome, St
 __all__ = ["Gate", "judge"]
 
 
+_NAMED = 3
+"""Of the properties in which two experiments differ, those that are named behind the first."""
+
+
 @final
 class Gate:
     """A baseline's gate for candidates of one length: every bound is computed once, and asked of many runs.
@@ -38,6 +42,7 @@ class Gate:
         planned: iterations T of the runs to judge.
         tier: the precision tier that is demanded; the loosest of the baseline's where empty.
         false_alarm_rate: chance that a healthy run is called a failure, in (0, 1): the case's share of its gate's.
+        same: names of settings in which the two sides may differ, each with what is beneath it.
 
     Raises:
         BaselineError: the baseline holds no runs of the demanded tier.
@@ -45,7 +50,12 @@ class Gate:
     """
 
     def __init__(
-        self, baseline: Baseline, planned: int, tier: str = "", false_alarm_rate: float = FALSE_ALARM_RATE
+        self,
+        baseline: Baseline,
+        planned: int,
+        tier: str = "",
+        false_alarm_rate: float = FALSE_ALARM_RATE,
+        same: tuple[str, ...] = (),
     ) -> None:
         require_rate(false_alarm_rate)
         tiers = sorted(baseline.tiers, key=TIERS.index)
@@ -69,6 +79,7 @@ class Gate:
         self.baseline = baseline
         self.planned = planned
         self.false_alarm_rate = false_alarm_rate
+        self._same = same
         self._asked = tiers[: tiers.index(self.demanded) + 1]
         self._reference = baseline.tiers[self.demanded][0]
 
@@ -165,6 +176,7 @@ class Gate:
             self._reference,
             candidate,
             planned=self.planned if running or candidate.complete else None,
+            same=self._same,
         )
 
     def _judge_exactly(self, comparability: list[Finding], candidate: Trace) -> list[Finding]:
@@ -246,5 +258,9 @@ def _legacy(reference: Trace, candidate: Trace) -> LegacyResult | None:
 
 
 def _not_comparable(comparability: list[Finding], foreign: list[Finding]) -> str:
-    more = f" ({len(comparability) - 1} more differ)" if len(comparability) > 1 else ""
-    return "; ".join([f"not the same experiment: {comparability[0].message}{more}", *(one.message for one in foreign)])
+    """What differs and changes most, in a sentence, and the names of others that do."""
+    names = [finding.signal for finding in comparability[1:]]
+    further = len(names) - _NAMED
+    listed = ", ".join(names[:_NAMED]) + (f" and {further} more" if further > 0 else "")
+    also = f" (also {listed})" if names else ""
+    return "; ".join([f"not the same experiment: {comparability[0].message}{also}", *(one.message for one in foreign)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.rules.budget import FALSE_ALARM_RATE
@@ -13,6 +14,7 @@ from harness.values.case import Case
 from harness.values.errors import AlignmentError
 from harness.values.precision import TIERS
 from harness.values.terms import Against, Terms
+from harness.values.verdict import Agreement
 
 __all__ = ["better_references", "terms_alone", "terms_of"]
 
@@ -26,6 +28,7 @@ def terms_of(
     false_alarm_rate: float,
     gate_size: int,
     remarks: tuple[str, ...] = (),
+    accepted: Sequence[Agreement] = (),
 ) -> Terms:
     """Of a candidate that is judged by a baseline.
 
@@ -37,6 +40,7 @@ def terms_of(
         false_alarm_rate: the case's share of its gate's.
         gate_size: how many cases share the gate's.
         remarks: what else weakens the answer.
+        accepted: the settings that differ from the baseline's and were accepted.
     """
     planned = order.iterations or case.iterations
     asked = [_counted(planned, "iteration"), f"tier {tier}"]
@@ -52,6 +56,7 @@ def terms_of(
             left_out.append(f"{case.repeats - repeats} of its {case.repeats} healthy runs")
     if false_alarm_rate * gate_size < FALSE_ALARM_RATE * (1 - 1e-9):
         left_out.append(f"what only a false-alarm rate of {FALSE_ALARM_RATE:g} calls")
+    left_out += [f"an equal {row.what} ({row.reference} → {row.candidate})" for row in accepted]
     shadow, without = _shadow(order, planned)
     return Terms(
         Against.BASELINE,

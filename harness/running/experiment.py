@@ -25,6 +25,7 @@ from harness.recording.start_weights import weights_digest
 from harness.running.around import noise_of, shadowed, together
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.compiling import COMPILER, compile_in_place, compile_settings
+from harness.running.defaults_of_config import default_settings
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.libraries import missing_library
 from harness.running.order import Order
@@ -65,7 +66,7 @@ def run_experiment(
         RunError: there is no checkpoint to go on from.
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
-    settings = effective_settings(config)
+    settings, defaults = effective_settings(config), default_settings(config)
     require_known_loop(config)
     given = pretrained_parts(config.model)
     iterations = _iterations(order, case, config)
@@ -84,8 +85,8 @@ def run_experiment(
             if stream is not None:
                 if resumed:
                     stream.keep_before(runner.iter)
-                provenance = replace(_provenance(runner, model, order, case, device, settings, iterations), start=start)
-                write_provenance(folder / PROVENANCE, provenance)
+                origin = _provenance(runner, model, order, case, device, settings, iterations)
+                write_provenance(folder / PROVENANCE, replace(origin, defaults=defaults, start=start))
 
         runner.register_hook(StartHook(case.seed, case.start, given, begin), priority="VERY_HIGH")
         around = noise_of(order)

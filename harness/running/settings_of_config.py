@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.config import Config
 
 from harness.recording.start import PATHS_OF_WEIGHTS
 from harness.running.cases import RUNNER_FIELDS, flatten
 
-__all__ = ["effective_settings"]
+__all__ = ["effective_fields", "effective_settings"]
 
 _WITHOUT_EFFECT = frozenset(
     {
@@ -18,10 +20,15 @@ _WITHOUT_EFFECT = frozenset(
 """Fields of a Runner that don't change what is trained, or are compared by themselves."""
 
 
+def effective_fields(config: Config) -> dict[str, Any]:
+    """The fields of a resolved config that have an effect on the training."""
+    effective = RUNNER_FIELDS - _WITHOUT_EFFECT
+    return {name: value for name, value in config.to_dict().items() if name in effective}
+
+
 def effective_settings(config: Config) -> dict[str, str]:
     """The resolved config, without paths and without what has no effect on the training."""
-    effective = RUNNER_FIELDS - _WITHOUT_EFFECT
-    fields = {name: value for name, value in config.to_dict().items() if name in effective}
+    fields = effective_fields(config)
     chosen = {name: value for name, value in (config.get("randomness") or {}).items() if name != "seed" and value}
     if chosen:  # what is off says no more than what isn't there
         fields["randomness"] = chosen

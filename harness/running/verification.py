@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.baseline_folders.baseline_places import shipped_folder, writing_folder
 from harness.rules.budget import FALSE_ALARM_RATE
+from harness.rules.comparability import accepted_differences
 from harness.rules.gate import Gate
 from harness.running.asked_terms import better_references, terms_alone, terms_of
 from harness.running.cases import is_own
@@ -50,6 +51,7 @@ def verify(
     false_alarm_rate: float = FALSE_ALARM_RATE,
     gate_size: int = 1,
     early_stop: bool = True,
+    same: tuple[str, ...] = (),
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     slot: Slot | None = None,
@@ -66,6 +68,7 @@ def verify(
         false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
         gate_size: how many cases share that of the gate.
         early_stop: whether to end the run as soon as the verdict can't change.
+        same: names of settings in which it may differ from the baseline, each with what is beneath it.
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
         slot: the part of the machine that it has; all of it without one.
@@ -80,7 +83,7 @@ def verify(
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
         again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
-        gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again)
+        gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again, same)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
@@ -94,6 +97,7 @@ def verify(
         false_alarm_rate=false_alarm_rate,
         gate_size=gate_size,
         remarks=remarks,
+        accepted=accepted_differences(verdict.agreements, same),
     )
     return _result(verdict, order, run, baseline, folder, started, terms)
 
@@ -141,6 +145,7 @@ def judge_run(
     tier: str = "",
     false_alarm_rate: float = FALSE_ALARM_RATE,
     gate_size: int = 1,
+    same: tuple[str, ...] = (),
     command: str = "",
 ) -> Result:
     """Judge a run that a training watched in place has left.
@@ -152,6 +157,7 @@ def judge_run(
         tier: the precision tier to demand; the loosest of the baseline where empty.
         false_alarm_rate: see ``verify``.
         gate_size: see ``verify``.
+        same: see ``verify``.
         command: what judges it again.
 
     Raises:
@@ -169,7 +175,7 @@ def judge_run(
     order = dataclasses.replace(order, shadow_tier=tier or case.tier)
     try:
         again = partial(baseline.record_again, case=name, place=str(baselines))
-        gate = _gate(baseline, order.iterations, tier or case.tier, false_alarm_rate, again)
+        gate = _gate(baseline, order.iterations, tier or case.tier, false_alarm_rate, again, same)
         verdict = _shadowed(_judge(case, gate, run), run, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
@@ -180,6 +186,7 @@ def judge_run(
         tier=tier or case.tier,
         false_alarm_rate=false_alarm_rate,
         gate_size=gate_size,
+        accepted=accepted_differences(verdict.agreements, same),
     )
     return _result(verdict, order, run, baseline, folder, started, terms)
 
@@ -305,11 +312,18 @@ def _place_option(baselines: Path) -> str:
     return f"--baseline-dir {place}" if place else ""
 
 
-def _gate(baseline: Baseline, planned: int, tier: str, false_alarm_rate: float, again: Callable[..., str]) -> Gate:
+def _gate(
+    baseline: Baseline,
+    planned: int,
+    tier: str,
+    false_alarm_rate: float,
+    again: Callable[..., str],
+    same: tuple[str, ...],
+) -> Gate:
     """The gate of a baseline that holds the iterations and the tier that are asked for."""
     _require_iterations(planned, baseline, again)
     _require_tier(tier, baseline, again)
-    return Gate(baseline, planned, tier, false_alarm_rate)
+    return Gate(baseline, planned, tier, false_alarm_rate, same)
 
 
 def _require_tier(tier: str, baseline: Baseline, again: Callable[..., str]) -> None:

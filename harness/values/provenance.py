@@ -49,6 +49,8 @@ class Provenance:
         settings: the resolved config, flattened: ``optim_wrapper.optimizer.lr`` → text of its value. Without what can't
             change the training (paths, logging, launcher).
         weights: digest of the initial weights.
+        defaults: what a setting of that name is where the config doesn't say it, by the signature of what is built;
+            empty where that isn't known.
         seed: of data order, augmentation and dropout.
         start: where the initial weights come from, in words; empty where that wasn't recorded.
         precision: what the run computes in by its own setting: ``fp32``, ``fp64``, ``amp-fp16``, ``amp-bf16``.
@@ -76,6 +78,7 @@ class Provenance:
     iterations: Count
     device: Device
     data_root: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -28,6 +28,7 @@ def test_two_runs_at_once_have_a_folder_each(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--same", "initial weights"), "is no setting"),
         (("--stall-timeout", "soon"), "'soon' is no time to wait: seconds, more than 0"),
         (("--timeout", "nan"), "'nan' is no time to wait"),
         (("--timeout", "-1"), "'-1' is no time to wait"),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harness.rules.comparability import compare_provenance, judge_comparability
+from harness.rules.comparability import accepted_differences, compare_provenance, judge_comparability
 from harness.rules.envelope import judge_envelope, watched_signals
 from harness.rules.finiteness import judge_finiteness
 from harness.rules.schedule import judge_schedule
@@ -206,6 +206,39 @@ class TestComparability:
     )
     def test_what_differs_is_named(self, make, change, named):
         assert named in failed(judge_comparability(self.rows(make, make.provenance(**change))))
+
+    def test_what_changes_most_is_named_first(self, make):
+        names = ("model.depth", "optim_wrapper.lr", "train_dataloader.batch_size")
+        other = make.provenance(settings=dict.fromkeys(names, "1"), weights="cd" * 32)
+        trace = dataclasses.replace(make.trace(1), batches=("f" * 32,) * 30)
+        rows = compare_provenance(make.provenance(settings=dict.fromkeys(names, "0")), other, make.trace(0), trace)
+        due = ["batches (from iteration 0)", "initial weights", *reversed(names)]
+        assert [row.what for row in rows if row.required and not row.agrees] == due
+
+    @pytest.mark.parametrize(
+        ("of_reference", "of_candidate", "agrees"),
+        [
+            ({}, {}, False),
+            ({"model.eps": "1e-05"}, {}, True),
+            ({"model.eps": "0.001"}, {}, False),
+            ({"model.eps": "0.001"}, {"model.eps": "1e-05"}, False),
+            ({"model.other": "1"}, {"model.eps": "1e-05"}, False),
+            ({}, {"model.eps": "1e-05"}, True),
+        ],
+    )
+    def test_what_one_side_leaves_out_has_its_default(self, make, of_reference, of_candidate, agrees):
+        reference = make.provenance(settings={}, defaults=of_reference)
+        candidate = make.provenance(settings={"model.eps": "1e-05"}, defaults=of_candidate)
+        rows = compare_provenance(reference, candidate, make.trace(0), make.trace(1))
+        assert ("model.eps" not in failed(judge_comparability(rows))) == agrees
+
+    @pytest.mark.parametrize(("same", "accepted"), [("model", 2), ("model.a", 1), ("mod", 0), ("model.a.b", 0)])
+    def test_what_is_accepted_is_shown_and_does_not_count(self, make, same, accepted):
+        sides = [make.provenance(settings={"model.a": value, "model.b": value}) for value in "01"]
+        rows = compare_provenance(*sides, make.trace(0), make.trace(1), same=[same])
+        assert len(accepted_differences(rows, [same])) == accepted
+        assert len([name for name in failed(judge_comparability(rows)) if name.startswith("model.")]) == 2 - accepted
+        assert {"model.a", "model.b"} <= {row.what for row in rows}
 
     def test_what_may_differ_is_shown_and_does_not_count(self, make):
         rows = self.rows(make, make.provenance(versions={"torch": "2.7.1"}, commit="other"))

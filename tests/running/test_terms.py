@@ -17,6 +17,7 @@ from harness.values.case import Case
 from harness.values.provenance import Device
 from harness.values.result import Result
 from harness.values.terms import Against
+from harness.values.verdict import Agreement
 
 CASE = Case("made_up", Path("made_up.py"), iterations=30, repeats=8, tier="tf32")
 USUAL = (0, 1, 10, 29)
@@ -35,6 +36,15 @@ def test_the_cases_own_gate_leaves_nothing_out(make):
         "a false-alarm rate of 0.001",
     )
     assert terms(make.baseline(), tier="fp32", shadow_forced=True).left_out == ()
+
+
+def test_a_setting_that_was_accepted_is_left_out(make):
+    accepted = [Agreement("model.depth", "50", "101", False, False)]
+    order = Order("made_up.py", "cpu", shadow=USUAL)
+    told = terms_of(
+        CASE, order, baseline=make.baseline(), tier="tf32", false_alarm_rate=1e-3, gate_size=1, accepted=accepted
+    )
+    assert told.left_out == ("an equal model.depth (50 → 101)",)
 
 
 @pytest.mark.parametrize(

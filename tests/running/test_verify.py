@@ -13,10 +13,10 @@ from harness.values.verdict import Status
 pytestmark = pytest.mark.slow
 
 
-def verified(tiny, order, baselines, folder, early_stop=True, **changes):
+def verified(tiny, order, baselines, folder, early_stop=True, same=(), **changes):
     order = dataclasses.replace(order, **changes)
     case = find_case(order.config, order.options)
-    return verify(case, order, baselines=baselines, folder=folder, early_stop=early_stop)
+    return verify(case, order, baselines=baselines, folder=folder, early_stop=early_stop, same=same)
 
 
 def test_the_reference_itself_passes(tiny, order, baselines, tmp_path):
@@ -43,13 +43,25 @@ def test_more_iterations_than_the_baseline_has_are_an_error(tiny, order, baselin
         ("alignment.seed=1", "seed"),
         ("randomness.seed=1", "seed"),
         ("train_dataloader.dataset.data_seed=1", "data_seed"),
-        ("train_dataloader.batch_size=4", "batch_size"),
+        ("train_dataloader.batch_size=4", "global batch"),
     ],
 )
 def test_another_experiment_is_inconclusive_and_named(tiny, order, baselines, tmp_path, option, named):
     verdict = verified(tiny, order, baselines, tmp_path, options=(option,)).verdict
     assert verdict.status is Status.INCONCLUSIVE
     assert named in verdict.reason
+
+
+def test_a_default_that_is_spelt_out_is_no_difference(tiny, order, baselines, tmp_path):
+    verdict = verified(tiny, order, baselines, tmp_path, options=("optim_wrapper.optimizer.dampening=0",)).verdict
+    assert verdict.status is Status.PASS, verdict.reason
+
+
+def test_a_setting_that_is_accepted_is_judged_and_told(tiny, order, baselines, tmp_path):
+    name = "optim_wrapper.optimizer.lr"
+    result = verified(tiny, order, baselines, tmp_path, options=(f"{name}=0.02",), same=(name,))
+    assert result.verdict.status is Status.FAIL
+    assert [text for text in result.terms.left_out if name in text] == [f"an equal {name} (0.01 → 0.02)"]
 
 
 @pytest.mark.emulated
