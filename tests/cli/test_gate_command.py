@@ -54,7 +54,7 @@ def gate(tmp_path, monkeypatch, user_folder, align_here):
         (tmp_path / "alignment.toml").write_text(policy)
         left = {case: list(statuses) for case, statuses in verdicts.items()}
 
-        def verified(case, device, share, size, options):
+        def verified(case, device, share, size, options, **_):
             asked.append((case.name, device, size, options))
             status = left[case.name].pop(0)
             failed = (Finding("envelope", Outcome.FAIL, "grad_norm", "it deviates"),)
@@ -194,7 +194,9 @@ def test_verify_takes_the_defaults_and_the_command_line_comes_first(tmp_path, al
     seen = []
     result = Result(Verdict("ann_small", Status.PASS, "aligned"), asked_device="cpu")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(verify, "verify_case", lambda *words: seen.append(words[-1]) or dataclasses.replace(result))
+    monkeypatch.setattr(
+        verify, "verify_case", lambda *words, **_: seen.append(words[-1]) or dataclasses.replace(result)
+    )
     (tmp_path / "alignment.toml").write_text(POLICY)
     code, _, err = align_here("verify", "ann_small")
     assert code == 0

@@ -1,14 +1,15 @@
 """A study goes on where it was, runs nothing twice, and runs anew what other code would make."""
 
-from pathlib import Path
+from functools import partial
 
+import fake_worker
 import pytest
 
 from harness.lab.power import study as study_module
-from harness.lab.power import workers as workers_module
 from harness.lab.power.study import Study
 from harness.lab.power.study_plan import ROUNDING_RUNS, Settings
 from harness.lab.power.study_run import Kind
+from harness.lab.power.workers import run_requests
 from harness.store.baselines import save_baseline
 from harness.values.case import Case
 from harness.values.errors import BaselineError, RunError
@@ -20,9 +21,8 @@ LEANED_ON = 1 + ROUNDING_RUNS  # the twin, and what rounding does
 @pytest.fixture
 def study(tmp_path, monkeypatch, make):
     """Makes studies of one work folder, whose workers train nothing; and says what they ran."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(workers_module, "_ENTRY", "fake_worker:main")
+    monkeypatch.setattr(study_module, "run_requests", partial(run_requests, serving=fake_worker.serve))
     config = tmp_path / "made_up.py"
     config.write_text("")
     save_baseline(tmp_path / "baselines", make.baseline())
@@ -91,7 +91,7 @@ def test_without_faults_there_is_no_twin(study):
 
 
 def test_a_twin_that_crashes_ends_the_study_and_is_tried_again(study, monkeypatch, tmp_path):
-    monkeypatch.setattr(workers_module, "_ENTRY", "no_such_module:main")
+    monkeypatch.setattr(study_module, "run_requests", partial(run_requests, serving=fake_worker.die))
     for _ in range(2):
         with pytest.raises(RunError, match="compared with"):
             study()
