@@ -29,7 +29,7 @@ _MODULES = {
     **{name: name for name in ("verify", "record", "judge", "train", "evaluate")},
     "accuracy": "accuracy",
     "plan-accuracy": "accuracy",
-    **{name: name for name in ("ops", "compare", "report")},
+    **{name: name for name in ("ops", "shrink", "compare", "report")},
     "gate": "gate_command",
     "history": "history",
     "baseline": "baseline",
@@ -46,6 +46,7 @@ Does a model ported to a new accelerator train like it does on the reference GPU
   align verify ann_small                      train a case on the candidate, judge it against its baseline
   align record ann_small --device cuda        make a baseline of a case on a trusted device
   align ops ann_small                         the operations of a step: error, effective precision, fallback
+  align shrink REPORT/CASE/reproduce/1.py     the smallest call that is still wrong
   align evaluate ann_small CHECKPOINT         the accuracy of a checkpoint on a validation set
   align compare cuda.log sdaa.log             judge two logs that exist already
   align baseline list                         what baselines there are, and what made them

@@ -18,11 +18,13 @@ from harness.rules.budget import FALSE_ALARM_RATE
 from harness.store.temporary import owned_folder
 
 if TYPE_CHECKING:
+    from harness.running.follow_up import FollowUp
     from harness.running.watchdog import Timeouts
 
 __all__ = [
     "add_compile_option",
     "add_device_options",
+    "add_follow_up_options",
     "add_forced_option",
     "add_jobs_option",
     "add_judging_options",
@@ -32,9 +34,11 @@ __all__ = [
     "add_timeout_options",
     "chosen_device",
     "count_argument",
+    "follow_up_of",
     "jobs_argument",
     "reproduction",
     "run_folder",
+    "seconds_argument",
     "size_argument",
     "timeouts_of",
     "whole_argument",
@@ -190,6 +194,35 @@ def add_shadow_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_follow_up_options(parser: argparse.ArgumentParser) -> None:
+    """Options of what is done with calls that came out wrong."""
+    parser.add_argument(
+        "--diagnose",
+        type=_seconds_or_none,
+        default=20.0,
+        metavar="S",
+        help="where calls came out wrong, ask the device for S seconds what it makes of calls like them, one thing "
+        "changed at a time, so that what sets them apart can be named; 0 asks nothing (default: 20)",
+    )
+    parser.add_argument(
+        "--shrink",
+        type=_seconds_or_none,
+        nargs="?",
+        const=60.0,
+        default=0.0,
+        metavar="S",
+        help="where calls came out wrong, make them smaller for S seconds while they do; the programs that reproduce "
+        "them are of those (60 seconds without a number)",
+    )
+
+
+def follow_up_of(arguments: argparse.Namespace) -> FollowUp:
+    """How long a run is followed up."""
+    from harness.running.follow_up import FollowUp
+
+    return FollowUp(arguments.diagnose, arguments.shrink)
+
+
 def add_forced_option(parser: argparse.ArgumentParser) -> None:
     """The option of hard inputs."""
     parser.add_argument(
@@ -217,10 +250,14 @@ def add_compile_option(parser: argparse.ArgumentParser) -> None:
 def add_timeout_options(parser: argparse.ArgumentParser) -> None:
     """Options that say how long a run may take."""
     parser.add_argument(
-        "--stall-timeout", type=_seconds, default=300.0, metavar="S", help="killed without progress for S seconds"
+        "--stall-timeout",
+        type=seconds_argument,
+        default=300.0,
+        metavar="S",
+        help="killed without progress for S seconds",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=86_400.0, metavar="S", help="a run is killed after S seconds in all"
+        "--timeout", type=seconds_argument, default=86_400.0, metavar="S", help="a run is killed after S seconds in all"
     )
 
 
@@ -286,7 +323,8 @@ def _whole(text: str, least: int) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def seconds_argument(text: str) -> float:
+    """A time to wait, for ``argparse``."""
     try:
         value = float(text)
     except ValueError:
@@ -294,6 +332,10 @@ def _seconds(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no time to wait: seconds, more than 0 and not without end")
     return value
+
+
+def _seconds_or_none(text: str) -> float:
+    return 0.0 if text.strip() in {"0", "0.0"} else seconds_argument(text)
 
 
 def size_argument(text: str) -> int:

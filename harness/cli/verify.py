@@ -15,6 +15,7 @@ from harness.cli.history import add_history_options, keep_result, open_history
 from harness.cli.options import (
     add_compile_option,
     add_device_options,
+    add_follow_up_options,
     add_forced_option,
     add_jobs_option,
     add_judging_options,
@@ -23,6 +24,7 @@ from harness.cli.options import (
     add_shadow_options,
     add_timeout_options,
     chosen_device,
+    follow_up_of,
     reproduction,
     run_folder,
     timeouts_of,
@@ -87,6 +89,7 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
     add_judging_options(parser)
     add_shadow_options(parser)
     add_forced_option(parser)
+    add_follow_up_options(parser)
     parser.add_argument(
         "--no-baseline", action="store_true", help="judge by shadow ops alone, against the candidate's own host"
     )
@@ -253,6 +256,7 @@ def verify_case(
             "timeouts": timeouts_of(arguments),
             "on_iteration": lambda row: advance(loss_note(row)),
             "slot": slot,
+            "wanted": follow_up_of(arguments),
         }
         if arguments.no_baseline:
             return dataclasses.replace(verify_alone(case, order, **watching), card=card)

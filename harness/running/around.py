@@ -54,7 +54,7 @@ def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[
         if order.shadow_forced and rank == 0:
             calls = stack.enter_context(ShadowStream(folder / FORCED, order.shadow_tier))
             forced = ForcedCalls(calls, order.shadow_tier)
-        origin = Origin(device.emulated, device.profile, order.faults)
+        origin = Origin(device.emulated, device.profile, order.faults, device.kind)
         kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin, rank)
         hook = ShadowSteps(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
         if COMPILER in device.build:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 __all__ = [
+    "ASKED",
     "ERROR",
+    "FOLLOW_UP",
     "FORCED",
     "ORDER",
     "OUTPUT",
@@ -41,6 +43,12 @@ VALIDATING = "validating"
 
 FORCED = "forced.jsonl"
 """The checks of operations that were run again with hard inputs."""
+
+ASKED = "asked.jsonl"
+"""The checks of calls like those that came out wrong, which the device was asked after the run."""
+
+FOLLOW_UP = "follow_up.log"
+"""What the process printed that asked them."""
 
 REPRODUCTIONS = "reproduce"
 """A folder: the calls that came out wrong, each as a program with its inputs."""

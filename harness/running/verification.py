@@ -16,10 +16,12 @@ from harness.rules.gate import Gate
 from harness.running.asked_terms import better_references, terms_alone, terms_of
 from harness.running.cases import is_own
 from harness.running.decision import Decision
-from harness.running.folder import FORCED, ORDER, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
+from harness.running.folder import ASKED, FORCED, ORDER, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
+from harness.running.follow_up import FollowUp, follow_up
 from harness.running.order import Order
 from harness.running.pool import Slot
 from harness.running.watchdog import Run, Timeouts, execute, read_run
+from harness.shadow.evidence.checks import ShadowRecord
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.files.check_stream import read_shadow
 from harness.shadow.files.reproduction_index import read_reproductions
@@ -55,6 +57,7 @@ def verify(
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     slot: Slot | None = None,
+    wanted: FollowUp | None = None,
 ) -> Result:
     """Run a case as ordered and judge it. Never raises for what the run or the baseline did: that is an ERROR.
 
@@ -72,6 +75,7 @@ def verify(
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
         slot: the part of the machine that it has; all of it without one.
+        wanted: how long it is followed up where calls came out wrong; not at all without it.
     """
     started = time.monotonic()
     baseline: Baseline | None = None
@@ -86,6 +90,7 @@ def verify(
         gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again, same)
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
+        _follow_up(run, folder, wanted, slot)
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
@@ -110,6 +115,7 @@ def verify_alone(
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
     slot: Slot | None = None,
+    wanted: FollowUp | None = None,
 ) -> Result:
     """Run a case as ordered and judge it by shadow ops, without a baseline. Never raises for what the run did.
 
@@ -120,6 +126,7 @@ def verify_alone(
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
         slot: the part of the machine that it has; all of it without one.
+        wanted: how long it is followed up where calls came out wrong; not at all without it.
     """
     started = time.monotonic()
     run: Run | None = None
@@ -128,7 +135,8 @@ def verify_alone(
         if run.error is not None or run.trace is None:
             verdict = _ended(case, run.error)
         else:
-            evidence = diagnose(read_shadow(shadow_files(folder)), order.shadow_tier)
+            _follow_up(run, folder, wanted, slot)
+            evidence = diagnose(read_shadow(shadow_files(folder)), order.shadow_tier, _asked(folder))
             verdict = judge_alone(case.name, run.trace, evidence)
             verdict = require_shadow(verdict, order.shadow, _shadowed_by(run, folder))
             verdict = _forced(verdict, order, folder)
@@ -198,9 +206,22 @@ def _shadowed(verdict: Verdict, run: Run, order: Order, folder: Path) -> Verdict
     files = shadow_files(folder)
     if not files:
         return require_shadow(verdict, order.shadow)
-    evidence = diagnose(read_shadow(files), order.shadow_tier)
+    evidence = diagnose(read_shadow(files), order.shadow_tier, _asked(folder))
     judged = with_shadow(verdict, evidence) if evidence.iterations else verdict
     return require_shadow(judged, order.shadow, _shadowed_by(run, folder))
+
+
+def _follow_up(run: Run, folder: Path, wanted: FollowUp | None, slot: Slot | None) -> None:
+    if wanted is not None and run.error is None:
+        follow_up(folder, wanted, slot)
+
+
+def _asked(folder: Path) -> ShadowRecord | None:
+    """What the device was asked after the run; a diagnosis does without it where it can't be read."""
+    try:
+        return read_shadow([folder / ASKED]) if (folder / ASKED).exists() else None
+    except AlignmentError:
+        return None
 
 
 def _shadowed_by(run: Run, folder: Path) -> list[tuple[int, ...]] | None:

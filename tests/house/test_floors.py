@@ -31,7 +31,7 @@ ROOMS = [
     ("harness.shadow.arithmetic",),
     ("harness.shadow.reproducing", "harness.shadow.compiled"),
     ("harness.shadow.watching",),
-    ("harness.shadow.by_program", "harness.shadow.forced"),
+    ("harness.shadow.by_program", "harness.shadow.forced", "harness.shadow.probing"),
     ("harness.shadow",),
     ("harness.training",),
     ("harness.baseline_folders",),

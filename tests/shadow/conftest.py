@@ -114,7 +114,7 @@ def again(folder, monkeypatch, capsys):
 
     def run(number=1):
         monkeypatch.setattr(sys, "argv", [f"{number}.py", "--device", "cpu"])
-        values = runpy.run_path(str(folder / f"{number}.py"), run_name="__main__")
+        values = runpy.run_path(str(folder / f"{number}.py"), run_name="program")
         return values, capsys.readouterr().out
 
     return run

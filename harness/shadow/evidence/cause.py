@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.shadow.evidence.part import Part
 from harness.values.bounds import Count, NotNegative
@@ -64,6 +64,21 @@ def name_result(part: Part, op: str, tensor: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Calls like a wrong one that the device was asked afterwards, in one thing different from it each.
+
+    Args:
+        wrong: how many of those with the cause's attribute came out wrong; of all of them where there is none.
+        within: how many have it.
+        others: how many haven't it; they came out right.
+    """
+
+    wrong: Count = 0
+    within: Count = 0
+    others: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """Wrong tensors that one wrong kernel explains.
 
@@ -83,6 +98,7 @@ class Cause:
         iteration: the first that was wrong.
         iterations: all shadowed iterations that were wrong.
         saved: bits that the attribute saves: by chance one as good is found once in 2^saved.
+        asked: calls that the device was asked afterwards.
     """
 
     ops: tuple[str, ...]
@@ -98,6 +114,7 @@ class Cause:
     iteration: Count
     iterations: tuple[Count, ...]
     saved: NotNegative = 0.0
+    asked: Asked = field(default_factory=Asked)
 
     @property
     def sentence(self) -> str:
@@ -114,8 +131,11 @@ class Cause:
         """The counts behind the sentence."""
         told = f"{self.wrong} of {self.within} calls"
         if self.attribute:
-            told += f" {self.attribute}, none of the {self.others} others"
+            told += f" {self.attribute}" + (f", none of the {self.others} others" if self.others else "")
         told += f", {self.since}"
+        if self.asked.within:
+            told += f"; asked again, each with one thing changed, {self.asked.wrong} of {self.asked.within} are wrong"
+            told += f" and none of {self.asked.others} without it" if self.attribute and self.asked.others else ""
         if not self.equals:
             return told
         equals = f"those {', and those '.join(self.equals)}"

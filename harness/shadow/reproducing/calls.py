@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -12,12 +13,16 @@ from harness.shadow.arithmetic.kinds import Kind
 from harness.shadow.arithmetic.results import Compared
 from harness.shadow.evidence.checks import Part
 from harness.shadow.judging.operations import Allowance, bits_of
+from harness.shadow.reproducing.call_file import plain_argument
 from harness.shadow.reproducing.drawn_values import write_draw
 from harness.shadow.reproducing.program import UnwritableError, Written, source_of
 
 __all__ = ["write_call"]
 
 LARGEST_INPUTS = 32 * 2**20
+
+_LARGEST_GAPS = 8
+"""How often its elements a tensor's memory may be: an element of each row of a large matrix isn't kept as such."""
 
 _BATCHED: Mapping[str, tuple[int, ...]] = {
     "convolution": (0,),
@@ -43,7 +48,7 @@ _BODY = """
 
 def run(device, double):
     wide = lambda dtype: torch.float64 if double and dtype.is_floating_point else dtype
-    x = {{name: value.to(device, wide(value.dtype)).clone() for name, value in stored.items()}}
+    x = {{name: lay(value.to(device, wide(value.dtype)).clone(), value.stride()) for name, value in stored.items()}}
 {statement}
     return {pick}.detach().cpu()
 
@@ -64,9 +69,10 @@ _UNSCALED = """\
         result = torch.ops.{op}({arguments})"""
 
 _COMPUTED = """\
-c, r = c.double().flatten(), r.double().flatten()
-print(f"error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
-print(f"projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")"""
+error, projection = distance(c, r)
+print(f"error {{error:.3g}} (allowed {{{error}:.3g}})")
+print(f"projection {{projection:+.3g}} (allowed {{{projection}:.3g}})")
+wrong = not (error <= {error} and abs(projection) <= {projection})"""
 
 _STORED = """\
 
@@ -77,9 +83,13 @@ def bits(tensor):
     return next((most - lost for lost in range(most) if ((fields >> lost) & 1).any()), 0)
 
 
-print(f"stored with {{bits(c)}} mantissa bits (at least {least} demanded), the host's {{bits(r.to(c.dtype))}}")"""
+print(f"stored with {{bits(c)}} mantissa bits (at least {least} demanded), the host's {{bits(r.to(c.dtype))}}")
+wrong = bits(c) < {least}"""
 
-_MOVED = 'print(f"{{float((c != r).double().mean()):.3%}} of the elements differ (none may)")'
+_MOVED = """\
+differ = (c != r) & ~(c.isnan() & r.isnan())
+print(f"{{float(differ.double().mean()):.3%}} of the elements differ (none may)")
+wrong = bool(differ.any())"""
 
 
 def write_call(call: Call, result: Compared, allowed: Allowance, part: Part = Part.FORWARD) -> Written:
@@ -114,13 +124,20 @@ def write_call(call: Call, result: Compared, allowed: Allowance, part: Part = Pa
         in_double="" if moved else " in float64",
         verdict=_MOVED.format() if moved else _verdict(allowed, part),
     )
-    return Written(inputs, body, note, strides)
+    known = dict(zip(call.operation.arguments, call.given[0])) | dict(call.given[1])  # noqa: B905  # defaults may lack
+    data = {
+        "op": op,
+        "arguments": {name: plain_argument(value, names) for name, value in known.items()},
+        "strides": strides,
+        "result": result.name,
+    }
+    return Written(inputs, body, note, strides, call=data)
 
 
 def _verdict(allowed: Allowance, part: Part) -> str:
     if part is Part.PRECISION:
         return _STORED.format(least=bits_of(allowed.error))
-    return _COMPUTED.format(error=allowed.error, projection=allowed.projection)
+    return _COMPUTED.format(error=source_of(allowed.error, {}), projection=source_of(allowed.projection, {}))
 
 
 def _inputs_of(
@@ -158,8 +175,19 @@ def _as_given(tensor: torch.Tensor, host: torch.Tensor) -> torch.Tensor:
 
 
 def _strided(tensor: torch.Tensor) -> bool:
-    """Whether it has a layout of its own that a tensor can be made with: dense, not overlapping, not contiguous."""
-    return not tensor.is_contiguous() and bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
+    """Whether it has a layout of its own that a tensor can be made with: not contiguous, its elements apart.
+
+    Axes of stride 0, and gaps, are layouts too.
+    """
+    if tensor.is_contiguous() or any(stride < 0 for stride in tensor.stride()):
+        return False
+    axes = [(size, stride) for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride]
+    within = 1
+    for size, stride in sorted(axes, key=lambda axis: axis[1]):
+        if size > 1 and stride < within:
+            return False
+        within = max(within, (size - 1) * stride + 1)
+    return within <= _LARGEST_GAPS * math.prod(size for size, _ in axes)
 
 
 def _cut(call: Call, inputs: dict[str, torch.Tensor], names: Mapping[int, str]) -> tuple[dict[str, torch.Tensor], str]:

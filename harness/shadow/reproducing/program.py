@@ -44,11 +44,18 @@ class Origin:
         emulated: whether the device is emulated: then a program has to install it first.
         profile: the emulated device's numerics.
         faults: that were put in, as the command line spells them.
+        device: what torch calls the device: ``cuda``.
     """
 
     emulated: bool = False
     profile: str = ""
     faults: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        """What a program's ``--device`` calls it."""
+        return "emulated" if self.emulated else self.device
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,8 @@ class Written:
         note: what else is to be said, a sentence.
         strides: of the inputs that aren't contiguous.
         options: further options of its command line, as Python.
+        call: the call as data, to be asked again: ``op``, ``arguments``, ``strides`` and ``result`` of a
+            ``StoredCall``; empty where it is none of a single operation.
     """
 
     inputs: Mapping[str, torch.Tensor]
@@ -68,6 +77,7 @@ class Written:
     note: str = ""
     strides: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     options: str = ""
+    call: Mapping[str, Any] = field(default_factory=dict)
 
 
 Write = Callable[[Allowance], Written]
@@ -93,7 +103,8 @@ def without_program(reason: str) -> Write:
 _PROGRAM = '''\
 """{words}
 
-It runs with torch alone, on any device: python {number}.py --device cpu, cuda, sdaa …{note}
+It says REPRODUCED and exits with 1, or NOT REPRODUCED and exits with 0; where the device is missing, with 2.
+It runs with torch alone, on any device: python {name}.py --device cpu, cuda, sdaa …{note}
 """
 
 import argparse
@@ -104,44 +115,77 @@ from pathlib import Path
 import torch
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--device", default="cpu")
+parser.add_argument("--device", default="{device}", help="without it {device}, where it came out wrong")
 {options}arguments = parser.parse_args()
 device = arguments.device
 PACKAGES = {packages}
-{install}
+try:
+{install}    torch.empty(1, device=device)
+except Exception as reason:
+    parser.exit(2, f"there is no device {{arguments.device}} here: {{type(reason).__name__}}: {{reason}}\\n")
 TYPES = {{{types}}}
 raw = Path(__file__).with_suffix(".safetensors").read_bytes()
 start, stored = 8 + int.from_bytes(raw[:8], "little"), {{}}
-for name, entry in json.loads(raw[8:start]).items():
+header = json.loads(raw[8:start])
+header.pop("__metadata__", None)
+for name, entry in header.items():
     first, last = (start + offset for offset in entry["data_offsets"])
     stored[name] = torch.frombuffer(bytearray(raw[first:last]), dtype=TYPES[entry["dtype"]]).reshape(entry["shape"])
-{layouts}{body}'''
+
+
+def lay(tensor, strides):
+    """The tensor with other strides; an axis of stride 0 repeats its first element."""
+    if tensor.stride() == strides:
+        return tensor
+    one = tensor[tuple(slice(None) if stride else slice(1) for stride in strides)]
+    steps = [stride or 1 for stride in strides]
+    return torch.empty_strided(one.shape, steps, dtype=one.dtype, device=one.device).copy_(one).expand(tensor.shape)
+
+
+def distance(c, r):
+    """The error's norm over that of r, and the factor by which c is too large, less 1. An overflow of both is none."""
+    c, r, narrow = c.double().flatten(), r.double().flatten(), r.to(c.dtype).double().flatten()
+    both = c.isfinite() & narrow.isfinite()
+    if not bool((both | (c == narrow) | (c.isnan() & r.isnan())).all()):
+        return float("inf"), 0.0
+    c, r = c[both], r[both]
+    if torch.equal(c, r):
+        return 0.0, 0.0
+    return float((c - r).norm() / r.norm()), float((c - r) @ r / (r @ r))
+
+
+{layouts}{body}
+print("REPRODUCED" if wrong else "NOT REPRODUCED")
+if __name__ == "__main__":
+    raise SystemExit(int(wrong))
+'''
 
 _COMPARED = """\
 lines = []
 for who, c in (("the run", made), (device, now)):
-    c, r = c.double().flatten(), due.double().flatten()
-    lines.append(f"{{who}}: {{c[:4].tolist()}} …")
-    lines.append(f"  error {{float((c - r).norm() / r.norm()):.3g}} (allowed {error:.3g})")
-    lines.append(f"  projection {{float((c - r) @ r / (r @ r)):+.3g}} (allowed {projection:.3g})")
+    error, projection = distance(c, due)
+    wrong = not (error <= {error} and abs(projection) <= {projection})
+    lines.append(f"{{who}}: {{c.flatten()[:4].tolist()}} …")
+    lines.append(f"  error {{error:.3g}} (allowed {{{error}:.3g}})")
+    lines.append(f"  projection {{projection:+.3g}} (allowed {{{projection}:.3g}})")
 lines.append(f"the host in float64: {{due.flatten()[:4].tolist()}} …\\n")
 print("\\n".join(lines), end="")
 """
 
 _INSTALL = """\
-if device == "emulated":  # needs the alignment harness
-    from harness.devices.choice import choose_device
-    from harness.devices.device_opening import open_device
-    from harness.devices.fault_registry import parse_fault
+    if device == "emulated":  # needs the alignment harness
+        from harness.devices.choice import choose_device
+        from harness.devices.device_opening import open_device
+        from harness.devices.fault_registry import parse_fault
 
-    device = open_device(choose_device(device), {profile!r}, [parse_fault(fault) for fault in {faults!r}]).kind
-elif device in PACKAGES:
-    importlib.import_module(PACKAGES[device])
+        device = open_device(choose_device(device), {profile!r}, [parse_fault(fault) for fault in {faults!r}]).kind
+    elif device in PACKAGES:
+        importlib.import_module(PACKAGES[device])
 """
 
 _IMPORT = """\
-if device in PACKAGES:
-    importlib.import_module(PACKAGES[device])
+    if device in PACKAGES:
+        importlib.import_module(PACKAGES[device])
 """
 
 _TYPES = {
@@ -150,21 +194,18 @@ _TYPES = {
 }  # fmt: skip
 
 
-def render_program(number: int, check: ShadowCheck, allowed: Allowance, written: Written, origin: Origin) -> str:
+def render_program(name: str, check: ShadowCheck, allowed: Allowance, written: Written, origin: Origin) -> str:
     """The text of a program.
 
     Args:
-        number: of the reproduction.
+        name: of its file, without the ending.
         check: what was found.
         allowed: what a healthy kernel may have.
         written: what the program is made of.
         origin: where it came out wrong.
     """
     layouts = "".join(
-        f'stored["{name}"] = torch.empty_strided({"{0}"}.shape, {stride}, dtype={"{0}"}.dtype).copy_({"{0}"})\n'.format(
-            f'stored["{name}"]'
-        )
-        for name, stride in written.strides.items()
+        f'stored["{tensor}"] = lay(stored["{tensor}"], {strides})\n' for tensor, strides in written.strides.items()
     )
     faults = f" with {', '.join(origin.faults)}" if origin.faults else ""
     emulation = (
@@ -177,7 +218,8 @@ def render_program(number: int, check: ShadowCheck, allowed: Allowance, written:
     dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in written.inputs.values()}
     return _PROGRAM.format(
         words=_docstring(_words(check, allowed)),
-        number=number,
+        name=name,
+        device=origin.name,
         note=_docstring(f"\n{said.strip()}" if said else ""),
         options=written.options,
         install=_INSTALL.format(profile=origin.profile, faults=list(origin.faults)) if origin.emulated else _IMPORT,
@@ -195,7 +237,7 @@ def _packages() -> dict[str, str]:
 
 def compared(allowed: Allowance) -> str:
     """The end of a body: prints what is ``made`` by the run and ``now`` by the device, beside what is ``due``."""
-    return _COMPARED.format(error=allowed.error, projection=allowed.projection)
+    return _COMPARED.format(error=source_of(allowed.error, {}), projection=source_of(allowed.projection, {}))
 
 
 def source_of(value: Any, names: dict[int, str]) -> str:

@@ -18,12 +18,14 @@ from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.shadow.files.reproduction_index import SCHEMA, Index, IndexEntry, index_name
 from harness.shadow.judging.operations import Allowance, allow, weigh_check
+from harness.shadow.reproducing.call_file import SCHEMA as CALL_SCHEMA
+from harness.shadow.reproducing.call_file import StoredCall
 from harness.shadow.reproducing.calls import write_call
-from harness.shadow.reproducing.program import Origin, UnwritableError, Write, render_program
+from harness.shadow.reproducing.program import Origin, UnwritableError, Write, Written, render_program
 from harness.store.atomic import write_bytes, write_text
 from harness.store.decoding import encode_value
 
-__all__ = ["Reproductions"]
+__all__ = ["Reproductions", "write_program"]
 
 MOST_KEPT = 10
 
@@ -93,7 +95,35 @@ class Reproductions:
             path.unlink(missing_ok=True)
             path.with_suffix(".safetensors").unlink(missing_ok=True)
             return replace(found, note=f"It has no program: {reason}.")
-        program = render_program(found.number, check, allowed, written, self._origin)
-        write_bytes(path.with_suffix(".safetensors"), save(dict(written.inputs)))
-        write_text(path, program)
+        write_program(path, check, written, self._tier, self._origin)
         return replace(found, note=written.note, program=path.name)
+
+
+def write_program(path: Path, check: ShadowCheck, written: Written, tier: str, origin: Origin) -> None:
+    """Write a program and its inputs, with the call as data where it is one.
+
+    Args:
+        path: of the program; its inputs lie beside it.
+        check: what was found.
+        written: what the program is made of.
+        tier: precision tier that it is judged at.
+        origin: where it came out wrong.
+    """
+    metadata = {"call": _described(check, written, tier, origin)} if written.call else None
+    write_bytes(path.with_suffix(".safetensors"), save(dict(written.inputs), metadata))
+    write_text(path, render_program(path.stem, check, allow(check, tier), written, origin))
+
+
+def _described(check: ShadowCheck, written: Written, tier: str, origin: Origin) -> str:
+    """The call as data, with where it came out wrong."""
+    stored = StoredCall(
+        **written.call,
+        part=check.part.value,
+        module=check.module,
+        iteration=check.iteration,
+        tier=tier,
+        device=origin.name,
+        profile=origin.profile,
+        faults=origin.faults,
+    )
+    return encode_value(stored, schema=CALL_SCHEMA, indent=None)

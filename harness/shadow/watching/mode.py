@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
@@ -27,14 +27,20 @@ from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.evidence.unchecked import Unchecked, reasons_of
 from harness.shadow.judging.error_model import unit_roundoff
-from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.cutting import Piece, cut_call
 from harness.shadow.watching.fallback import falls_back
 from harness.shadow.watching.sampling import StepSample, cost_of, size_words
 from harness.shadow.watching.signing import sign_call
 
-__all__ = ["ShadowOps"]
+__all__ = ["Offered", "ShadowOps"]
+
+
+class Offered(Protocol):
+    """Is offered each call that was checked."""
+
+    def offer(self, check: ShadowCheck, result: Compared, call: Call) -> None:
+        """Keep it, or don't."""
 
 
 class ShadowOps(TorchDispatchMode):
@@ -70,7 +76,7 @@ class ShadowOps(TorchDispatchMode):
         tier: str,
         wanted: Callable[[str], bool] = lambda name: True,
         budget: int = 8 * 2**30,
-        reproductions: Reproductions | None = None,
+        reproductions: Offered | None = None,
         *,
         flushes: bool = True,
     ) -> None:

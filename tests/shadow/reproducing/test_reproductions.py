@@ -45,11 +45,12 @@ def test_a_wrong_kernel_is_kept_and_runs_alone(shadowed, wrong, folder, again):
     assert (found.part, found.op, found.tensor) == ("backward", "convolution_backward", "weight gradient")
     assert found.module == "block.0"
     values, out = again()
-    assert values["c"].dtype == values["r"].dtype == torch.float64
+    assert values["r"].dtype == torch.float64
     error = float((values["c"] - values["r"]).norm() / values["r"].norm())
     assert 0 < error < 1e-6  # this host's kernel is right
     assert "error" in out
     assert "projection" in out
+    assert out.endswith("\nNOT REPRODUCED\n")
 
 
 def test_a_format_that_is_too_narrow_runs_alone_and_counts_bits(shadowed, wrong, folder, again):
@@ -146,7 +147,7 @@ def test_large_inputs_are_cut_along_the_batch_and_that_is_said(folder, again, mo
     assert found.note == "Its inputs are cut to the first 3 of 8 samples."
     values, _ = again()
     assert torch.equal(values["stored"]["0"], x[:3])
-    assert len(values["c"]) == 3 * 2 * 8 * 8
+    assert values["c"].numel() == 3 * 2 * 8 * 8
     assert found.note in (folder / "1.py").read_text()
 
 

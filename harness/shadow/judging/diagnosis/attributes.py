@@ -27,6 +27,7 @@ _TILES = (2, 4, 8, 16, 32, 64)
 _LARGEST = (2**24, 2**31)  # past these an index in float32, and one of 32 bits, is no longer exact
 _PERIODS = (8, 16, 32, 64, 128, 256)
 _TURNS = 3  # of a period among the calls, below which it is none
+_DIVIDE = {True: "divide", False: "don't divide"}
 _WINDOWS = frozenset({"stride", "dilation", "groups"})
 _MATRICES = frozenset({"mm", "bmm", "addmm", "baddbmm", "matmul", "linear"})
 _NOT_CHOSEN_BY = frozenset({"generator", "dtype", "bias_sizes", "output_size", "input_size", "self_size", "sizes"})
@@ -41,7 +42,7 @@ class Instance:
         op: the operation.
         signature: of the call.
         shape: of the result that is looked at.
-        place: number of the call within its operation's calls of a step.
+        place: number of the call within its operation's calls of a step; −1 of one that was asked for outside of it.
         repeats: whether the operation's call before it had the same signature.
         among: how many calls the operation has in a step.
     """
@@ -84,6 +85,8 @@ def _plain_words(instance: Instance) -> Iterator[tuple[int, str]]:
             yield from _words_of_option(name, value)
     yield from _words_of_operands(signature.tensors)
     yield from _words_of_bins(instance)
+    if instance.place < 0:
+        return
     yield 5, "that come first in the step" if instance.place == 0 else "that don't come first in the step"
     if instance.repeats:
         yield 5, "behind a call of the same shapes"
@@ -113,12 +116,13 @@ def _words_of_operands(tensors: Sequence[TensorSignature]) -> Iterator[tuple[int
 
 
 def _words_of_bins(instance: Instance) -> Iterator[tuple[int, str]]:
-    """Of what pools or resizes a map: whether the sizes divide, so that all bins are alike."""
+    """Of what pools or resizes a map: whether its sizes divide, so that all bins are alike."""
     maps = [tensor.shape for tensor in instance.signature.tensors if len(tensor.shape) == 4]
     if maps and len(instance.shape) == 4 and maps[0][:2] == instance.shape[:2] and maps[0] != instance.shape:
-        pairs = zip(maps[0][2:], instance.shape[2:], strict=True)
-        even = all(max(pair) % max(1, min(pair)) == 0 for pair in pairs)
-        yield 2, "whose sizes divide" if even else "whose sizes don't divide"
+        pairs = list(zip(maps[0][2:], instance.shape[2:], strict=True))
+        for one, other, of in (("output", "input's", 1), ("input", "output's", -1)):
+            even = all(larger % max(1, smaller) == 0 for larger, smaller in (pair[::of] for pair in pairs))
+            yield 2, f"whose {one} sizes {_DIVIDE[even]} the {other}"
 
 
 def _is_convolution(op: str) -> bool:

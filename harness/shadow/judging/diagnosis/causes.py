@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.shadow.evidence.call_signature import CallSignature, TensorSignature
-from harness.shadow.evidence.cause import Cause, kernel_of, name_result
+from harness.shadow.evidence.cause import Asked, Cause, kernel_of, name_result
 from harness.shadow.evidence.checks import Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.shadow.judging.diagnosis.attributes import Instance, attributes_of
 from harness.shadow.judging.diagnosis.separation import Separation, separate, set_apart
@@ -25,11 +25,12 @@ _ALIKE = 0.02
 
 @dataclass(frozen=True)
 class _Judged:
-    """A check beside its bound, and what its call was given."""
+    """A check beside its bound, what its call was given, and whether it was asked for, outside of the step."""
 
     check: ShadowCheck
     row: ShadowRow
     signature: CallSignature
+    asked: bool = False
 
     @property
     def wrong(self) -> bool:
@@ -47,19 +48,30 @@ class _Unit:
     def wrong(self) -> bool:
         return any(each.wrong for each in self.checks)
 
+    @property
+    def of_step(self) -> tuple[_Judged, ...]:
+        """Those of the training's own calls."""
+        return tuple(each for each in self.checks if not each.asked)
 
-def diagnose(record: ShadowRecord, tier: str) -> ShadowEvidence:
+    @property
+    def asked(self) -> bool:
+        """Whether none of its calls is the training's."""
+        return not self.of_step
+
+
+def diagnose(record: ShadowRecord, tier: str, asked: ShadowRecord | None = None) -> ShadowEvidence:
     """The record's checks beside what a healthy kernel may have, with the causes of what is violated.
 
     Args:
         record: of a run.
         tier: a key of ``SHADOW_TIERS``.
+        asked: see ``find_causes``.
     """
     evidence = weigh_shadow(record, tier)
-    return replace(evidence, causes=find_causes(record, tier)) if evidence.violations else evidence
+    return replace(evidence, causes=find_causes(record, tier, asked)) if evidence.violations else evidence
 
 
-def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
+def find_causes(record: ShadowRecord, tier: str, asked: ShadowRecord | None = None) -> tuple[Cause, ...]:
     """What is wrong in a run, as few causes.
 
     Of each operation's tensors those that are wrong are held against those that are right, at the first iteration where
@@ -69,6 +81,8 @@ def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
     Args:
         record: of a run's shadowed steps.
         tier: a key of ``SHADOW_TIERS``.
+        asked: calls like wrong ones that the device was asked afterwards, one thing changed at a time: what tells wrong
+            from right may be something that the training never varied.
 
     Returns:
         By iteration, the one that explains most first within one.
@@ -79,13 +93,27 @@ def find_causes(record: ShadowRecord, tier: str) -> tuple[Cause, ...]:
         name, _ = name_result(check.part, check.op, check.tensor)
         part = None if check.part in _COMPUTED else check.part  # one kernel serves all of them
         groups[part, check.op, name].append(_Judged(check, row, _signature(check, record.signatures)))
+    again = _asked(asked, tier)
     causes: list[Cause] = []
-    for judged in groups.values():
+    for (_, op, name), judged in groups.items():
         first = min((each.check.iteration for each in judged if each.wrong), default=None)
         if first is not None:
-            causes += _causes_of([each for each in judged if each.check.iteration == first], judged)
+            kind = Part.PRECISION if judged[0].check.part is Part.PRECISION else None
+            in_step = [each for each in judged if each.check.iteration == first]
+            causes += _causes_of([*in_step, *again.get((kind, op, name), ())], judged)
     joined = _join(causes)
     return tuple(sorted(joined, key=lambda cause: (cause.iteration, -cause.wrong, cause.ops)))
+
+
+def _asked(record: ShadowRecord | None, tier: str) -> dict[tuple[Part | None, str, str], list[_Judged]]:
+    """The calls that the device was asked, by what a cause is told of."""
+    found: dict[tuple[Part | None, str, str], list[_Judged]] = defaultdict(list)
+    for check in record.checks if record is not None else ():
+        kind = Part.PRECISION if check.part is Part.PRECISION else None
+        name, _ = name_result(check.part, check.op, check.tensor)
+        judged = _Judged(check, weigh_check(check, tier), _signature(check, record.signatures), asked=True)  # type: ignore[union-attr]
+        found[kind, check.op, name].append(judged)
+    return found
 
 
 def _signature(check: ShadowCheck, signatures: Mapping[tuple[int, int], CallSignature]) -> CallSignature:
@@ -127,24 +155,25 @@ def _units(judged: Iterable[_Judged]) -> list[_Unit]:
     found: dict[str, list[_Judged]] = defaultdict(list)
     places: dict[str, int] = {}
     before, repeated = "", set()
-    for place, each in enumerate(sorted(judged, key=lambda each: each.check.call)):
+    for place, each in enumerate(sorted(judged, key=lambda each: (each.asked, each.check.call))):
         key = repr((each.signature.tensors, sorted(each.signature.options.items(), key=lambda item: item[0])))
         if name_result(each.check.part, each.check.op, each.check.tensor)[1]:
             key += f" of {each.check.module}"  # of parameters each is one
-        if key == before:
+        if key == before and not each.asked:
             repeated.add(key)
         found[key].append(each)
         places.setdefault(key, place)
         before = key
+    among = sum(not each.asked for checks in found.values() for each in checks)
     return [
         _Unit(
             Instance(
                 checks[0].check.op,
                 checks[0].signature,
                 checks[0].check.shape,
-                places[key],
+                -1 if checks[0].asked else places[key],
                 repeats=key in repeated,
-                among=sum(map(len, found.values())),
+                among=among,
             ),
             tuple(checks),
         )
@@ -159,8 +188,10 @@ def _cause(
     throughout: Sequence[_Judged],
     apart: tuple[str, ...] = (),
 ) -> Cause:
-    checks = [each for number in sorted(wrong) for each in units[number].checks if each.wrong]
+    checks = [each for number in sorted(wrong) for each in units[number].of_step if each.wrong]
     within = found.holds if found is not None else frozenset(range(len(units)))
+    others = [unit for number, unit in enumerate(units) if number not in within and not unit.wrong]
+    asked_within = [units[number] for number in sorted(within) if units[number].asked]
     first = checks[0].check
     later = {each.check.iteration for each in throughout if each.wrong}
     return Cause(
@@ -171,12 +202,13 @@ def _cause(
         attribute=found.words if found is not None else "",
         equals=found.equals if found is not None else apart,
         wrong=len(checks),
-        within=sum(len(units[number].checks) for number in within),
-        others=sum(len(unit.checks) for number, unit in enumerate(units) if number not in within and not unit.wrong),
+        within=sum(len(units[number].of_step) for number in within),
+        others=sum(len(unit.of_step) for unit in others),
         modules=tuple(dict.fromkeys(each.check.module for each in checks)),
         iteration=first.iteration,
         iterations=tuple(sorted(later)),
         saved=found.saved if found is not None else 0.0,
+        asked=Asked(sum(unit.wrong for unit in asked_within), len(asked_within), sum(unit.asked for unit in others)),
     )
 
 
