@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from harness.logs.blocks import looks_like_blocks
 from harness.logs.compare import compare
 from harness.logs.opening import open_log
 from harness.pairs.joining import SLICES
+from harness.store.atomic import read_bytes
 from harness.values.errors import AlignmentError, LogError, UsageError
 from harness.values.result import Result
 from harness.values.terms import Against, Terms
@@ -111,9 +113,9 @@ def _is_block_file(path: Path) -> bool:
 
 def _in_list(path: Path) -> Iterator[_Pair]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_bytes(path, LogError).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise LogError("the list of pairs can't be read", where=path, observed=str(error)) from None
     for line, row in enumerate(rows, 2):
         if any(not row.get(column) for column in _COLUMNS):

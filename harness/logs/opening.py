@@ -8,7 +8,9 @@ import gzip
 import importlib
 import io
 import math
+import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +41,7 @@ _CHINESE = tuple(
 """Chinese words, as what they mean."""
 _FULL_WIDTH = re.compile(rb"\xef\xbc([\x81-\xbf])|\xef\xbd([\x80-\x9e])")
 """U+FF01 … U+FF5E: ASCII's signs, digits and letters at the width of a Chinese character."""
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -47,10 +50,10 @@ def open_log(path: Path) -> Iterator[BinaryIO]:
     """The log's bytes, unpacked where it is a gzip or zstandard file, and as UTF-8 where a mark says that it is UTF-16.
 
     Raises:
-        LogError: it can't be opened or unpacked, or what unpacks it is not installed.
+        LogError: it can't be opened or unpacked, is a device, or what unpacks it is not installed.
     """
     try:
-        with path.open("rb") as file, _unpacked(file, path) as unpacked:
+        with _opened(path) as file, _unpacked(file, path) as unpacked:
             start = unpacked.peek(3)
             if start.startswith(_UTF16):
                 yield cast(BinaryIO, codecs.EncodedFile(unpacked, "utf-8", "utf-16", "replace"))
@@ -98,6 +101,10 @@ def whole_lines(file: BinaryIO, found: Gathering, most: int = LIMITS.size) -> It
 
 def clean(piece: bytes, found: Gathering) -> bytes:
     """Whole lines without colours, with a newline alone as line end, and a line for each state of a progress bar."""
+    if piece.startswith(b"\0"):  # as where a log was cut off while its program wrote on, and in what unpacks to nothing
+        text = piece.lstrip(b"\0")
+        found.note("{count} zero byte(s) before a line were left out", len(piece) - len(text))
+        piece = text
     if b"\x1b" in piece:
         piece = _ANSI.sub(b"", piece)
     if b"\r" in piece:
@@ -136,14 +143,25 @@ def _without_mark(start: bytes) -> str | None:
     return "utf-16-le" if zeros[1] else "utf-16-be"
 
 
-def _unpacked(file: BinaryIO, path: Path) -> io.BufferedReader:
-    magic = file.read(4)
-    file.seek(0)
+def _opened(path: Path) -> io.BufferedReader:
+    """A file, or a pipe as the shell makes it; nobody waits for a writer that a named pipe doesn't have."""
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+        raise LogError("this is no log file", where=path, observed=_KINDS.get(stat.S_IFMT(kind), "no file"))
+    if stat.S_ISREG(kind):
+        return path.open("rb")
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(pipe, True)
+    return os.fdopen(pipe, "rb")
+
+
+def _unpacked(file: io.BufferedReader, path: Path) -> io.BufferedReader:
+    magic = file.peek(4)[:4]
     if magic[:2] == b"\x1f\x8b":
         return io.BufferedReader(cast(io.RawIOBase, gzip.open(file)))
     if magic == b"\x28\xb5\x2f\xfd":
         return io.BufferedReader(_zstandard(path).ZstdDecompressor().stream_reader(file, read_across_frames=True))
-    return cast(io.BufferedReader, file)
+    return file
 
 
 def _zstandard(path: Path) -> Any:

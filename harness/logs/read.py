@@ -33,6 +33,7 @@ __all__ = ["read_log"]
 _MMENGINE_WINDOW = 10  # iterations: mmengine's LogProcessor, unless its window_size says otherwise
 _WANDB = b":W&B"
 _STRAY = 0.05  # of the records of the most frequent loss
+_SEARCHED = 1 << 30  # bytes in which the first record is looked for: a packed file may unpack to anything
 _LOOKED_AHEAD = 8  # pieces in which a known format is looked for before one is guessed
 
 
@@ -132,8 +133,15 @@ def _read_any(path: Path, metric: str | None, section: str | None, found: Gather
         read_events(path, found)
         return _Kind("TensorBoard events")
     with open_log(path) as file:
-        pieces = (clean(piece, found) for piece in whole_lines(file, found, limits.size))
-        first = next(pieces, b"")
+        raw = whole_lines(file, found, limits.size)
+        pieces = (clean(piece, found) for piece in raw)
+        first, passed = b"", 0
+        for piece in raw:
+            first, passed = clean(piece, found), passed + len(piece)
+            if first.strip():
+                break
+            if passed > _SEARCHED:
+                raise LogError("the log's first part is empty", where=path, observed=f"{passed:,} bytes without text")
         if not first.strip():
             raise LogError("the log is empty", where=path)
         whole = _with_head(itertools.chain([first], pieces), found)
@@ -172,6 +180,14 @@ def _read_pieces(
             found.note("the format is none that is known: names and numbers were read as they stand")
             return _read_lines(itertools.chain([piece], rest), guess, metric, found, guessed=True)
         passed += len(piece)
+        if passed > _SEARCHED:
+            raise LogError(
+                "no record of a training's loss was found in the log's first part",
+                where=path,
+                observed=f"{passed:,} bytes, beginning {first[:60]!r}",
+                allowed=f"a first record within {_SEARCHED / 2**30:.3g} GiB",
+                hint="cut off what stands before the training",
+            )
     names = names_in(first)
     raise LogError(
         "no record of a training's loss was found in the log",

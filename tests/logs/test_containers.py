@@ -1,13 +1,18 @@
 """Logs that are more than lines: event files, block files, tables, folders of runs."""
 
+import gzip
 import json
 import math
+import os
 import sys
+from pathlib import Path
 
 import pytest
 from written_logs import same, write
 
+from harness.logs import read as reading
 from harness.logs import read_log
+from harness.logs.many import compare_many
 from harness.logs.runs import find_log
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
@@ -98,3 +103,39 @@ def test_a_folder_of_trackers_means_its_event_files(tmp_path):
     (tmp_path / "logs" / "other" / "events.out.tfevents.1764418591.host.1.0").touch()
     with pytest.raises(LogError, match="which log is meant"):
         find_log(tmp_path / "logs")
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/full"])
+def test_a_device_is_no_log(device):
+    with pytest.raises(LogError, match="no log file") as caught:
+        read_log(device)
+    assert caught.value.observed == "a device"
+
+
+def test_a_pipe_is_read_and_one_without_a_writer_is_empty(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LogError, match="empty"):
+        read_log(tmp_path / "pipe")
+    end, start = os.pipe()  # as the shell makes them
+    os.write(start, gzip.compress(b"step 1 loss: 2.5\nstep 2 loss: 2.25\n"))
+    os.close(start)
+    same(read_log(f"/dev/fd/{end}"), [1, 2], [2.5, 2.25])
+    os.close(end)
+
+
+def test_what_unpacks_to_nothing_but_zeros_ends_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_SEARCHED", 1 << 21)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(1 << 24)))
+    with pytest.raises(LogError, match="first part is empty"):
+        read_log(tmp_path / "bomb.gz")
+    text = b"step 1 loss: 2.5\n" * 2
+    log = read_log(write(tmp_path / "cut.log", bytes(5000) + b"\n" * (1 << 20) + text))
+    assert log.values[-1] == 2.5
+    assert any("5,000 zero byte(s)" in said for said in log.decisions)
+    with pytest.raises(LogError, match="first part"):
+        read_log(write(tmp_path / "words.log", b"nothing is said here\n" * 200_000 + text))
+
+
+def test_a_list_of_pairs_is_a_plain_file():
+    with pytest.raises(LogError, match="plain file"):
+        list(compare_many(Path("/dev/zero")))
