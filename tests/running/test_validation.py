@@ -1,20 +1,28 @@
 """Validation in a training: scored as `align evaluate` scores, best checkpoint kept, the training left as it is."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 from harness.accuracy.image_counts import count_image
+from harness.accuracy.scores import score_images
 from harness.cli import main
+from harness.inference.inference import answer_image
+from harness.inference.inference_settings import InferenceSettings
 from harness.running import watchdog
 from harness.running.folder import VALIDATING
 from harness.running.validation import ValidationScores, add_validation, read_validations
 from harness.running.watchdog import Timeouts
 from harness.values.errors import DataError
+from models import build_model
 from models.datasets import CityscapesDataset
 from models.datasets.evaluation_set import as_evaluation_set
+from models.datasets.transforms.loading import read_image
 
 CONFIG = """
 default_scope = "models"
@@ -143,3 +151,58 @@ def test_a_run_that_validates_for_longer_than_a_stall_lives(tmp_path, monkeypatc
     monkeypatch.setattr(watchdog.time, "sleep", lambda _: None)
     ending = watchdog._watch(Child(), tmp_path, Timeouts(start=150.0, stall=150.0), None, None, watchdog.Slot())
     assert bool(ending.hung) is not touched
+
+
+PROGRAM = """
+import sys
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from harness.devices.mmengine_adapter import join_process_group, teach_mmengine
+from harness.running.validation import add_validation
+
+config = Config.fromfile("tiny.py")
+config.update(work_dir="work", launcher=sys.argv[1], load_from="weights.pth")
+if sys.argv[1] != "none":
+    teach_mmengine("cpu")
+    join_process_group("cpu")
+    config.model_wrapper_cfg = dict(type="MMDistributedDataParallel", broadcast_buffers=False, device_ids=None)
+add_validation(config, 1)
+config.default_hooks.checkpoint = None
+config.val_dataloader.batch_size = int(sys.argv[2])
+for name in ("train_dataloader", "train_cfg", "optim_wrapper"):
+    config[name] = None
+runner = Runner.from_cfg(config)
+scores = runner.val()
+if runner.rank == 0:
+    print("scores", *(repr(scores[name]) for name in ("mIoU", "mAcc", "aAcc")))
+"""
+
+
+@pytest.mark.slow
+def test_batches_and_processes_change_nothing(tmp_path, monkeypatch):
+    """Three images in batches of four, and over two processes by torchrun, whose sampler repeats one of them."""
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (tmp_path / "tiny.py").write_text(CONFIG)
+    (tmp_path / "validate.py").write_text(PROGRAM)
+    torch.manual_seed(0)
+    model = build_model(Config.fromfile(tmp_path / "tiny.py"))
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+
+    model.eval()
+    data = as_evaluation_set(CityscapesDataset(split="val", scenes={"count": 3, "height": 64, "width": 96, "seed": 0}))
+    counts = []
+    for files in data.files:
+        answer = answer_image(model, read_image(files.image), InferenceSettings(), torch.device("cpu"), 19)
+        ids = data.table.ids_of_answers[answer.classes]
+        counts.append(count_image(files.name, ids, data.read_labels(files, (64, 96)), data.table))
+    scores = score_images(counts, data.table)
+    expected = [100 * value for value in (scores.mean_iou, scores.mean_accuracy, scores.pixel_accuracy)]
+
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for words in ([sys.executable, "validate.py", "none", "4"], [*torchrun, "validate.py", "pytorch", "1"]):
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("scores ")]
+        assert list(map(float, line.split()[1:])) == expected
