@@ -20,6 +20,7 @@ from harness.shadow.by_program.stepping import StepProgram
 from harness.shadow.by_program.totals import check_loss_scale, check_total
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.reproducing.program import Keep, without_program
+from harness.training.logged_values import scalars_of
 from harness.training.seam import Observer, StepChecks, Trained
 
 __all__ = ["ObserverHook", "RunnerTraining"]
@@ -41,8 +42,8 @@ class RunnerTraining(Trained):
         self.optimizers = (runner.optim_wrapper.optimizer,)
 
     def logged(self, returned: Any) -> dict[str, torch.Tensor]:
-        """The scalars among mmengine's log variables."""
-        return {name: value for name, value in (returned or {}).items() if isinstance(value, torch.Tensor)}
+        """What the model logs by mmengine's rules: scalars, tensors or plain numbers."""
+        return scalars_of(returned, "what the model's train_step returned")
 
     def evaluate(self, batch: Any) -> Mapping[str, torch.Tensor] | None:
         """The mode "loss" of a model of mmengine's kind, under autocast where the training is."""

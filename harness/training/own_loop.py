@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from harness.recording.batches import first_tensor
 from harness.shadow.reproducing.program import Keep
+from harness.training.logged_values import scalars_of
 from harness.training.own_checks import OwnChecks
 from harness.training.seam import StepChecks, Trained
-from harness.values.errors import AlignmentError, CaseError, TraceError
+from harness.values.errors import AlignmentError, CaseError
 
-__all__ = ["OWN_PRECISION", "OwnTraining", "batch_size", "scalars_of", "settings_of"]
+__all__ = ["OWN_PRECISION", "OwnTraining", "batch_size", "settings_of"]
 
 OWN_PRECISION = "the loop's own"
 """What a training computes in that says so itself: its step may enter autocast or not."""
@@ -62,75 +61,13 @@ class OwnTraining(Trained):
         return OwnChecks(self, keep)
 
 
-def scalars_of(returned: Any, where: str) -> dict[str, torch.Tensor]:
-    """What is logged as tensors of one element, ``loss`` among them.
-
-    Args:
-        returned: a number or a tensor of one element, which is the loss; or name → such, which may be nested in
-            mappings and sequences: their names and numbers are joined by dots.
-        where: for messages.
-
-    Raises:
-        TraceError: there is no loss, or something that is no scalar.
-    """
-    if not isinstance(returned, Mapping):
-        if returned is None:
-            raise TraceError(
-                "nothing is logged: a trace needs the loss of every iteration",
-                where=where,
-                observed="None",
-                allowed="a loss, or name → number with a loss among them",
-            )
-        returned = {"loss": returned}
-    found = dict(_flat(returned, "", where))
-    if "loss" not in found:
-        losses = [value for name, value in found.items() if "loss" in name]
-        if not losses:
-            raise TraceError(
-                "no loss is logged: a trace needs one at every iteration",
-                where=where,
-                observed=", ".join(found) or "nothing",
-                allowed="a value named loss, or some whose names hold loss, which are added up",
-            )
-        found = {"loss": torch.stack([value.detach().double().cpu().reshape(()) for value in losses]).sum(), **found}
-    return found
-
-
-def _flat(value: Any, name: str, where: str) -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key), where)
-    elif isinstance(value, (list, tuple)):
-        for number, inner in enumerate(value):
-            yield from _flat(inner, f"{name}.{number}" if name else str(number), where)
-    elif isinstance(value, torch.Tensor):
-        if value.numel() != 1 or value.is_complex():
-            raise TraceError(
-                "a value that is logged is no scalar",
-                where=f"{where}: {name}",
-                observed=f"{value.dtype} {tuple(value.shape)}",
-                allowed="a tensor of one element, or a number",
-                hint=f"log {name}.mean(), or leave it out",
-            )
-        yield name, value.detach()
-    elif isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        yield name, torch.tensor(float(value), dtype=torch.float64)
-    else:
-        raise TraceError(
-            "a value that is logged is no scalar",
-            where=f"{where}: {name}",
-            observed=type(value).__name__,
-            allowed="numbers, tensors of one element, and mappings and sequences of them",
-        )
-
-
 def settings_of(training: OwnTraining, settings: Mapping[str, Any]) -> dict[str, str]:
     """What must be equal, as text: the user's own settings, and those of the optimizers and their groups."""
     told = {f"settings.{name}": repr(value) for name, value in settings.items()}
     for number, optimizer in enumerate(training.optimizers):
         told[f"optimizers.{number}"] = type(optimizer).__name__
         groups = optimizer.param_groups
-        for name in groups[0]:
+        for name in dict.fromkeys(name for group in groups for name in group):
             values = [repr(group.get(name)) for group in groups]
             if name not in _OF_THE_KERNEL:
                 alike = values[0] if len(set(values)) == 1 else ", ".join(values)

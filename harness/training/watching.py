@@ -158,9 +158,9 @@ class Watch:
             self._open = False
             return
         try:
-            self._training.logged(self._logged or None)  # refused before anything is written
+            logged = self._training.logged(self._logged or None)  # refused before anything is written
             for observer in self._observers:
-                observer.after(self._training, self.iteration, self._batch, self._logged)
+                observer.after(self._training, self.iteration, self._batch, logged)
         except BaseException:
             self._abandon()
             raise
