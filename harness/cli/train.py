@@ -19,6 +19,7 @@ from harness.cli.options import (
 from harness.cli.progress import run_progress
 from harness.cli.terminal import announce
 from harness.running.folder import VALIDATIONS
+from harness.values.errors import UsageError
 
 __all__ = ["add_parser"]
 
@@ -67,6 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
     choice = choose_device(arguments.device)
     announce(choice)
     case = find_case(arguments.config, arguments.cfg_options)
+    if arguments.val_interval and case.function:
+        raise UsageError(
+            "a loop of your own validates by itself",
+            where="--val-interval",
+            observed=arguments.val_interval,
+            hint="align train without it; align evaluate scores a checkpoint of a config",
+        )
     folder = arguments.work_dir or Path("work_dirs") / case.name
     order = Order(
         config=str(case.config),

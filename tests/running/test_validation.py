@@ -133,6 +133,15 @@ def test_what_a_config_does_not_say_is_filled_in_and_what_it_says_stays():
     assert (own.val_cfg.type, own.val_dataloader, "val_evaluator" in own) == ("ValLoop", 1, False)
 
 
+def test_a_loop_of_ones_own_is_not_validated_for_it(tmp_path, capsys):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import harness\n\n\n@harness.case(iterations=3)\ndef mine(device):\n    raise NotImplementedError\n"
+    )
+    assert main(["train", "--config", str(own), "--device", "cpu", "--val-interval", "2"]) == 2
+    assert "a loop of your own validates by itself" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("touched", [True, False])
 def test_a_run_that_validates_for_longer_than_a_stall_lives(tmp_path, monkeypatch, touched):
     """A clock that jumps 100 s with each look, and a stall of 150 s."""
