@@ -27,6 +27,9 @@ def _release(version):
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2])
 
 
+os.environ["ALIGN_LANG"] = "en"  # the tests read English, whatever the locale is
+
+
 def pytest_configure(config):
     """A torch that is newer than the one that the tests are made with may warn of what nobody here knew yet.
 

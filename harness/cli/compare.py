@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import shown
-from harness.cli.options import count_argument, size_argument
+from harness.cli.options import add_language_option, count_argument, size_argument
 from harness.cli.verify import worst
 from harness.logs.limits import LIMITS, Limits
 from harness.pairs.joining import SLICES
@@ -91,6 +91,7 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="the most records that are read of a log, at 32 bytes of memory each; by default 50 million",
     )
+    add_language_option(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the report into this folder")
     parser.add_argument("--markdown", action="store_true", help="print a block for a pull request")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

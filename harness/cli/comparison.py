@@ -10,6 +10,7 @@ from rich.text import Text
 
 from harness.cli.console import SafeConsole
 from harness.cli.terminal import STATUS_STYLES
+from harness.language import say
 from harness.values.result import Result
 from harness.values.verdict import Agreement, Finding, Outcome
 
@@ -30,23 +31,23 @@ def print_comparison(result: Result, page: Path | None) -> None:
     console = SafeConsole(highlight=False)
     verdict = result.verdict
     status = (verdict.status.value, STATUS_STYLES[verdict.status])
-    _print_rows(console, [[Text.assemble(status, f" {verdict.case}: {verdict.reason}")]])
+    _print_rows(console, [[Text.assemble(status, f" {verdict.case}: {say(verdict.reason)}")]])
     said = {rule: [one for one in verdict.findings if one.rule == rule] for rule in ("reading", "next step")}
     _print_rows(console, [_finding_row(finding) for finding in said["reading"]])
     _print_rows(console, [_finding_row(one) for one in verdict.findings if one.rule not in said])
     _print_rows(console, [_finding_row(finding) for finding in said["next step"]])
     _print_rows(console, [_agreement_row(row) for row in verdict.agreements if _is_said(row)])
     if verdict.legacy is not None:
-        console.print("legacy rule:")
+        console.print(f"{say('legacy rule')}:")
         for line in verdict.legacy.lines:
             console.print(Text(line), soft_wrap=True)
     if page is not None:
-        console.print(f"report: {page}", soft_wrap=True, markup=False)
+        console.print(f"{say('report')}: {page}", soft_wrap=True, markup=False)
 
 
 def _finding_row(finding: Finding) -> list[Text]:
     said = Text(f"{finding.status.value:<12}", _OUTCOME_STYLES[finding.status])
-    return [Text(f"  {finding.rule:<12}"), said, Text(finding.message)]
+    return [Text(f"  {finding.rule:<12}"), said, Text(say(finding.message))]
 
 
 def _agreement_row(row: Agreement) -> list[Text]:

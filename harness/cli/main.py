@@ -15,6 +15,7 @@ from harness.cli.completion import ASKED, complete
 from harness.cli.console import Parser, close_streams, prepare_streams
 from harness.cli.policy_options import verify_defaults
 from harness.cli.terminal import print_error
+from harness.language import speak
 from harness.running.isolation import prefer_own_packages
 from harness.running.libraries import missing_library
 from harness.values.errors import AlignmentError
@@ -129,6 +130,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             parser.print_help()
             return Status.ERROR.exit_code
         parsed = parser.parse_args(words)
+        speak(getattr(parsed, "lang", None))
         return int(parsed.func(parsed))
     except AlignmentError as error:
         print_error(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.devices.choice import DeviceChoice, choose_device
+from harness.language import LANGUAGES
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.store.temporary import owned_folder
 
@@ -28,6 +29,7 @@ __all__ = [
     "add_forced_option",
     "add_jobs_option",
     "add_judging_options",
+    "add_language_option",
     "add_launch_options",
     "add_options",
     "add_shadow_options",
@@ -125,8 +127,18 @@ def add_jobs_option(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def add_language_option(parser: argparse.ArgumentParser) -> None:
+    """The option of the language that a verdict is told in."""
+    parser.add_argument(
+        "--lang",
+        choices=LANGUAGES,
+        help="language of verdicts and pages: English or Chinese (default: $ALIGN_LANG, else as the locale says)",
+    )
+
+
 def add_judging_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say how it is judged."""
+    """Options that say how it is judged, and in which language that is told."""
+    add_language_option(parser)
     parser.add_argument("--tier", default="", help="the precision tier to demand (default: as the case says)")
     parser.add_argument(
         "--false-alarm-rate",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from harness.cli.console import shown
+from harness.cli.options import add_language_option
 from harness.cli.terminal import STATUS_STYLES, open_console
 from harness.cli.verify import worst
+from harness.language import say
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def add_parser(commands: Any) -> None:
         epilog="The exit code is that of the worst verdict: 0 PASS, 1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
     )
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULT", help="a result.json, or a folder")
+    add_language_option(parser)
     parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the index's folder")
     parser.set_defaults(func=run)
 
@@ -40,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = [path for given in arguments.results for path in result_files(given)]
     merged = reports.merge(found, arguments.out)
     _show(merged.records)
-    print(shown(f"report: {merged.index}"))
+    print(shown(f"{say('report')}: {merged.index}"))
     return worst([record.verdict.status for record in merged.records]).exit_code
 
 
@@ -54,9 +57,9 @@ def _show(records: tuple[Record, ...]) -> None:
         verdict = record.verdict
         status = Text(verdict.status.value, style=STATUS_STYLES[verdict.status])
         device = f" ({record.device})" if record.device else ""
-        console.print(status + Text(f" {verdict.case}{device}: {verdict.reason}"))
+        console.print(status + Text(f" {verdict.case}{device}: {say(verdict.reason)}"))
         for line in terms_lines(record.terms):
-            console.print(Text(f"  {line}"))
+            console.print(Text(f"  {say(line)}"))
     parts = parts_of(records)
     for line in describe_parts(parts):
         console.print(Text(f"holds {line}"))

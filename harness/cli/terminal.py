@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.cli.console import SafeConsole
 from harness.devices.choice import DeviceChoice
+from harness.language import say
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from harness.values.verdict import Status
@@ -54,7 +55,7 @@ def print_error(error: AlignmentError) -> None:
 
 def banner(text: str = _EMULATED) -> None:
     """A line that can't be missed, to standard error."""
-    open_console(stderr=True).print(Text(f"▲ {text}", style="bold yellow"))
+    open_console(stderr=True).print(Text(f"▲ {say(text)}", style="bold yellow"))
 
 
 def announce(choice: DeviceChoice) -> None:
@@ -74,7 +75,7 @@ def interim_line(results: Sequence[Result], planned: int) -> Text | None:
         return None
     last = results[-1]
     verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
-    return verdict + Text(f" {_where(last)} ({len(results)} of {planned}): {last.verdict.reason}")
+    return verdict + Text(f" {_where(last)} ({len(results)} of {planned}): {say(last.verdict.reason)}")
 
 
 class _PlainTable(Table):
@@ -116,7 +117,8 @@ def print_results(results: Sequence[Result], page: str) -> None:
     from reports.words.terms_words import terms_lines
 
     console = open_console()
-    table = plain_table("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy")
+    names = ("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy")
+    table = plain_table(*map(say, names))
     for result in results:
         verdict = result.verdict
         device = result.candidate.device.label if result.candidate else "—"
@@ -133,16 +135,16 @@ def print_results(results: Sequence[Result], page: str) -> None:
     console.print(table)
     for result in results:
         style = STATUS_STYLES[result.verdict.status]
-        said = f" {_where(result)}: {result.verdict.reason}"
+        said = f" {_where(result)}: {say(result.verdict.reason)}"
         console.print(Text(result.verdict.status.value, style=style) + Text(said))
         for line in (*terms_lines(result.terms), *shadow_lines(result)):
-            console.print(Text(f"  {line}"))
+            console.print(Text(f"  {say(line)}"))
         if result.output and result.verdict.status is Status.ERROR:
             open_console(stderr=True).print(Text(result.output))
     if results and (made := results[-1].invocation) is not None:
         commit = f", commit {made.commit}" if made.commit else ""
-        console.print(Text(f"invocation: {made.label}, align {made.version}{commit}"))
-    console.print(f"report: {page}")
+        console.print(Text(f"{say('invocation')}: {made.label}, align {made.version}{commit}"))
+    console.print(f"{say('report')}: {page}")
 
 
 def shadow_lines(result: Result) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
+from harness.language import language, say
 from reports.run.finding_rows import outcome_words
 from reports.words import shadow_words
 from reports.words.legible import legible
@@ -31,7 +33,12 @@ def render(template: str, **values: object) -> str:
         values: what it shows. Only Markup goes in unescaped.
     """
     sheet = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704  # our own file
-    return _environment().get_template(template).render(style=sheet, **values)
+    return _environment().get_template(template).render(style=sheet, language=_language_of(template), **values)
+
+
+def _language_of(template: str) -> str:
+    """As HTML names it; the pages of studies, evaluations and histories are English."""
+    return "zh-Hans" if language() == "zh" and template in {"case.html.j2", "index.html.j2"} else "en"
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +55,14 @@ def _environment() -> Environment:
     # A page shows the values themselves: these are how a number or an outcome is written.
     filters = (relative, multiple, unbroken, outcome_words, *_OF_SHADOW_OPS)
     environment.filters |= {each.__name__: each for each in filters}
+    environment.filters["say"] = _say
     return environment
+
+
+@pass_context
+def _say(_: Context, text: str) -> str:
+    """A text in the chosen language; a filter without context would be asked once, when the template is compiled."""
+    return say(text)
 
 
 def _fit_to_show(value: object) -> object:

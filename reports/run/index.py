@@ -117,7 +117,7 @@ def _row(entry: Entry) -> Row:
         link=entry.link,
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
-        reason=wording.unbroken(verdict.reason),
+        reason=verdict.reason,
         device=record.device or ("not stated" if record.done else "unknown"),
         name=_device_name(record),
         emulated=record.emulated is True,

@@ -15,7 +15,6 @@ from reports.run.tiles import tiles_of
 from reports.shadow.heatmap import CLASSES
 from reports.shadow.shadow_section import shadow_section
 from reports.words.terms_words import QUESTIONS, asked_lines, weaknesses
-from reports.words.wording import unbroken
 
 __all__ = ["render_case"]
 
@@ -41,10 +40,10 @@ def render_case(result: Result) -> str:
         case=result.case,
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
-        reason=unbroken(verdict.reason),
+        reason=verdict.reason,
         question=QUESTIONS[result.terms.against],
-        weaknesses=[unbroken(line) for line in weaknesses(result.terms)],
-        asked=[unbroken(line) for line in asked_lines(result.terms)],
+        weaknesses=weaknesses(result.terms),
+        asked=asked_lines(result.terms),
         invocation=describe(result.invocation) if result.invocation is not None else "",
         sides=_sides(result),
         emulated=result.emulated,

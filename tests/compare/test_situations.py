@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_pairs import N, judge, log, losses
 
+from harness.language.speech import untranslated
 from harness.values.verdict import Outcome, Status
 
 AT = np.arange(N)
@@ -118,6 +119,7 @@ def test_the_first_line_names_the_situation(headline):
     reference, candidate, status = SITUATIONS[headline]
     verdict = judge(*(log(**{"values": losses(0), **side}) for side in (reference, candidate)))
     assert verdict.reason.startswith(headline)
+    assert untranslated(verdict.reason) == []
     assert len(verdict.reason) <= 100
     assert verdict.status is Status(status)
 

@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 
+from harness.language.speech import untranslated
 from harness.logs import compare
 from harness.values.verdict import Outcome, Status
 
@@ -215,6 +216,7 @@ def test_the_first_line_names_the_situation(tmp_path, thread):
     metric = "val_loss" if thread.startswith("24") else "step_loss" if thread.startswith("13") else "loss"
     verdict = judged(tmp_path, reference, candidate, *repeats, metric=metric)
     assert any(re.match(headline, verdict.reason) for headline in headlines), verdict.reason
+    assert untranslated(verdict.reason) == []
     assert len(verdict.reason) <= 100
     assert verdict.status is Status(status)
     assert any(finding.rule == "next step" for finding in verdict.findings) or status == "PASS"

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 ROOMS = [
     # values, and rules on them
-    ("harness.values.bounds", "harness.values.errors"),
+    ("harness.language", "harness.values.bounds", "harness.values.errors"),
     ("harness.shadow.evidence",),
     ("harness.values",),
     ("harness.rules",),

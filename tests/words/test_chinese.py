@@ -1,0 +1,134 @@
+"""Pages and terminal in Chinese: every text of the code has its line in the table, and nothing but words is changed."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pinned
+import pytest
+
+from harness.cli.main import main
+from harness.language import say, speak
+from harness.language.chinese import PHRASES, SENTENCES
+from harness.language.speech import untranslated
+from harness.rules.bounded import _sentence
+from reports.drawing.captions import heading
+from reports.drawing.curves import curves_of
+from reports.run.finding_rows import findings_lead
+from reports.run.tiles import tiles_of
+from reports.words.terms_words import QUESTIONS, terms_lines
+
+ROOT = Path(__file__).parents[2]
+
+CODE = re.compile(r"PASS|FAIL|INCONCLUSIVE|ERROR|\d+(?:\.\d+)?|--\w+|grad_norm|loss\b|cpu|fp32|tf32")
+
+
+@pytest.fixture(autouse=True)
+def english_again():
+    yield
+    speak("en")
+
+
+def said_in_code():
+    """Each text that the code or a template hands to ``say`` as it stands."""
+    for path in sorted(path for package in ("harness", "reports") for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"
+            if named and isinstance(node.args[0], ast.Constant):
+                yield node.args[0].value
+    for path in sorted((ROOT / "reports/templates").glob("*.j2")):
+        text = path.read_text(encoding="utf-8")
+        for group in re.findall(r"\{\{\s*\(?((?:\"[^\"]*\"|'[^'|]*'|[^{}\"'|])*)\)?\|say", text):
+            yield from re.findall(r"\"([A-Z≠✓a-z][^\"]+)\"", group)
+
+
+def test_every_text_that_is_said_as_it_stands_is_in_the_table():
+    found = set(said_in_code())
+    assert len(found) > 40
+    starts = tuple(SENTENCES)
+    lacking = {
+        text
+        for text in found - set(PHRASES)
+        if text.strip() not in {"(EMULATED)"} and not any(text.strip() in sentence for sentence in starts)
+    }
+    assert lacking == set()
+
+
+def test_questions_and_the_names_of_tables_are_in_the_table():
+    for text in (*QUESTIONS.values(), "Iteration", "Observed", "Allowed", "Times allowed", "Would have seen"):
+        assert text in PHRASES
+
+
+@pytest.mark.parametrize(("english", "chinese"), [*PHRASES.items(), *SENTENCES.items()])
+def test_a_translation_keeps_places_numbers_names_and_options(english, chinese):
+    assert sorted(re.findall(r"\{\w+\}", chinese)) == sorted(re.findall(r"\{\w+\}", english))
+    kept = [found for found in CODE.findall(english) if found not in {"loss"}]
+    assert all(found in chinese for found in kept)
+    assert re.search(r"[一-鿿]", chinese) or chinese == english or ":" in english
+
+
+@pytest.mark.parametrize("violated", [True, False])
+@pytest.mark.parametrize("observed", [0.05, -0.05])
+def test_the_sentence_of_a_bound_is_told_with_its_numbers(observed, violated):
+    sentence = f"first step: {_sentence('grad_norm', 7, observed, 0.001, violated=violated)}"
+    assert untranslated(sentence) == []
+    speak("zh")
+    assert say(sentence).startswith("first step: ")
+    assert {"grad_norm", "7", "5 %", "0.1 %"} <= set(re.findall(r"grad_norm|[\d.]+(?: %)?", say(sentence)))
+
+
+def first_screen(result):
+    """What a page and the terminal say of a result first: the answer, its terms, the tiles, the drawing's headline."""
+    texts = [result.verdict.reason, *terms_lines(result.terms), findings_lead(result.verdict)]
+    texts += [word for tile in tiles_of(result) for word in (tile.name, tile.note)]
+    texts += [heading(curve) for curve in curves_of(result)]
+    return [text for text in texts if text]
+
+
+@pytest.mark.parametrize("name", ["healthy", *pinned.LOGS])
+def test_the_first_screen_of_a_judged_run_has_no_english_sentence(name):
+    result = pinned._healthy("tf32", 3, "tf32") if name == "healthy" else pinned._logs(*pinned.LOGS[name])
+    texts = first_screen(result)
+    assert len(texts) > 10
+    assert [clause for text in texts for clause in untranslated(text)] == []
+
+
+def test_what_the_table_lacks_stays_english():
+    speak("zh")
+    assert say("something new: 3 of 4") == "something new: 3 of 4"
+    assert untranslated("the reference is cpu; something new") == ["something new"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "chosen"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "业内旧规则:"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "legacy rule:"),
+        ({"LANG": "de_DE.UTF-8"}, "legacy rule:"),
+        ({"LANG": "C", "ALIGN_LANG": "zh"}, "业内旧规则:"),
+    ],
+)
+def test_the_language_is_the_environments(environment, chosen, tmp_path, monkeypatch, capsys):
+    for name in ("ALIGN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "a.log").write_text("\n".join(f"Iteration: {i} loss: {4 - i / 100:.4f}" for i in range(60)))
+    main(["compare", str(tmp_path / "a.log"), str(tmp_path / "a.log")])
+    assert chosen in capsys.readouterr().out
+
+
+def test_two_logs_are_told_in_chinese_and_stored_in_english(tmp_path, capsys):
+    for name, factor in (("cuda", 1.0), ("sdaa", 1.08)):
+        lines = [f"Iteration: {i} loss: {(4 - i / 100 + (i * i % 7) / 50) * factor:.4f}" for i in range(100)]
+        (tmp_path / f"{name}.log").write_text("\n".join(lines))
+    words = ["compare", str(tmp_path / "cuda.log"), str(tmp_path / "sdaa.log")]
+    assert main([*words, "--lang", "zh", "--out", str(tmp_path / "zh")]) == 1
+    told = capsys.readouterr().out
+    assert "FAIL sdaa: 常数倍 1.08：候选的损失自始至终偏差 8 %" in told
+    page = (tmp_path / "zh/sdaa/report.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in page
+    assert "它的训练与参考一致吗？" in page
+    stored = json.loads((tmp_path / "zh/sdaa/result.json").read_text(encoding="utf-8"))
+    assert stored["reason"] == "constant factor 1.08: the candidate's loss is off by 8 % throughout"
