@@ -34,7 +34,7 @@ def batch():
         ("ocrnet_small", "ocrnet_hr18s_4xb2-40k_cityscapes-512x1024", 1 / 2),
         ("pspnet_small", "pspnet_r50-d8_4xb2-40k_cityscapes-512x1024", 1 / 4),
         ("deeplabv3plus_small", "deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024", 1 / 4),
-        ("upernet_small", "upernet_r50_4xb2-40k_cityscapes-512x1024", 1 / 4),
+        ("fcn_small", "fcn_r50-d8_4xb2-40k_cityscapes-512x1024", 1 / 4),
     ],
 )
 def test_a_small_case_has_every_layer_of_the_fields_model(small, field, width):
