@@ -28,6 +28,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from unseen_faults import UNSEEN, UNSEEN_ATTRIBUTES
 
 from harness.devices.choice import choose_device
 from harness.devices.device_opening import open_device
@@ -78,6 +79,7 @@ ATTRIBUTES: dict[str, tuple[tuple[str, ...], ...]] = {
     "bias-gradients-doubled": (("name bias",), ("1 axes",)),
     "weight-decay-skips-norms": (("1 axes",), ("name",)),
     "foreach-last-slot-skipped": (("every 64th",), ("every 128th",)),
+    **UNSEEN_ATTRIBUTES,
 }
 """Fault → each way to say what sets the struck calls apart, as words that all have to stand in it."""
 
@@ -152,10 +154,12 @@ def main() -> None:
     parser.add_argument("--work-dir", type=Path, default=Path("diagnosis"))
     parser.add_argument("--cases", nargs="+", default=[case.name for case in small_cases()])
     parser.add_argument("--all-operations", action="store_true", help="shadow operations that the fault isn't in, too")
-    parser.add_argument("--seconds", type=float, default=20.0, help="to ask calls, and to make one smaller")
+    parser.add_argument("--seconds", type=float, default=60.0, help="to ask calls, and to make one smaller")
+    parser.add_argument("--unseen", action="store_true", help="the faults of unseen_faults.py, not the catalogue's")
     parser.add_argument("--judge-only", action="store_true", help="train nothing, diagnose what is there")
     arguments = parser.parse_args()
-    chosen = [fault for fault in FAULTS.values() if fault.strikes in {"kernel", "autograd", "optimizer"}]
+    known = UNSEEN if arguments.unseen else tuple(FAULTS.values())
+    chosen = [fault for fault in known if fault.strikes in {"kernel", "autograd", "optimizer"}]
     if arguments.faults:
         chosen = [fault for fault in chosen if any(part in fault.name for part in arguments.faults)]
     answers = []

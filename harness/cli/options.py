@@ -211,10 +211,10 @@ def add_follow_up_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diagnose",
         type=_seconds_or_none,
-        default=20.0,
+        default=60.0,
         metavar="S",
-        help="where calls came out wrong, ask the device for S seconds what it makes of calls like them, one thing "
-        "changed at a time, so that what sets them apart can be named; 0 asks nothing (default: 20)",
+        help="where calls came out wrong, ask the device for at most S seconds what it makes of calls like them, one "
+        "thing changed at a time, so that what sets them apart can be named; 0 asks nothing (default: 60)",
     )
     parser.add_argument(
         "--shrink",

@@ -28,7 +28,7 @@ from harness.values.errors import RunError
 
 __all__ = ["ask_again", "shrink_call", "shrink_kept"]
 
-_EACH = 10.0
+_EACH = 20.0
 """Seconds that the calls like one wrong call may take, where there is time for more than one."""
 
 
@@ -68,7 +68,7 @@ def ask_again(folder: Path, stream: Path, device: str, seconds: float) -> None:
     with ShadowStream(stream, tier) as out:
         for place, (op, calls) in enumerate(by_operation.items()):
             share = (deadline - time.monotonic()) / (len(by_operation) - place)
-            until = time.monotonic() + min(max(share, 0.0), 2 * _EACH)
+            until = time.monotonic() + max(share, 0.0)
             left = list(dict.fromkeys(kept.target for kept in calls))
             for kept in calls:
                 remaining = until - time.monotonic()
