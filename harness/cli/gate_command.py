@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-SCHEMA = 1
-"""Of ``gate.json``."""
-
 _DESCRIPTION = """\
 Verifies the cases that a policy demands of a device, and says whether the gate opens.
 
@@ -266,14 +263,10 @@ def _print(decisions: Sequence[Decision], policy: Policy, page: str) -> None:
 
 def _write(out: Path, policy: Policy, device: str, decisions: Sequence[Decision]) -> None:
     """``gate.json``: what the gate made of each case."""
+    from harness.policy.policy_schema import SCHEMA, GateContent
     from harness.store.atomic import write_text
     from harness.store.decoding import encode_value
 
-    document = {
-        "schema": SCHEMA,
-        "policy": str(policy.path),
-        "device": device,
-        "opens": all(one.counts is Status.PASS for one in decisions),
-        "cases": decisions,
-    }
-    write_text(out / "gate.json", encode_value(document))
+    opens = all(one.counts is Status.PASS for one in decisions)
+    content = GateContent(str(policy.path), device, opens, tuple(decisions))
+    write_text(out / "gate.json", encode_value(content, schema=SCHEMA))

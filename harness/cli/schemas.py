@@ -38,8 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
 def schemas() -> dict[str, dict[str, Any]]:
     """File of a schema → the schema."""
     from harness.baseline_folders import baseline_adoption, baseline_archive
+    from harness.policy.policy_schema import gate_schema, policy_schema
     from harness.running import order, told, validation
     from harness.shadow.files import check_stream, reproduction_index
+    from harness.shadow.reproducing import call_file
     from harness.store import baselines, provenance_file, stream
     from harness.store.json_schema import json_schema
     from harness.values.provenance import Provenance
@@ -78,7 +80,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         ),
         "shadow-line.schema.json": json_schema(
             shadow_lines,
-            "a line of shadow.N.jsonl or forced.jsonl: head, shadowed iterations, end",
+            "a line of shadow.N.jsonl, forced.jsonl or asked.jsonl: head, shadowed iterations, end",
             version=check_stream.SCHEMA,
             rows=kept,
         ),
@@ -87,4 +89,11 @@ def schemas() -> dict[str, dict[str, Any]]:
             "reproduce/index.N.json: the calls that came out wrong, each with a program",
             version=reproduction_index.SCHEMA,
         ),
+        "call.schema.json": json_schema(
+            (call_file.StoredCall,),
+            'the metadata "call" of reproduce/N.safetensors: the call without its tensors',
+            version=call_file.SCHEMA,
+        ),
+        "policy.schema.json": policy_schema(),
+        "gate.schema.json": gate_schema(),
     }

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from harness.devices.device_registry import device_names
 from harness.values.precision import TIERS
@@ -21,12 +22,14 @@ class Field:
     Args:
         convert: makes the value of what TOML holds; None where it isn't allowed.
         allowed: what is, in words.
+        schema: what is, as JSON Schema has it.
         required: whether the table must have the key.
         known: the values that there are, where they are few: a near miss is told.
     """
 
     convert: Callable[[object], object | None]
     allowed: str
+    schema: Mapping[str, Any]
     required: bool = False
     known: tuple[str, ...] = ()
 
@@ -50,7 +53,7 @@ def _count(least: int) -> Field:
     def convert(value: object) -> int | None:
         return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 
-    return Field(convert, f"a whole number of at least {least}")
+    return Field(convert, f"a whole number of at least {least}", {"type": "integer", "minimum": least})
 
 
 def _jobs(value: object) -> int | None:
@@ -76,7 +79,7 @@ def _one_of(*names: str) -> Field:
     def convert(value: object) -> str | None:
         return value if isinstance(value, str) and value in names else None
 
-    return Field(convert, ", ".join(names), known=names)
+    return Field(convert, ", ".join(names), {"enum": list(names)}, known=names)
 
 
 def _device(value: object) -> str | None:
@@ -105,21 +108,50 @@ def _assignments(value: object) -> list[str] | None:
     return list(options)
 
 
-_TEXT = Field(_text, "a text that isn't empty")
-_FLAG = Field(_flag, "true or false")
-_SECONDS = Field(_positive, "seconds, more than 0")
+_SOME: Mapping[str, Any] = {"type": "string", "pattern": r"\S"}
+_POSITIVE: Mapping[str, Any] = {"type": "number", "exclusiveMinimum": 0}
+_TEXT = Field(_text, "a text that isn't empty", _SOME)
+_FLAG = Field(_flag, "true or false", {"type": "boolean"})
+_SECONDS = Field(_positive, "seconds, more than 0", _POSITIVE)
+
+
+def _some_of(item: Mapping[str, Any]) -> dict[str, Any]:
+    """One, or a list of one or more."""
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+
+
+_DEVICES = Field(
+    _devices,
+    "devices' names, without an index: align doctor lists them",
+    _some_of({"type": "string", "description": "a device's name"}),
+    known=device_names(),
+)
 
 _OF_A_RUN: Mapping[str, Field] = {
     "profile": _TEXT,
     "tier": _one_of(*TIERS),
-    "shadow": Field(_iterations, 'auto, none, or numbers with commas between them: "0,1,10"', known=("auto", "none")),
+    "shadow": Field(
+        _iterations,
+        'auto, none, or numbers with commas between them: "0,1,10"',
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^(auto|none|[0-9]+(,[0-9]+)*)$"},
+            ]
+        },
+        known=("auto", "none"),
+    ),
     "forced": _FLAG,
     "iterations": _count(1),
     "amp": _FLAG,
     "compile": _TEXT,
     "reference": _TEXT,
     "baseline-dir": _TEXT,
-    "cfg-options": Field(_assignments, 'KEY=VALUE, or a list of them: ["optim_wrapper.optimizer.lr=0.01"]'),
+    "cfg-options": Field(
+        _assignments,
+        'KEY=VALUE, or a list of them: ["optim_wrapper.optimizer.lr=0.01"]',
+        _some_of({"type": "string", "pattern": r"^[^=\s]+="}),
+    ),
     "no-baseline": _FLAG,
     "no-early-stop": _FLAG,
     "launcher": _one_of("none", "pytorch"),
@@ -131,30 +163,50 @@ _OF_A_RUN: Mapping[str, Field] = {
 
 DEFAULTS: Mapping[str, Field] = {
     **_OF_A_RUN,
-    "device": Field(_device, "a device's name, with an index if wanted: align doctor lists them", known=device_names()),
+    "device": Field(
+        _device,
+        "a device's name, with an index if wanted: align doctor lists them",
+        {"type": "string", "description": "a device's name, with an index if wanted"},
+        known=device_names(),
+    ),
     "out": _TEXT,
     "work-dir": _TEXT,
-    "false-alarm-rate": Field(_chance, "a chance: more than 0, less than 1"),
+    "false-alarm-rate": Field(_chance, "a chance: more than 0, less than 1", {**_POSITIVE, "exclusiveMaximum": 1}),
     "gate-size": _count(1),
-    "jobs": Field(_jobs, "auto, or a whole number of at least 1", known=("auto",)),
+    "jobs": Field(
+        _jobs,
+        "auto, or a whole number of at least 1",
+        {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]},
+        known=("auto",),
+    ),
     "history": _TEXT,
     "build": _TEXT,
 }
 
 CASE: Mapping[str, Field] = {
-    "name": Field(_text, "a case's name, or the path of a config", required=True),
-    "device": Field(_devices, "devices' names, without an index: align doctor lists them", known=device_names()),
+    "name": Field(_text, "a case's name, or the path of a config", _SOME, required=True),
+    "device": _DEVICES,
     "required": _FLAG,
     **_OF_A_RUN,
 }
 
 KNOWN: Mapping[str, Field] = {
-    "case": Field(_text, "the name of a case of this policy", required=True),
-    "cause": Field(_texts, 'a cause as the gate and align history name it, or a list: "shadow: mm *"', required=True),
-    "reason": Field(_text, "why it is excused", required=True),
-    "owner": Field(_text, "who is to mend it", required=True),
-    "expires": Field(_date, "the last day on which it is excused: 2027-01-31, without quotes", required=True),
-    "device": Field(_devices, "devices' names, without an index: align doctor lists them", known=device_names()),
+    "case": Field(_text, "the name of a case of this policy", _SOME, required=True),
+    "cause": Field(
+        _texts,
+        'a cause as the gate and align history name it, or a list: "shadow: mm *"',
+        _some_of(_SOME),
+        required=True,
+    ),
+    "reason": Field(_text, "why it is excused", _SOME, required=True),
+    "owner": Field(_text, "who is to mend it", _SOME, required=True),
+    "expires": Field(
+        _date,
+        "the last day on which it is excused: 2027-01-31, without quotes",
+        {"type": "string", "format": "date", "description": "a date of TOML's, without quotes"},
+        required=True,
+    ),
+    "device": _DEVICES,
 }
 
 TABLES: Mapping[str, Mapping[str, Field]] = {
@@ -162,7 +214,7 @@ TABLES: Mapping[str, Mapping[str, Field]] = {
     "retries": {"inconclusive": _count(0)},
     "limits": {"case-seconds": _SECONDS, "gate-seconds": _SECONDS},
     "baselines": {
-        "oldest-days": Field(_positive, "days, more than 0"),
+        "oldest-days": Field(_positive, "days, more than 0", _POSITIVE),
         "repeats": _count(5),
     },
 }

@@ -5,9 +5,11 @@ import json
 from datetime import date
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 
 from harness.cli import gate_command, verify
+from harness.policy.policy_schema import gate_schema
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
@@ -82,6 +84,7 @@ def test_it_runs_what_is_demanded_on_the_device_with_each_ones_options(gate, tmp
     assert [options.tier for *_, options in asked] == ["fp32", ""]
     assert [options.shadow for *_, options in asked] == ["0", "0"]
     document = json.loads((tmp_path / "out" / "gate.json").read_text())
+    jsonschema.Draft202012Validator(gate_schema()).validate(document)
     assert (document["opens"], [case["case"] for case in document["cases"]]) == (True, ["ann_small", "ocrnet_small"])
 
 
