@@ -277,7 +277,7 @@ def _judge(fault: Fault, cause: Cause) -> str:
     due = ATTRIBUTES.get(fault.name)
     if due is None:
         return "wrong" if cause.attribute else "none"
-    if not cause.attribute and cause.wrong == cause.within:
+    if not cause.attribute and cause.wrong == cause.within and cause.asked.wrong == cause.asked.within:
         return "all calls struck"
     if not cause.attribute:
         hinted = any(all(word in hint for word in words) for words in due for hint in cause.equals)

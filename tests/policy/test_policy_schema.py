@@ -1,6 +1,7 @@
 """The schema of a policy admits what the reader admits, and refuses what it refuses."""
 
 import re
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 from harness.policy.policy_fields import CASE, DEFAULTS, KNOWN, TABLES
 from harness.policy.policy_schema import gate_schema, policy_schema
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ImportError:
+else:
     import tomli as tomllib
 
 VALIDATOR = jsonschema.Draft202012Validator(policy_schema())
