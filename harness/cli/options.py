@@ -113,6 +113,23 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nproc-per-node", type=count_argument, default=1, metavar="N", help="processes, with a launcher"
     )
+    parser.add_argument(
+        "--nnodes",
+        type=count_argument,
+        default=1,
+        metavar="N",
+        help="machines that run processes, with a launcher: the same command on each, with its own --node-rank; the "
+        "first records and judges",
+    )
+    parser.add_argument(
+        "--node-rank", type=whole_argument, default=0, metavar="R", help="which of the machines this is, from 0"
+    )
+    parser.add_argument(
+        "--rdzv-endpoint",
+        default="",
+        metavar="HOST:PORT",
+        help="where several machines meet: the first one's name and a free port of it",
+    )
 
 
 def add_jobs_option(parser: argparse.ArgumentParser, what: str) -> None:

@@ -138,6 +138,9 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
         compile=EAGER,  # a reference is what the candidate's compiler has to reproduce
         launcher=arguments.launcher,
         processes=arguments.nproc_per_node,
+        nodes=arguments.nnodes,
+        node=arguments.node_rank,
+        meeting=arguments.rdzv_endpoint,
         command=reproduction(),
     )
     tiers = tuple(arguments.tiers.split(",")) if arguments.tiers else case.tiers

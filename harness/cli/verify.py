@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ from harness.values.precision import TIERS
 from harness.values.verdict import Status
 
 if TYPE_CHECKING:
+    from harness.running.order import Order
     from harness.values.case import Case
     from harness.values.result import Result
 
@@ -112,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     require_distinct([case.name for case in cases])
     choice = chosen_device(arguments)
     announce(choice)
+    if arguments.node_rank:
+        return take_part(cases, str(choice), arguments)
     import reports
 
     plan = plan_on_cards(cases, choice, arguments)
@@ -149,6 +154,27 @@ def run(arguments: argparse.Namespace) -> int:
     tell_github(results, "verify")
     cards = tell_cards(plan, results, choice, arguments) if compares else Status.PASS
     return worst([cards, *(result.verdict.status for result in results)]).exit_code
+
+
+def take_part(cases: Sequence[Case], device: str, arguments: argparse.Namespace) -> int:
+    """Run this machine's processes of each case; the machine of node rank 0 records and judges them.
+
+    Raises:
+        RunError: one of them crashed or hung.
+    """
+    from harness.running.watchdog import execute
+
+    for case in cases:
+        with run_folder(arguments.work_dir, case.name) as folder:
+            order = order_of(case, device, arguments)
+            run = execute(order, folder, timeouts=timeouts_of(arguments))
+            if run.error is not None:
+                run.error.hint = None if arguments.work_dir is None else run.error.hint
+                print(run.output, file=sys.stderr)
+                raise run.error
+        ranks = f"{order.node * order.processes} … {(order.node + 1) * order.processes - 1}"
+        print(f"{case.name}: ranks {ranks} ended well on machine {order.node}; machine 0 has the verdict")
+    return 0
 
 
 def require_evidence(arguments: argparse.Namespace) -> None:
@@ -220,32 +246,13 @@ def verify_case(
     """
     from harness.baseline_folders.baseline_places import choose_place, places_to_read
     from harness.running.cases import is_own
-    from harness.running.order import Order
     from harness.running.verification import verify, verify_alone
-    from harness.shadow.shadowed_iterations import parse_iterations
 
     if arguments.no_baseline:
         _require_judged(case, arguments)
     iterations = planned_iterations(case, arguments)
     card = slot.card if slot is not None else ""
-    order = Order(
-        config=case.address,
-        device=device,
-        profile=arguments.profile,
-        faults=tuple(arguments.fault),
-        options=tuple(arguments.cfg_options),
-        iterations=iterations if arguments.no_baseline else arguments.iterations,
-        amp=arguments.amp,
-        compile=arguments.compile,
-        launcher=arguments.launcher,
-        processes=arguments.nproc_per_node,
-        command=reproduction(),
-        shadow=parse_iterations(arguments.shadow, iterations),
-        shadow_tier=arguments.tier or case.tier,
-        shadow_ops=tuple(arguments.shadow_ops),
-        shadow_budget=arguments.shadow_budget,
-        shadow_forced=arguments.forced,
-    )
+    order = order_of(case, device, arguments)
     with (
         run_folder(arguments.work_dir, case.name) as folder,
         contextlib.nullcontext(board) if board is not None else Board(1, "cases") as shown,
@@ -277,3 +284,32 @@ def verify_case(
             **watching,
         )
         return dataclasses.replace(result, card=card)
+
+
+def order_of(case: Case, device: str, arguments: argparse.Namespace) -> Order:
+    """What the run of a case is told."""
+    from harness.running.order import Order
+    from harness.shadow.shadowed_iterations import parse_iterations
+
+    iterations = planned_iterations(case, arguments)
+    return Order(
+        config=case.address,
+        device=device,
+        profile=arguments.profile,
+        faults=tuple(arguments.fault),
+        options=tuple(arguments.cfg_options),
+        iterations=iterations if arguments.no_baseline else arguments.iterations,
+        amp=arguments.amp,
+        compile=arguments.compile,
+        launcher=arguments.launcher,
+        processes=arguments.nproc_per_node,
+        nodes=arguments.nnodes,
+        node=arguments.node_rank,
+        meeting=arguments.rdzv_endpoint,
+        command=reproduction(),
+        shadow=parse_iterations(arguments.shadow, iterations),
+        shadow_tier=arguments.tier or case.tier,
+        shadow_ops=tuple(arguments.shadow_ops),
+        shadow_budget=arguments.shadow_budget,
+        shadow_forced=arguments.forced,
+    )

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-__all__ = ["HostGroup"]
+from harness.rules.rank_agreement import RankRow
+
+__all__ = ["HostGroup", "parameters_digest"]
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,36 @@ class HostGroup:
         dist.all_gather_object(everyone, mine, group=self.group)
         return everyone
 
-    def share(self, losses: Mapping[str, torch.Tensor], digest: str) -> tuple[dict[str, torch.Tensor], str]:
-        """Losses averaged over the processes, and one digest of all their batches, in the order of the ranks.
+    def share(
+        self, losses: Mapping[str, torch.Tensor], digest: str, parameters: str
+    ) -> tuple[dict[str, torch.Tensor], str, RankRow]:
+        """Losses averaged over the processes, one digest of all their batches, and what each of them brought.
 
-        A component that some processes lack in this iteration is averaged over those that have it.
+        A component that some processes lack in this iteration is averaged over those that have it. Ranks come in their
+        order; the row has yet no iteration of its own.
         """
-        everyone = self.gather(({name: float(value.detach()) for name, value in losses.items()}, digest))
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        everyone = self.gather((values, digest, parameters))
         told: dict[str, list[float]] = {}
-        for values, _ in everyone:
-            for name, value in values.items():
+        for theirs, *_ in everyone:
+            for name, value in theirs.items():
                 told.setdefault(name, []).append(value)
         averaged = {  # in float64, on the host: a device would round the average once more
             name: torch.tensor(_sum(values) / len(values), dtype=torch.float64) for name, values in told.items()
         }
-        joined = "".join(theirs for _, theirs in everyone)
-        return averaged, hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+        digests = tuple(each[1] for each in everyone)
+        joined = hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
+        held = tuple(each[2] for each in everyone)
+        row = RankRow(0, tuple(each[0].get("loss", math.nan) for each in everyone), digests, held if all(held) else ())
+        return averaged, joined, row
+
+
+def parameters_digest(model: torch.nn.Module) -> str:
+    """BLAKE2b of the bits of every parameter, in their order; each is copied to the host."""
+    digest = hashlib.blake2b(digest_size=16)
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _sum(values: Sequence[float]) -> float:

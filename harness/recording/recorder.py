@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import time
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from harness.recording.evaluation_probe import EvaluationProbe, add_up
 from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.recording.host_draws import HostDraws
 from harness.recording.norms import StateNorms
-from harness.recording.processes import HostGroup
+from harness.recording.processes import HostGroup, parameters_digest
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
+from harness.rules.rank_agreement import RankRow
 from harness.store.stream import TraceStream
 from harness.training.seam import Trained, trained_kind
 from harness.training.steps import listen
@@ -55,6 +57,7 @@ class Recorder:
         probe: what asks the model in evaluation mode; None where nothing does.
         on_iteration: called with the number of each iteration before it begins.
         host_draws: whether dropout's masks and other draws come from the host.
+        on_ranks: called in the recording one of several processes with what each of them brought.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class Recorder:
         on_iteration: Callable[[int], None] | None = None,
         *,
         host_draws: bool = True,
+        on_ranks: Callable[[RankRow], None] | None = None,
     ) -> None:
         self._draws_on_host = host_draws
+        self._on_ranks = on_ranks
         self._listening: list[Callable[[], None]] = []
         self._stream = stream
         self._seed = seed
@@ -120,9 +125,12 @@ class Recorder:
         self._host_draws = next_host_draw()
         self._contexts.close()
         losses = training.logged(returned)
-        if self._processes is not None:
-            losses, self._digest = self._processes.share(losses, self._digest)
         keeps_state = iteration in self._state_iterations
+        if self._processes is not None:
+            held = parameters_digest(self._model) if keeps_state else ""
+            losses, self._digest, ranks = self._processes.share(losses, self._digest, held)
+            if self._stream is not None and self._on_ranks is not None:
+                self._on_ranks(dataclasses.replace(ranks, iteration=iteration))
         # Before the model is evaluated, so that the time is the iteration's own.
         measured = self._measure(losses, keeps_state=keeps_state) if self._stream is not None else None
         evaluation = self._evaluate(iteration)

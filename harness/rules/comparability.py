@@ -97,6 +97,7 @@ def _asked(reference: Provenance, candidate: Provenance) -> list[Agreement]:
         _row("case", reference.case, candidate.case),
         _row("precision", reference.precision, candidate.precision),
         _row("seed", reference.seed, candidate.seed),
+        _row("world size", reference.world_size, candidate.world_size),
         _row("global batch", reference.global_batch, candidate.global_batch),
     ]
 
@@ -106,7 +107,6 @@ def _shown(reference: Provenance, candidate: Provenance) -> list[Agreement]:
     return [
         _row("device", reference.device.label, candidate.device.label, required=False),
         _row("device name", reference.device.name, candidate.device.name, required=False),
-        _row("world size", reference.world_size, candidate.world_size, required=False),
         *_mapping("", reference.versions, candidate.versions),
         *_mapping("", reference.host, candidate.host),
         *_mapping("$", reference.environment, candidate.environment),

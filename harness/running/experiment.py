@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.devices.mmengine_adapter import join_process_group, leave_process_g
 from harness.devices.surroundings import git_commit, host, numerics_environment, versions
 from harness.recording.clock import set_iteration
 from harness.recording.evaluation_probe import EvaluationProbe
+from harness.recording.processes import HostGroup
 from harness.recording.recorder import Recorder
 from harness.recording.start import StartHook, pretrained_parts
 from harness.recording.start_weights import weights_digest
@@ -26,12 +28,15 @@ from harness.running.around import noise_of, shadowed, together
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.compiling import COMPILER, compile_in_place, compile_settings
 from harness.running.defaults_of_config import default_settings
-from harness.running.folder import PROVENANCE, STREAM
+from harness.running.folder import PROVENANCE, RANKS, STREAM, shadow_file
 from harness.running.libraries import missing_library
 from harness.running.order import Order
+from harness.running.pulse_hook import PulseHook
 from harness.running.settings_of_config import effective_settings
 from harness.running.validation import add_validation
+from harness.store.atomic import write_bytes
 from harness.store.provenance_file import write_provenance
+from harness.store.rank_stream import append_ranks
 from harness.store.stream import TraceStream
 from harness.training.mmengine_runner import ObserverHook
 from harness.values.case import Case
@@ -97,15 +102,32 @@ def run_experiment(
             runner.register_hook(ObserverHook(shadow), priority="VERY_HIGH")
             around.append(shadow.shadowing)
         seed = case.seed + (runner.rank if (config.get("randomness") or {}).get("diff_rank_seed") else 0)
-        recorder = Recorder(stream, iterations, seed, together(around), probe, set_iteration)
+        on_ranks = None if order.training else partial(append_ranks, folder / RANKS)
+        recorder = Recorder(stream, iterations, seed, together(around), probe, set_iteration, on_ranks=on_ranks)
         runner.register_hook(ObserverHook(recorder), priority="VERY_HIGH")
-        for hook in (*hooks, *([PlainCheckpointHook()] if order.training else [])):
+        pulse = [PulseHook(folder, runner.rank)] if order.launcher != "none" else []
+        for hook in (*hooks, *pulse, *([PlainCheckpointHook()] if order.training else [])):
             runner.register_hook(hook, priority=hook.priority)
         for fault in faults:
             fault.attach(runner)
         runner.train()
+    if order.nodes > 1 and order.shadow:
+        _bring_shadows(order, folder, runner.rank)
     if order.launcher != "none":
         leave_process_group()
+
+
+def _bring_shadows(order: Order, folder: Path, rank: int) -> None:
+    """The shadow checks of other machines' processes, brought to the one that is judged."""
+    group = HostGroup.join()
+    file = shadow_file(folder, rank)
+    if group is None:
+        return
+    told = group.gather((rank, file.read_bytes() if order.node and file.exists() else b""))
+    if order.node == 0 and rank == 0:
+        for theirs, content in told:
+            if content:
+                write_bytes(shadow_file(folder, theirs), content)
 
 
 def _open_runner(order: Order, config: Config, device: Device, iterations: int) -> tuple[Runner, Device]:

@@ -12,6 +12,8 @@ __all__ = [
     "ORDER",
     "OUTPUT",
     "PROVENANCE",
+    "RANKS",
+    "RANK_OUTPUTS",
     "REPRODUCTIONS",
     "STREAM",
     "VALIDATING",
@@ -40,6 +42,12 @@ VALIDATIONS = "validations.jsonl"
 
 VALIDATING = "validating"
 """Touched with each image of a validation: no iteration tells the watchdog then that the run lives."""
+
+RANKS = "ranks.jsonl"
+"""Of several processes: what each of them saw, iteration by iteration."""
+
+RANK_OUTPUTS = "ranks"
+"""A folder: of several processes what each of this machine's printed, as torch's launcher keeps it."""
 
 FORCED = "forced.jsonl"
 """The checks of operations that were run again with hard inputs."""

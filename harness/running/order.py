@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ __all__ = ["EAGER", "Order"]
 
 EAGER = "none"
 """The ``compile`` of an order that compiles nothing, whatever the config says."""
+
+_ENDPOINT = re.compile(r"[^\s:]+:[0-9]{1,5}")
 
 SCHEMA = 1
 
@@ -35,7 +38,10 @@ class Order:
         noise_tier: precision tier of the healthy noise that is laid over the run; none where empty.
         noise_seed: which of the healthy repeats it is.
         launcher: ``none`` or ``pytorch``.
-        processes: how many, with a launcher.
+        processes: how many on this machine, with a launcher.
+        nodes: how many machines run processes.
+        node: which of them this is; the first one records.
+        meeting: where they find each other, ``host:port`` of the first.
         training: whether it is a training of the user's, with the config's own length, logs and checkpoints.
         resume: the checkpoint that a training goes on from, ``auto`` for the latest of its folder; none where empty.
         val_interval: iterations between two validations of a training; as its config says where 0.
@@ -64,6 +70,9 @@ class Order:
     noise_seed: Count = 0
     launcher: str = "none"
     processes: Count = 1
+    nodes: Count = 1
+    node: Count = 0
+    meeting: str = ""
     training: bool = False
     resume: str = ""
     val_interval: Count = 0
@@ -91,6 +100,22 @@ class Order:
                 where="--nproc-per-node",
                 observed=self.processes,
                 hint="--launcher pytorch",
+            )
+
+        if self.nodes > 1 and (self.launcher == "none" or not _ENDPOINT.fullmatch(self.meeting)):
+            raise UsageError(
+                "several machines need a launcher, and a place to meet",
+                where="--nnodes",
+                observed=f"--launcher {self.launcher} --rdzv-endpoint {self.meeting or 'none'}",
+                hint="--launcher pytorch --rdzv-endpoint HOST:PORT, with the first machine's name and a free port",
+            )
+        if self.node >= self.nodes:
+            raise UsageError(
+                "there are fewer machines",
+                where="--node-rank",
+                observed=self.node,
+                allowed=f"0 … {self.nodes - 1}",
+                hint=f"--nnodes {self.node + 1}",
             )
 
     def write(self, path: Path) -> None:

@@ -13,10 +13,11 @@ from harness.baseline_folders.baseline_places import shipped_folder, writing_fol
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.comparability import accepted_differences
 from harness.rules.gate import Gate
+from harness.rules.rank_agreement import judge_ranks
 from harness.running.asked_terms import better_references, terms_alone, terms_of
 from harness.running.cases import is_own
 from harness.running.decision import Decision
-from harness.running.folder import ASKED, FORCED, ORDER, OUTPUT, REPRODUCTIONS, shadow_file, shadow_files
+from harness.running.folder import ASKED, FORCED, ORDER, OUTPUT, RANKS, REPRODUCTIONS, shadow_file, shadow_files
 from harness.running.follow_up import FollowUp, follow_up
 from harness.running.order import Order
 from harness.running.pool import Slot
@@ -27,9 +28,16 @@ from harness.shadow.files.check_stream import read_shadow
 from harness.shadow.files.reproduction_index import read_reproductions
 from harness.shadow.judging.diagnosis.causes import diagnose
 from harness.shadow.judging.operations import weigh_shadow
-from harness.shadow.judging.shadow_verdict import judge_alone, require_shadow, with_hard_inputs, with_shadow
+from harness.shadow.judging.shadow_verdict import (
+    judge_alone,
+    require_shadow,
+    with_findings,
+    with_hard_inputs,
+    with_shadow,
+)
 from harness.store.atomic import read_bytes
 from harness.store.baselines import Asking, load_baseline
+from harness.store.rank_stream import read_ranks
 from harness.store.stream import StreamRow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
@@ -88,6 +96,7 @@ def verify(
         planned = order.iterations or case.iterations
         again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
         gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again, same)
+        early_stop &= order.nodes == 1  # the other machines would see theirs break off
         decides = Decision(gate, order, folder) if early_stop else None
         run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
         _follow_up(run, folder, wanted, slot)
@@ -138,6 +147,7 @@ def verify_alone(
             _follow_up(run, folder, wanted, slot)
             evidence = diagnose(read_shadow(shadow_files(folder)), order.shadow_tier, _asked(folder))
             verdict = judge_alone(case.name, run.trace, evidence)
+            verdict = with_findings(verdict, judge_ranks(read_ranks(folder / RANKS)))
             verdict = require_shadow(verdict, order.shadow, _shadowed_by(run, folder))
             verdict = _forced(verdict, order, folder)
     except AlignmentError as error:
@@ -201,6 +211,7 @@ def judge_run(
 
 def _shadowed(verdict: Verdict, run: Run, order: Order, folder: Path) -> Verdict:
     """The verdict with what shadow ops say, where some were ordered; without all of it nothing passes."""
+    verdict = with_findings(verdict, judge_ranks(read_ranks(folder / RANKS)))
     if not order.shadow:
         return verdict
     files = shadow_files(folder)

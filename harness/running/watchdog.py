@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, STREAM, VALIDATING
+from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, RANK_OUTPUTS, STREAM, VALIDATING
 from harness.running.isolation import isolated_python
 from harness.running.lifeline import watched
 from harness.running.order import Order
 from harness.running.partial import PartialRun
 from harness.running.pool import Slot
+from harness.running.pulse import rank_behind, read_pulses
 from harness.running.told import Told
 from harness.store.decoding import read_value
 from harness.store.provenance_file import read_provenance
@@ -146,7 +147,7 @@ def _execute(
             env={**_SHARED_CORES, **os.environ, **slot.environment, **watched(), **_PLAIN},
         )
         try:
-            ending = _watch(child, folder, timeouts, on_iteration, decides, slot)
+            ending = _watch(child, folder, timeouts, on_iteration, decides, slot, follows=order.node > 0)
         except TraceError as failure:
             ending = _Ending(broken=failure)
         finally:
@@ -154,7 +155,7 @@ def _execute(
     seconds = time.monotonic() - started
     if ending.decided is not None:
         return Run(*ending.decided, None, _tail(folder / OUTPUT), seconds, stopped=True)
-    return _collect(folder, child.returncode, ending, seconds)
+    return _collect(folder, child.returncode, ending, seconds, records=order.node == 0)
 
 
 @contextlib.contextmanager
@@ -182,8 +183,16 @@ def _claimed(folder: Path) -> Iterator[None]:
 def _command(order: Order, folder: Path) -> list[str]:
     worker = isolated_python("harness.running.worker:main", str(folder))
     if order.launcher != "none":
-        words = ["--standalone", f"--nproc-per-node={order.processes}", "--no-python", *worker]
-        worker = isolated_python("harness.running.worker:launch", *words)
+        host, _, port = order.meeting.rpartition(":")
+        nodes = [
+            f"--nnodes={order.nodes}",
+            f"--node-rank={order.node}",
+            f"--master-addr={host}",
+            f"--master-port={port}",
+        ]
+        kept = [f"--log-dir={folder / RANK_OUTPUTS}", "--tee=3"]
+        words = [*(nodes if order.nodes > 1 else ["--standalone"]), f"--nproc-per-node={order.processes}", *kept]
+        worker = isolated_python("harness.running.worker:launch", str(folder), *words, "--no-python", *worker)
     return isolated_python("harness.running.supervisor:main", str(folder / OUTPUT), *worker)
 
 
@@ -194,10 +203,13 @@ def _watch(
     on_iteration: Callable[[StreamRow], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
     slot: Slot,
+    *,
+    follows: bool,
 ) -> _Ending:
-    """Follow the stream until the child ends, or is to be ended."""
+    """Follow the stream until the child ends, or is to be ended; on a machine that records none, the pulses."""
     started = progressed = time.monotonic()
     offset, iterations, validated = 0, 0, 0.0
+    pulses: dict[int, tuple[int, int]] = {}
     partial = PartialRun(folder)
     while True:
         ended = child.poll() is not None
@@ -216,10 +228,13 @@ def _watch(
             return _Ending(decided=decided)
         now = time.monotonic()
         touched = _touched(folder / VALIDATING)
+        if follows and (told := read_pulses(folder)) != pulses:
+            iterations, pulses, touched = max(pulse[0] for pulse in told.values()), told, validated + 1
         progressed = now if lines or touched > validated else progressed
         validated = touched
         if hung := _hung(timeouts, now - started, now - progressed, iterations):
-            return _Ending(hung)
+            behind = rank_behind(folder)
+            return _Ending(f"{hung}; {behind}" if behind else hung)
         time.sleep(0.05)
 
 
@@ -274,7 +289,7 @@ def read_run(folder: Path) -> Run:
     return _collect(folder, 0, _Ending(), 0.0)
 
 
-def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float) -> Run:
+def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float, *, records: bool = True) -> Run:
     trace = provenance = None
     error = ending.broken or _told(folder / ERROR)
     try:
@@ -290,7 +305,7 @@ def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float) -> 
     elif error is None and returncode != 0:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
         error = RunError("the run crashed", observed=f"{how}, {done}", hint=hint)
-    elif error is None and (trace is None or provenance is None or not trace.complete):
+    elif error is None and records and (trace is None or provenance is None or not trace.complete):
         error = RunError("the run ended before its end", observed=done, hint=hint)
     return Run(trace, provenance, error, _tail(folder / OUTPUT), seconds)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.devices.choice import choose_device
-from harness.running.folder import ERROR, ORDER
+from harness.running.folder import ERROR, ORDER, OUTPUT, RANK_OUTPUTS
 from harness.running.libraries import missing_library
 from harness.running.lifeline import die_with_parent, watched
 from harness.running.order import Order
 from harness.running.told import Told
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value
-from harness.values.errors import AlignmentError
+from harness.values.errors import AlignmentError, RunError
 
 __all__ = ["launch", "main"]
 
@@ -44,14 +45,40 @@ def launch(arguments: Sequence[str]) -> int:
     """Start several workers by torch's own launcher, which ends with the process that watches it.
 
     Args:
-        arguments: the words of ``torchrun``.
+        arguments: the folder of the run, then the words of ``torchrun``.
+
+    Returns:
+        0, or 1 where a worker ended by an error: ``error.json`` says which, with the end of what it printed.
     """
     die_with_parent()
     os.environ.update(watched())
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
-    torchrun(list(arguments))
+    folder = Path(arguments[0])
+    try:
+        torchrun(list(arguments[1:]))
+    except ChildFailedError as failed:
+        rank, failure = failed.get_first_failure()
+        if not (folder / ERROR).exists():  # else a worker knows itself why
+            how = f"signal {failure.signal_name()}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+            printed = _tail_of(folder / RANK_OUTPUTS, failure.local_rank)
+            error = RunError(
+                f"rank {rank} of the run crashed",
+                where=platform.node(),
+                observed=f"{how}\n{printed}" if printed else how,
+                hint=f"read {folder / OUTPUT}",
+            )
+            write_text(folder / ERROR, encode_value(Told.of(error), schema=Told.SCHEMA))
+        return 1
     return 0
+
+
+def _tail_of(folder: Path, local_rank: int, lines: int = 20) -> str:
+    """The end of what a worker wrote to standard error."""
+    files = sorted(folder.glob(f"*/attempt_*/{local_rank}/stderr.log"))
+    text = files[-1].read_text(encoding="utf-8", errors="replace") if files else ""
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def _explained(order: Order, folder: Path) -> None:

@@ -161,7 +161,10 @@ def test_two_ranks_of_one_run_are_no_reference_and_candidate(make):
     other = dataclasses.replace(make.trace(77), batches=tuple(f"{at:032x}" for at in range(100, 130)))
     verdict = judged(make, other, world_size=2)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "batches (from iteration 0)" in verdict.reason
+    assert "world size is 1 on the reference and 2 on the candidate" in verdict.reason
+    one = judged(make, other)
+    assert one.status is Status.INCONCLUSIVE
+    assert "batches (from iteration 0)" in one.reason
 
 
 def test_the_reference_against_itself_passes(make):

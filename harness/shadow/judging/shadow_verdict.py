@@ -18,7 +18,7 @@ from harness.shadow.judging.operations import judge_shadow
 from harness.values.trace import Trace
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-__all__ = ["LEAST_COVERAGE", "judge_alone", "require_shadow", "with_hard_inputs", "with_shadow"]
+__all__ = ["LEAST_COVERAGE", "judge_alone", "require_shadow", "with_findings", "with_hard_inputs", "with_shadow"]
 
 LEAST_COVERAGE = 0.95
 """Share of the calls that have to be checked for shadow ops to pass a case alone."""
@@ -37,6 +37,11 @@ def with_shadow(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
     """
     findings = judge_shadow(evidence)
     return _decided(_joined(replace(verdict, shadow=evidence), findings), findings)
+
+
+def with_findings(verdict: Verdict, findings: list[Finding]) -> Verdict:
+    """A verdict with findings that need no reference beside it: FAIL where one fails and the run is no ERROR."""
+    return _joined(verdict, findings)
 
 
 def with_hard_inputs(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
