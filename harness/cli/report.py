@@ -18,7 +18,7 @@ from harness.values.errors import UsageError
 if TYPE_CHECKING:
     from reports import Record
 
-__all__ = ["add_parser", "result_files"]
+__all__ = ["add_parser", "result_files", "show_records"]
 
 
 def add_parser(commands: Any) -> None:
@@ -42,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = [path for given in arguments.results for path in result_files(given)]
     merged = reports.merge(found, arguments.out)
-    _show(merged.records)
+    show_records(merged.records)
     print(shown(f"{say('report')}: {merged.index}"))
     return worst([record.verdict.status for record in merged.records]).exit_code
 
 
-def _show(records: tuple[Record, ...]) -> None:
+def show_records(records: tuple[Record, ...]) -> None:
     """The verdict on each, and which invocations they belong to."""
     from reports.results.invocations import describe_parts, parts_of, warnings_of
     from reports.words.terms_words import terms_lines

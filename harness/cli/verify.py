@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.cards import Planned, add_card_options, on_cards, plan_on_cards, tell_cards
 from harness.cli.ci_outputs import print_markdown, tell_github
+from harness.cli.cluster_options import add_cluster_options
 from harness.cli.console import VERDICT_CODES
 from harness.cli.history import add_history_options, keep_result, open_history
 from harness.cli.options import (
@@ -66,6 +68,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a case's name, or the path of a config")
     add_verify_options(parser)
     add_card_options(parser)
+    add_cluster_options(parser)
     add_policy_option(parser)
     parser.add_argument("--no-policy", action="store_true", help="take no policy's defaults")
     parser.set_defaults(func=run)
@@ -113,6 +116,14 @@ def run(arguments: argparse.Namespace) -> int:
     names = arguments.cases or [case.name for case in small_cases()]
     cases = [find_case(name, options) for name in names]  # before the device, which is looked for by importing torch
     require_distinct([case.name for case in cases])
+    if arguments.cluster:
+        from harness.cli.cluster import verify_on_cluster
+
+        usual = argparse.ArgumentParser()
+        add_verify_options(usual)
+        return verify_on_cluster(cases, arguments.false_alarm_rate, arguments, usual).exit_code
+    if arguments.resume:
+        raise UsageError("only a command on a cluster goes on where it was", where="--resume", hint="--cluster auto")
     choice = chosen_device(arguments)
     announce(choice)
     if arguments.node_rank:
@@ -137,7 +148,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         def keep(number: int, result: Result) -> None:
             board.done()
-            ended[number] = dataclasses.replace(result, invocation=invocation)
+            host, card = (os.environ.get(name, "") for name in ("ALIGN_HOST", "ALIGN_CARD"))  # a cluster's machine
+            ended[number] = dataclasses.replace(result, invocation=invocation, host=host, card=result.card or card)
             written = report.add(ended[number], number)
             if history is not None:
                 keep_result(history, ended[number], written, arguments.build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +44,20 @@ class Report:
         out: a folder; made where it is missing. Files of an earlier report of the same cases are replaced.
         cases: the names of the results to come, in their order.
         invocation: that they belong to; None for results that are all there already.
+        kept: numbers of the cases whose results of this invocation are there already.
 
     Raises:
         UsageError: there is no case, or ``out`` can't be written; the methods raise it too.
     """
 
-    def __init__(self, out: Path, cases: Sequence[str], invocation: Invocation | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        cases: Sequence[str],
+        invocation: Invocation | None = None,
+        *,
+        kept: Collection[int] = (),
+    ) -> None:
         if not cases:
             raise UsageError("there is nothing to report", observed="no result", allowed="one result or more")
         self._out = out
@@ -61,8 +69,13 @@ class Report:
                 (out / name).unlink(missing_ok=True)
             TemporaryFile(dir=out).close()  # what can't be written is told before a case is trained
             if invocation is not None:
-                for case, folder in zip(cases, self._folders, strict=True):
-                    _write_case(out / folder, _not_run(case, invocation))
+                for number, (case, folder) in enumerate(zip(cases, self._folders, strict=True)):
+                    if number not in kept:
+                        _write_case(out / folder, _not_run(case, invocation))
+
+    def place(self, number: int) -> Path:
+        """Where the ``result.json`` of a case lies, by its number among the cases."""
+        return self._out / self._folders[number] / RESULT
 
     def add(self, result: Result, number: int | None = None) -> Path:
         """Write the folder of a case.

@@ -37,7 +37,7 @@ ROOMS = [
     ("harness.baseline_folders",),
     ("harness.inference",),
     ("harness.running",),
-    ("harness.evaluating",),
+    ("harness.evaluating", "harness.fleet"),
     ("harness.training.watching",),
     ("harness.training.hooks",),
     # what tests the gate
