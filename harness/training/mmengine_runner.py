@@ -21,6 +21,7 @@ from harness.shadow.by_program.totals import check_loss_scale, check_total
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.reproducing.program import Keep, without_program
 from harness.training.logged_values import scalars_of
+from harness.training.own_checks import OwnChecks
 from harness.training.seam import Observer, StepChecks, Trained
 
 __all__ = ["ObserverHook", "RunnerTraining"]
@@ -41,6 +42,11 @@ class RunnerTraining(Trained):
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.optimizers = (runner.optim_wrapper.optimizer,)
 
+    @property
+    def has_config(self) -> bool:
+        """Whether a config says how it is optimized: a Runner that a script builds of objects has none."""
+        return "optim_wrapper" in self.runner.cfg
+
     def logged(self, returned: Any) -> dict[str, torch.Tensor]:
         """What the model logs by mmengine's rules: scalars, tensors or plain numbers."""
         return scalars_of(returned, "what the model's train_step returned")
@@ -50,12 +56,13 @@ class RunnerTraining(Trained):
         model: Any = self.model
         with self.runner.optim_wrapper.optim_context(model):
             inputs = model.data_preprocessor(batch, True)
-            answers: Mapping[str, torch.Tensor] = model(**inputs, mode="loss")
+            named = isinstance(inputs, Mapping)
+            answers: Mapping[str, torch.Tensor] = model(**inputs, mode="loss") if named else model(*inputs, mode="loss")
         return answers
 
     def checks(self, iterations: Sequence[int], keep: Keep) -> StepChecks:
-        """What the config asks of inputs, gradients, optimizer, schedule and loss."""
-        return _RunnerChecks(self, iterations, keep)
+        """What the config asks of inputs, gradients, optimizer, schedule and loss; without one what a loop asks."""
+        return _RunnerChecks(self, iterations, keep) if self.has_config else OwnChecks(self, keep)
 
 
 class ObserverHook(Hook):  # type: ignore[misc]  # mmengine is not typed

@@ -61,7 +61,7 @@ class OwnTraining(Trained):
         return OwnChecks(self, keep)
 
 
-def settings_of(training: OwnTraining, settings: Mapping[str, Any]) -> dict[str, str]:
+def settings_of(training: Trained, settings: Mapping[str, Any]) -> dict[str, str]:
     """What must be equal, as text: the user's own settings, and those of the optimizers and their groups."""
     told = {f"settings.{name}": repr(value) for name, value in settings.items()}
     for number, optimizer in enumerate(training.optimizers):

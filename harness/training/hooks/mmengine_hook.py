@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 
 from harness.running.settings_of_config import effective_settings
 from harness.training.mmengine_runner import RunnerTraining
+from harness.training.own_loop import settings_of
 from harness.training.watching import Watch, watch_training
 from harness.values.errors import UsageError
 
@@ -27,7 +28,7 @@ class AlignmentHook(Hook):  # type: ignore[misc]  # mmengine is not typed
 
     Args:
         folder: where the run leaves its files.
-        case: its name; the config's where empty.
+        case: its name; the config's where empty, the script's where there is none.
         **settings: of ``harness.watch``; the config's own settings are compared.
     """
 
@@ -46,11 +47,12 @@ class AlignmentHook(Hook):  # type: ignore[misc]  # mmengine is not typed
                 observed=f"{get_world_size()} processes",
                 hint="align record CONFIG --launcher pytorch, which watches them all",
             )
-        case = self._case or Path(runner.cfg.filename or "watched").stem
+        training = RunnerTraining(runner)
+        case = self._case or (Path(runner.cfg.filename).stem if runner.cfg.filename else "")
         told = effective_settings(runner.cfg)
         # The hook is no part of what is trained.
-        told = {name: text for name, text in told.items() if not name.startswith("custom_hooks")}
-        training = RunnerTraining(runner)
+        told = {name: text for name, text in told.items() if name and not name.startswith("custom_hooks")}
+        told |= {} if training.has_config else settings_of(training, {})
         settings = {"seed": int(runner.seed or 0), **self._settings}
         self._watch = watch_training(training, told, folder=self._folder, case=case, **settings).__enter__()
 

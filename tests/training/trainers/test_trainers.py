@@ -28,6 +28,7 @@ def run(*words, cwd, rc=0):
         ("huggingface_vit", "transformers", "vit"),
         ("lightning_net", "lightning", "lightning"),
         ("mmengine_config", "mmengine", "tiny"),
+        ("mmengine_objects", "mmengine", "mmengine_objects"),
     ],
 )
 def test_a_trainer_is_recorded_judged_healthy_and_its_fault_is_named(tmp_path, script, library, case):
