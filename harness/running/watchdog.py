@@ -35,6 +35,7 @@ _SHARED_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 _PLAIN = {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
 """What is printed is seen at once, and nothing is drawn on a screen."""
 
+_TAIL = 16_384  # bytes
 _ENDING = 15.0
 """Seconds that the supervisor has to kill what the run started; then it is killed itself."""
 
@@ -321,6 +322,12 @@ def _told(path: Path) -> AlignmentError | None:
 
 
 def _tail(path: Path, lines: int = 40) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 16_384))
-        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+    """The end of what a run printed; why there is none where that is no file: the verdict stands without it."""
+    try:
+        if not path.is_file():
+            raise RunError("not a plain file", where=path)
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            return "\n".join(file.read(_TAIL).decode("utf-8", "replace").splitlines()[-lines:])
+    except (OSError, RunError) as failure:
+        return f"(what the run printed can't be read: {failure})"
