@@ -9,6 +9,13 @@ from __future__ import annotations
 __all__ = ["PHRASES", "SENTENCES"]
 
 PHRASES = {
+    "1 iteration": "1 次迭代",
+    "shadow ops at 1 iteration": "在 1 次迭代上用影子算子",
+    "no shadow ops": "不用影子算子",
+    "shadow ops": "影子算子",
+    "hard inputs": "刁难输入",
+    "no hard inputs": "不用刁难输入",
+    "the baseline": "基线",
     "its inputs agree": "它的输入相同",
     "the trace alone is open": "仅凭轨迹尚未定论",
     # tables of the terminal
@@ -204,6 +211,18 @@ SENTENCES = {
     # the terms
     "asked: {terms}": "要求：{terms}",
     "left out of the case's own gate: {terms}": "相对用例自己的门禁略去了：{terms}",
+    "tier {tier}": "精度档 {tier}",
+    "{count} healthy runs of {reference}": "{reference} 的 {count} 次健康运行",
+    "shadow ops at {count} iterations": "在 {count} 次迭代上用影子算子",
+    "of {ops} alone": "只看 {ops}",
+    "shadow ops other than {ops}": "{ops} 之外的影子算子",
+    "a false-alarm rate of {rate}": "误报率 {rate}",
+    "one of {count} cases of a gate of {rate}": "属于误报率 {rate} 的门禁中 {count} 个用例之一",
+    "{count} of its {all} iterations": "{all} 次迭代中的 {count} 次",
+    "its tier {tier}": "它的精度档 {tier}",
+    "{count} of its {all} healthy runs": "{all} 次健康运行中的 {count} 次",
+    "what only a false-alarm rate of {rate} calls": "只有误报率 {rate} 才会判出的偏差",
+    "{count} of {all} shadowed iterations": "{all} 次影子迭代中的 {count} 次",
     # tiles and headings
     "the gate demands {tier}": "门禁要求 {tier}",
     "of {count} check": "共 {count} 项检查",

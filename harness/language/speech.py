@@ -24,6 +24,9 @@ _PLACE = re.compile(r"\{(\w+)\}")
 _NAMES = ("name", "signal", "what", "where")
 """Places that hold a name, in which no rule's name can be hidden."""
 
+_LIST = "terms"
+"""The place of a list, whose items are texts of the table too."""
+
 _CLAUSE = "; "
 
 _RULE = re.compile(r"([a-z][a-z ]*|[a-z]+\d+): ")
@@ -79,7 +82,7 @@ def _chinese(text: str) -> tuple[str, list[str]]:
         return said, []
     for pattern, sentence in _patterns():
         if found := pattern.fullmatch(text):
-            return sentence.format(**found.groupdict()), []
+            return _filled(sentence, found.groupdict())
     clauses = text.split(_CLAUSE)
     if len(clauses) > 1:
         parts = [_chinese(clause) for clause in clauses]
@@ -88,6 +91,15 @@ def _chinese(text: str) -> tuple[str, list[str]]:
         said, lacking = _chinese(text[rule.end() :])
         return f"{rule[0]}{said}", lacking
     return text, [text]
+
+
+def _filled(sentence: str, places: dict[str, str]) -> tuple[str, list[str]]:
+    """A sentence with its places filled; of a list each item is translated, anything else stays as it is."""
+    if _LIST not in places:
+        return sentence.format(**places), []
+    items = [_chinese(item) for item in places[_LIST].split(", ")]
+    lacking = [clause for _, more in items for clause in more]
+    return sentence.format(**places | {_LIST: "，".join(said for said, _ in items)}), lacking
 
 
 @lru_cache(maxsize=1)
