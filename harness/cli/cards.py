@@ -13,14 +13,13 @@ from rich.text import Text
 
 from harness.cli.options import count_argument, reproduction
 from harness.cli.terminal import STATUS_STYLES, open_console, plain_table
-from harness.rules.bounded import percent
-from harness.rules.card_spread import CardSpread, judge_cards
 from harness.running.pool import Slot, cards_of
 from harness.values.errors import UsageError
 from harness.values.verdict import Status
 
 if TYPE_CHECKING:
     from harness.devices.choice import DeviceChoice
+    from harness.rules.card_spread import CardSpread
     from harness.values.case import Case
     from harness.values.result import Result
     from harness.values.trace import Trace
@@ -119,6 +118,8 @@ def tell_cards(
         ran = traces.setdefault(planned.case.name, {}).setdefault(planned.card or str(choice), [])
         if result.trace is not None and result.trace.complete:
             ran.append(result.trace)
+    from harness.rules.card_spread import judge_cards
+
     spreads = [judge_cards(case, on_card, arguments.false_alarm_rate) for case, on_card in traces.items()]
     verdicts = {
         case: {card: _verdict_words(case, card, plan, results, choice) for card in on_card}
@@ -146,6 +147,7 @@ def _verdict_words(
 
 
 def _print(spread: CardSpread, verdicts: dict[str, str]) -> None:
+    from harness.rules.bounded import percent
     from reports.run.cards import bits_words, spread_words
 
     console = open_console()
