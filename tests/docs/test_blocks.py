@@ -29,9 +29,14 @@ ALIGN = sorted(
 )
 
 RUN = [
-    page
-    for page in PAGES
-    if "zh" not in str(page) and any(not block.why_not for block in blocks(page) if block.language in SHELL)
+    ROOT / page
+    for page in (
+        "README.md",
+        "docs/accuracy.md",
+        "docs/baselines.md",
+        "docs/tutorial.md",
+        "docs/two-logs.md",
+    )
 ]
 
 
@@ -47,9 +52,10 @@ def test_commands_are_found():
     assert any("--fault" in line for _, line in ALIGN)
 
 
-def test_a_block_that_is_not_run_says_why():
-    for block in COMMANDS:
-        assert block.why_not or block.page in RUN or "zh" in str(block.page), block
+def test_a_block_is_run_or_says_why_not():
+    """A page with a block that is to be run joins ``RUN``; any other block says above it why not."""
+    unsaid = [(block.page.name, block.text) for block in COMMANDS if not block.why_not and block.page not in RUN]
+    assert [said for said in unsaid if said[1] not in {block.text for page in RUN for block in blocks(page)}] == []
 
 
 @pytest.mark.slow

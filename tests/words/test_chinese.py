@@ -1,6 +1,7 @@
 """Pages and terminal in Chinese: every text of the code has its line in the table, and nothing but words is changed."""
 
 import ast
+import io
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ import pinned
 import pytest
 
 from harness.cli.main import main
-from harness.language import say, speak
+from harness.language import language, say, speak
 from harness.language.chinese import PHRASES, SENTENCES
 from harness.language.speech import untranslated
 from harness.rules.bounded import _sentence
@@ -117,6 +118,15 @@ def test_the_language_is_the_environments(environment, chosen, tmp_path, monkeyp
     (tmp_path / "a.log").write_text("\n".join(f"Iteration: {i} loss: {4 - i / 100:.4f}" for i in range(60)))
     main(["compare", str(tmp_path / "a.log"), str(tmp_path / "a.log")])
     assert chosen in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("encoding", "chosen"), [("gbk", "zh"), ("utf-8", "zh"), ("latin-1", "en"), ("ascii", "en")])
+def test_a_console_that_has_no_chinese_is_told_in_english(encoding, chosen, monkeypatch):
+    monkeypatch.delenv("ALIGN_LANG")
+    monkeypatch.setenv("LC_ALL", "zh_CN.GBK")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    speak()
+    assert language() == chosen
 
 
 def test_two_logs_are_told_in_chinese_and_stored_in_english(tmp_path, capsys):
