@@ -39,7 +39,9 @@ def read_document(pieces: Iterator[bytes], found: Gathering, where: object) -> t
     Raises:
         LogError: it is a document that can't be taken, such as one with a name twice in an object.
     """
-    kept: list[bytes] = []
+    kept = [next(pieces, b"")]
+    if not _begins_document(kept[0]):
+        return "", kept
     for piece in pieces:
         kept.append(piece)
         if sum(map(len, kept)) > _LARGEST_DOCUMENT:
@@ -53,6 +55,18 @@ def read_document(pieces: Iterator[bytes], found: Gathering, where: object) -> t
             return "", kept  # a log of lines, the first of which can't be taken
         raise LogError("the JSON can't be taken", where=where, observed=str(refused)) from None
     return _read(document, found), kept
+
+
+def _begins_document(piece: bytes) -> bool:
+    """Whether a text's first piece may be that of one JSON document: many logs begin with a bracket, and are none."""
+    text = piece.decode("utf-8", "replace").strip()
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as failure:
+        return failure.pos >= len(text) // 2 or failure.msg.startswith("Unterminated string")
+    except (ValueError, RecursionError):
+        return True
+    return end == len(text)
 
 
 def _is_json(text: bytes) -> bool:

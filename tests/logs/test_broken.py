@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from written_logs import write
 
 from harness.logs import read_log
+from harness.logs.documents import read_document
+from harness.logs.gathering import Gathering
 from harness.values.errors import LogError
 
 relaxed = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -173,3 +175,22 @@ def test_a_document_with_a_name_twice_is_refused(tmp_path):
     with pytest.raises(LogError, match="can't be taken") as caught:
         read_log(write(tmp_path / "trainer_state.json", document))
     assert "'loss' occurs twice" in caught.value.observed
+
+
+LOGS_WITH_BRACKETS = [b"[2026-08-18 10:00:00] step: 1 loss: 2.5", b"[titan] step: 1", b"{'loss': 2.5}", b"[1] a"]
+
+
+@pytest.mark.parametrize("line", LOGS_WITH_BRACKETS)
+def test_a_log_that_begins_with_a_bracket_is_not_held_whole(line):
+    pieces = iter([(line + b"\n") * 100] * 50)
+    kind, kept = read_document(pieces, Gathering(keep=bool), "run.log")
+    assert not kind
+    assert len(kept) == 1
+    assert len(list(pieces)) == 49
+
+
+def test_a_document_is_read_wherever_a_piece_of_it_ends():
+    text = b"[" + b",\n".join(b'{"loss": %d.5, "step": %d, "note": "%s"}' % (i, i, b"x" * 50) for i in range(40)) + b"]"
+    for cut in range(1, len(text), 7):
+        kind, _ = read_document(iter([text[:cut], text[cut:]]), Gathering(keep=bool), "rows.json")
+        assert kind == "JSON document"
