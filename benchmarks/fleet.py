@@ -30,15 +30,18 @@ def main() -> None:
     parser.add_argument("--cards", type=int, default=200)
     parser.add_argument("--cases", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--warm", type=float, default=0.0, help="seconds of the first round: until all have started")
     arguments = parser.parse_args()
     commit = git_commit(Path(__file__).parent, but_for="baselines")
     print(f"{platform.machine()}, {host_cores()} cores, Ray {ray.__version__}, commit {commit}")
     ray.init(num_cpus=arguments.cards, include_dashboard=False, log_to_driver=False, logging_level="error")
     with Cluster("auto") as cluster:
         started = time.monotonic()
-        warm = [Job(number, "warm", seconds=5.0) for number in range(arguments.cards)]
+        waits = arguments.warm or 10 + arguments.cards  # a process that has ended one would take another's job
+        warm = [Job(number, "warm", seconds=waits) for number in range(arguments.cards)]
         processes = len(list(cluster.run(warm)))
-        print(f"{processes} processes started in {time.monotonic() - started:.0f} s, not counted", flush=True)
+        spent = time.monotonic() - started - waits
+        print(f"{processes} processes started, the last after {spent:.0f} s, not counted", flush=True)
         jobs = [Job(number, "sleeps", seconds=arguments.seconds) for number in range(arguments.cases)]
         started = time.monotonic()
         done = {answer.number for answer in cluster.run(jobs)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,9 @@ class Cluster:
         """
         waiting: dict[Any, Job] = {}
         try:
+            task, there = self._task(), self._ray.cluster_resources()
             for job in jobs:
-                needs = self._needs(job, threads)
-                waiting[self._task(needs).remote(job)] = job
+                waiting[task.options(**_needs(job, threads, there)).remote(job)] = job
             while waiting:
                 done, _ = self._ray.wait(list(waiting), num_returns=1)
                 for reference in done:
@@ -97,25 +97,8 @@ class Cluster:
             for reference in waiting:
                 self._ray.cancel(reference, force=True)
 
-    def _needs(self, job: Job, threads: int) -> dict[str, Any]:
-        """What a job takes of a node: a card, by Ray's own name of it or the device's; else cores."""
-        name = job.device.partition(":")[0]
-        choice = choose_device("cpu") if not name else None
-        there = self._ray.cluster_resources()
-        needs: dict[str, Any] = {"num_cpus": threads}
-        if choice is not None or name in {"cpu", "emulated"}:
-            return needs
-        resource = {"cuda": "GPU", "npu": "NPU"}.get(name, name)
-        if not there.get(resource):
-            raise UsageError(
-                f"no node of the cluster has a {name}",
-                where="--device",
-                observed=", ".join(sorted(key for key in there if ":" not in key)),
-                hint=f"ray start --resources '{{\"{resource}\": 4}}' on a machine with four",
-            )
-        return {**needs, "num_gpus": 1} if resource == "GPU" else {**needs, "resources": {resource: 1}}
-
-    def _task(self, needs: dict[str, Any]) -> Any:
+    def _task(self) -> Any:
+        """One function for all jobs: Ray keeps processes for a function that it knows."""
         ray = self._ray
 
         def do(job: Job) -> Answer:
@@ -124,7 +107,7 @@ class Cluster:
             shown = ",".join(str(card) for given in cards.values() for card in given)
             return run_job(job, context.get_node_id()[:6], shown)
 
-        return ray.remote(max_retries=RETRIES, **needs)(do)
+        return ray.remote(max_retries=RETRIES)(do)
 
     def _answer(self, reference: Any, job: Job) -> Answer:
         try:
@@ -133,6 +116,24 @@ class Cluster:
             said = f"lost, after {RETRIES + 1} tries where a node was: {_last_line(str(failure))}"
             return Answer(job.number, host="", said=said)
         return answer
+
+
+def _needs(job: Job, threads: int, there: Mapping[str, float]) -> dict[str, Any]:
+    """What a job takes of a node: a card, by Ray's own name of it or the device's; else cores."""
+    name = job.device.partition(":")[0]
+    choice = choose_device("cpu") if not name else None
+    needs: dict[str, Any] = {"num_cpus": threads}
+    if choice is not None or name in {"cpu", "emulated"}:
+        return needs
+    resource = {"cuda": "GPU", "npu": "NPU"}.get(name, name)
+    if not there.get(resource):
+        raise UsageError(
+            f"no node of the cluster has a {name}",
+            where="--device",
+            observed=", ".join(sorted(key for key in there if ":" not in key)),
+            hint=f"ray start --resources '{{\"{resource}\": 4}}' on a machine with four",
+        )
+    return {**needs, "num_gpus": 1} if resource == "GPU" else {**needs, "resources": {resource: 1}}
 
 
 def _last_line(text: str) -> str:
