@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from harness.values.verdict import Status
 from reports.drawing.sparkline import sparkline
 from reports.results.invocations import describe_parts, parts_of, warnings_of
 from reports.results.result_record import Record
+from reports.run.cause_groups import group_causes, summary_of
 from reports.run.environment import render
 from reports.words import wording
 from reports.words.terms_words import QUESTIONS, asked_lines, weaknesses
@@ -71,6 +72,29 @@ class Row:
     thumbnail: Markup
     weaknesses: tuple[str, ...]
     asked: tuple[str, ...]
+    causes: str = ""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A cause, and the rows that it explains.
+
+    Args:
+        number: from 1.
+        sentence: the cause.
+        rows: of its failures.
+        evidence: of each.
+    """
+
+    number: int
+    sentence: str
+    rows: tuple[Row, ...]
+    evidence: tuple[str, ...]
+
+    @property
+    def count(self) -> str:
+        """How many failures it explains."""
+        return f"{len(self.rows)} {'failure' if len(self.rows) == 1 else 'failures'}"
 
 
 def render_index(entries: Sequence[Entry]) -> str:
@@ -81,6 +105,15 @@ def render_index(entries: Sequence[Entry]) -> str:
     """
     ordered = sorted(entries, key=lambda entry: _URGENCY.index(entry.record.verdict.status))
     rows = [_row(entry) for entry in ordered]
+    groups = group_causes([entry.record.verdict for entry in ordered])
+    rows = [
+        replace(row, causes=" ".join(str(n) for n, group in enumerate(groups, 1) if place in group.cases))
+        for place, row in enumerate(rows)
+    ]
+    causes = [
+        Explained(number, group.sentence, tuple(rows[place] for place in group.cases), group.evidence)
+        for number, group in enumerate(groups, 1)
+    ]
     parts = parts_of(entry.record for entry in entries)
     script = _script()
     return render(
@@ -92,6 +125,8 @@ def render_index(entries: Sequence[Entry]) -> str:
         rows=rows,
         emulated=sum(row.emulated for row in rows),
         searchable=len(rows) >= _FILTER_FROM,
+        causes=causes if len(rows) > 1 else [],
+        explained=summary_of(groups),
         question=_question(entries),
         invocations=describe_parts(parts),
         warnings=warnings_of(parts),
