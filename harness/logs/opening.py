@@ -41,6 +41,8 @@ _CHINESE = tuple(
 """Chinese words, as what they mean."""
 _FULL_WIDTH = re.compile(rb"\xef\xbc([\x81-\xbf])|\xef\xbd([\x80-\x9e])")
 """U+FF01 … U+FF5E: ASCII's signs, digits and letters at the width of a Chinese character."""
+_LEADS = tuple(bytes([lead]) for lead in (*range(0xE3, 0xEA), 0xEF))
+"""First bytes of Chinese characters and signs, and of those of full width, in UTF-8."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -114,9 +116,10 @@ def clean(piece: bytes, found: Gathering) -> bytes:
             piece.decode("utf-8")
         except UnicodeDecodeError:
             piece = _from_gb18030(piece, found)
-        piece = _FULL_WIDTH.sub(_as_ascii, piece)
-        for pattern, plain in _CHINESE:
-            piece = pattern.sub(plain, piece)
+        if any(lead in piece for lead in _LEADS):  # a progress bar's blocks have another
+            piece = _FULL_WIDTH.sub(_as_ascii, piece)
+            for pattern, plain in _CHINESE:
+                piece = pattern.sub(plain, piece)
     return piece
 
 
