@@ -134,3 +134,12 @@ def test_a_large_call_is_asked_as_a_small_one(wrong, convolution, asking):
         probed = probe(call, ["output"], asking, 5.0)
     assert len(probed.answers) > 3
     assert math.prod(probed.answers[0].signature.tensors[0].shape) <= 2**13
+
+
+def test_a_narrower_format_says_nothing_of_the_format_that_a_result_is_stored_in(wrong, convolution, asking):
+    call = convolution(**large())
+    with wrong("convolution", lambda out, *args: out.bfloat16().to(out.dtype)):
+        probed = probe(call, ["format of output"], asking, 60.0)
+    assert len(probed.answers) > 20
+    assert {answer.check.dtype for answer in probed.answers} == {"float32"}
+    assert all(answer.wrong for answer in probed.answers)
