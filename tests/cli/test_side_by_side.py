@@ -88,15 +88,3 @@ def test_an_interrupted_command_ends_all_that_it_started(three, user_folder, tmp
     assert running.returncode != 0
     left = subprocess.run(["pgrep", "-f", str(work)], capture_output=True, text=True, check=False).stdout
     assert left == ""
-
-
-def test_a_baseline_by_two_jobs_is_that_of_one_after_another(align, user_folder):
-    words = ("record", "tiny.py", "--device", "cpu", "--iterations", "3", "--repeats", "5")
-    for jobs in ("1", "2"):
-        code, out, err = align(*words, "--jobs", jobs, "--baseline-dir", f"jobs-{jobs}")
-        assert code == 0, out + err
-    one, two = (load_baseline(user_folder / f"jobs-{jobs}", "tiny") for jobs in "12")
-    for first, second in zip(one.tiers["fp32"], two.tiers["fp32"], strict=True):
-        for name in set(first.signals) - COSTS:
-            assert first.signals[name].tolist() == second.signals[name].tolist(), name
-    assert one.fp64.signals["loss"].tolist() == two.fp64.signals["loss"].tolist()
