@@ -158,7 +158,8 @@ def test_a_run_that_validates_for_longer_than_a_stall_lives(tmp_path, monkeypatc
 
     monkeypatch.setattr(watchdog.time, "monotonic", lambda: 100.0 * len(looks))
     monkeypatch.setattr(watchdog.time, "sleep", lambda _: None)
-    ending = watchdog._watch(Child(), tmp_path, Timeouts(start=150.0, stall=150.0), None, None, watchdog.Slot())
+    timeouts = Timeouts(start=150.0, stall=150.0)
+    ending = watchdog._watch(Child(), tmp_path, timeouts, None, None, watchdog.Slot(), follows=True)
     assert bool(ending.hung) is not touched
 
 

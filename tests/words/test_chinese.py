@@ -35,8 +35,9 @@ def said_in_code():
     """Each text that the code or a template hands to ``say`` as it stands."""
     for path in sorted(path for package in ("harness", "reports") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"
-            if named and isinstance(node.args[0], ast.Constant):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"):
+                continue
+            if isinstance(node.args[0], ast.Constant):
                 yield node.args[0].value
     for path in sorted((ROOT / "reports/templates").glob("*.j2")):
         text = path.read_text(encoding="utf-8")
