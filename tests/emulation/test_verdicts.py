@@ -39,7 +39,8 @@ def test_mixed_precision_is_another_experiment(name: str, profile: str, tmp_path
 def test_two_processes_with_a_device_each_are_another_experiment(tmp_path: Path) -> None:
     judged = verdict("ann_small", tmp_path, profile="tf32", amp=True, launcher="pytorch", processes=2)
     assert judged.status is Status.INCONCLUSIVE, judged.reason
-    assert "global batch is 2 on the reference and 4 on the candidate" in judged.reason
+    assert "precision is fp32 on the reference and amp-fp16 on the candidate" in judged.reason
+    assert "(also world size, global batch)" in judged.reason
 
 
 def test_a_fault_that_can_t_strike_is_an_error_that_says_what_to_add(tmp_path: Path) -> None:

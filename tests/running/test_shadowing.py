@@ -140,8 +140,9 @@ def test_each_process_keeps_what_went_wrong_and_torchrun_reduces_it_again(tiny, 
     found = [each for each in read_reproductions(tmp_path / REPRODUCTIONS) if each.op == "all_reduce"]
     assert {each.rank for each in found} == {0, 1}
     first, last = (tmp_path / REPRODUCTIONS / f"{each.number}.py" for each in (found[0], found[-1]))
-    alone_in_one = printed(first)
-    together = printed("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", last)
+    alone_in_one = printed(first, "--device", "cpu")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    together = printed(*torchrun, last, "--device", "cpu")
     assert "cpu: [" in alone_in_one
     assert "\nrank 0, cpu: [" in together
     assert "\nrank 1, cpu: [" in together
@@ -149,6 +150,8 @@ def test_each_process_keeps_what_went_wrong_and_torchrun_reduces_it_again(tiny, 
         errors = [float(line.split()[1]) for line in out.splitlines() if line.startswith("  error")]
         assert max(errors) > 0.1  # the run's
         assert min(errors) < 1e-6  # this host's
+    there = printed(*torchrun, last)  # the fault was in the training: the device's own backend is right
+    assert "\nrank 1, sdaa:1: [" in there
 
 
 def test_mixed_precision_is_judged_by_what_it_declares(tiny, order, tmp_path):

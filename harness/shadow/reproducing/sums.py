@@ -45,7 +45,7 @@ if reducing:
 """
 
 _BACKEND = """\
-parser.add_argument("--backend", default="gloo", help="of the all-reduce, under torchrun")
+parser.add_argument("--backend", help="of the all-reduce, under torchrun; without it the device's own")
 """
 
 
@@ -96,7 +96,7 @@ def write_average(
         body = _BODY.format(dtype=name, result=f"{result}).cpu()", again=again[1:] + "\n", now=now, done=_REDUCED)
         note = (
             f"It averages in one process; torchrun --nproc-per-node {processes} makes the all-reduce itself, "
-            "by --backend gloo, nccl or tccl."
+            "by the device's own backend or the one of --backend."
         )
         imports = "import os\n\nimport torch.distributed as dist\n"
         return Written(inputs, f"{imports}{body}{compared(allowed)}", note, options=_BACKEND)
