@@ -162,7 +162,7 @@ def _place(name: str) -> int:
 
 def _value(name: str, side: Provenance, other: Provenance) -> str:
     """What a side has a setting at; of a side that recorded no defaults the other's are taken."""
-    return side.settings.get(name) or (side.defaults or other.defaults).get(name, _ABSENT)
+    return side.settings.get(name, (side.defaults or other.defaults).get(name, _ABSENT))
 
 
 def _iterations(reference: Trace, candidate: Trace, planned: int | None) -> Agreement:

@@ -232,6 +232,12 @@ class TestComparability:
         rows = compare_provenance(reference, candidate, make.trace(0), make.trace(1))
         assert ("model.eps" not in failed(judge_comparability(rows))) == agrees
 
+    def test_an_empty_text_is_said_and_has_no_default(self, make):
+        reference = make.provenance(settings={"model.mode": ""}, defaults={"model.mode": "exact"})
+        candidate = make.provenance(settings={"model.mode": "exact"})
+        rows = compare_provenance(reference, candidate, make.trace(0), make.trace(1))
+        assert "model.mode" in failed(judge_comparability(rows))
+
     @pytest.mark.parametrize(("same", "accepted"), [("model", 2), ("model.a", 1), ("mod", 0), ("model.a.b", 0)])
     def test_what_is_accepted_is_shown_and_does_not_count(self, make, same, accepted):
         sides = [make.provenance(settings={"model.a": value, "model.b": value}) for value in "01"]
