@@ -22,14 +22,16 @@ def lay_out(tokens):
 
 
 @example(["0.-"])
+@example(["1E309", "-inf"])
 @given(st.lists(printed, min_size=1, max_size=40))
 def test_decimals_are_what_float_says(tokens):
     buffer, starts = lay_out(tokens)
     values, read = read_decimals(buffer, as_words(buffer), starts)
     for token, value, was_read in zip(tokens, values.tolist(), read.tolist(), strict=True):
         number = re.fullmatch(b"(" + NUMBER + rb")\.?", token.encode())  # a sentence may end behind it
-        assert was_read == (number is not None)
-        if number:
+        fits = number is not None and (np.isfinite(float(number[1])) or not number[1][-1:].isdigit())
+        assert was_read == fits  # digits past float64's range are left to who reads line by line
+        if fits:
             np.testing.assert_equal(value, float(number[1]))
 
 
