@@ -252,7 +252,7 @@ def prepare(arguments: argparse.Namespace, device: str) -> tuple[EvaluationOrder
     """What is to be evaluated; everything that can be refused is refused here, before a device is opened.
 
     Raises:
-        AlignmentError: the config, the data set, the checkpoint or an option can't be meant.
+        AlignmentError: the config, the data set, the checkpoint or an option is not valid.
     """
     import hashlib
 

@@ -19,7 +19,7 @@ from harness.rules.budget import FALSE_ALARM_RATE
 from harness.store.temporary import owned_folder
 
 if TYPE_CHECKING:
-    from harness.running.follow_up import FollowUp
+    from harness.running.follow_up_process import FollowUp
     from harness.running.watchdog import Timeouts
 
 __all__ = [
@@ -247,7 +247,7 @@ def add_follow_up_options(parser: argparse.ArgumentParser) -> None:
 
 def follow_up_of(arguments: argparse.Namespace) -> FollowUp:
     """How long a run is followed up."""
-    from harness.running.follow_up import FollowUp
+    from harness.running.follow_up_process import FollowUp
 
     return FollowUp(arguments.diagnose, arguments.shrink)
 

@@ -32,7 +32,7 @@ def asked_policy(path: Path | None) -> Policy | None:
     """The policy that the command line names, or that is found; None where there is none.
 
     Raises:
-        PolicyError: it says what can't be meant.
+        PolicyError: it is not valid.
     """
     found = path or find_policy(Path.cwd())
     if found is None:

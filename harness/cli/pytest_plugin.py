@@ -165,7 +165,7 @@ def _cases(config: pytest.Config) -> list[str]:
 
 
 def _gate_size(config: pytest.Config, cases: int) -> int:
-    """How many cases share the false-alarm rate; what can't be meant is told before anything is run."""
+    """How many cases share the false-alarm rate; what is not valid is told before anything is run."""
     size = config.getoption("align_gate_size") or cases
     try:
         share_of(config.getoption("align_false_alarm_rate"), cases, size)

@@ -118,7 +118,7 @@ def settings_of(config: Mapping[str, Any], asked: Mapping[str, Any]) -> Inferenc
         asked: fields of ``InferenceSettings``; None where nothing was asked.
 
     Raises:
-        CaseError: the config's ``test_cfg`` can't be meant.
+        CaseError: the config's ``test_cfg`` is not valid.
         UsageError: what was asked can't.
     """
     test = dict(config.get("model", {}).get("test_cfg") or {})

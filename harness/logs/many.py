@@ -58,7 +58,7 @@ def compare_many(source: Path, **settings: Any) -> list[Result]:
 
     Raises:
         LogError: there is no pair, a log has no other side, or the list can't be read.
-        UsageError: a setting in the list can't be meant.
+        UsageError: a setting in the list is not valid.
     """
     pairs = list(_in_folder(source) if source.is_dir() else _in_list(source))
     if not pairs:

@@ -14,7 +14,7 @@ __all__ = ["BaselineTerms", "CaseTerms", "KnownDeviation", "Policy", "PolicyErro
 
 
 class PolicyError(AlignmentError):
-    """A policy says what can't be meant. Found before anything runs; several are told together.
+    """A policy is not valid. Found before anything runs; several are told together.
 
     Args:
         what: one sentence.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from harness.values.errors import UsageError
+from harness.rules.budget import require_rate
 from harness.values.trace import FloatArray, Trace
 
 __all__ = ["FALSE_ALARM_RATE", "LOOKED_AT", "MINIMUM_CARDS", "CardRow", "CardSpread", "first_difference", "judge_cards"]
@@ -107,10 +107,7 @@ def judge_cards(
     Raises:
         UsageError: the rate is no chance.
     """
-    if not 0 < false_alarm_rate < 1:
-        raise UsageError(
-            "a false-alarm rate is a chance", observed=false_alarm_rate, allowed="more than 0, less than 1"
-        )
+    require_rate(false_alarm_rate)
     ran = {card: traces for card, traces in runs.items() if traces}
     own = {card: _own_difference(traces) for card, traces in ran.items()}
     if len(ran) < MINIMUM_CARDS:
@@ -150,9 +147,7 @@ def first_difference(one: Trace, other: Trace) -> str:
         at = next(n for n, pair in enumerate(zip(one.batches, other.batches, strict=True)) if pair[0] != pair[1])
         return f"the batch of iteration {at}"
     found: list[tuple[int, str]] = []
-    for name in sorted(set(one.signals) | set(other.signals) - _COSTS):
-        if name in _COSTS:
-            continue
+    for name in sorted({*one.signals, *other.signals} - _COSTS):
         if name not in one.signals or name not in other.signals:
             return f"{name}, which one of them lacks"
         unequal = one.signals[name].view(np.int64) != other.signals[name].view(np.int64)

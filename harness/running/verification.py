@@ -18,7 +18,7 @@ from harness.running.asked_terms import better_references, terms_alone, terms_of
 from harness.running.cases import is_own
 from harness.running.decision import Decision
 from harness.running.folder import ASKED, FORCED, ORDER, OUTPUT, RANKS, REPRODUCTIONS, shadow_file, shadow_files
-from harness.running.follow_up import FollowUp, follow_up
+from harness.running.follow_up_process import FollowUp, follow_up
 from harness.running.order import Order
 from harness.running.pool import Slot
 from harness.running.watchdog import Run, Timeouts, execute, read_run

@@ -252,7 +252,7 @@ def watch(
 
     Raises:
         CaseError: the training can't be watched; the message says why.
-        UsageError: an argument can't be meant.
+        UsageError: an argument is not valid.
     """
     training = OwnTraining(model, optimizers, evaluate, f"harness.watch into {folder}")
     return watch_training(
@@ -305,7 +305,7 @@ def watch_training(
 
     Raises:
         CaseError: a kernel of the model draws inside itself.
-        UsageError: an argument can't be meant.
+        UsageError: an argument is not valid.
     """
     where = f"harness.watch into {folder}"
     if type(iterations) is not int or iterations < 1:

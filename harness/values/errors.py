@@ -1,7 +1,7 @@
 """Every error that this project raises on purpose.
 
 AlignmentError
-├── UsageError      the command line or an argument can't be meant
+├── UsageError      the command line or an argument is not valid
 ├── CaseError       a config can't be found, loaded, or isn't a case
 ├── DataError       a data set is missing, incomplete or malformed
 ├── ModelError      a model's settings or weights contradict each other
@@ -78,7 +78,7 @@ def _rebuild(
 
 
 class UsageError(AlignmentError):
-    """The command line or an argument can't be meant."""
+    """The command line or an argument is not valid."""
 
 
 class CaseError(AlignmentError):

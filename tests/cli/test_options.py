@@ -1,4 +1,4 @@
-"""What commands share: run folders, and options that can't be meant."""
+"""What commands share: run folders, and options that are not valid."""
 
 import threading
 

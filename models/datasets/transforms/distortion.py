@@ -109,7 +109,7 @@ class RandomBrightness:
     def __post_init__(self) -> None:
         if type(self.shift_value) is not int or not 0 <= self.shift_value <= 255:
             raise DataError(
-                "A shift can't be meant",
+                "A shift is not valid",
                 where="RandomBrightness.shift_value",
                 observed=self.shift_value,
                 allowed="a whole number, 0–255",
@@ -124,7 +124,7 @@ class RandomBrightness:
 
 def _refuse(setting: str, observed: object, allowed: str) -> NoReturn:
     where = f"PhotoMetricDistortion.{setting}"
-    raise DataError("A distortion can't be meant", where=where, observed=observed, allowed=allowed)
+    raise DataError("A distortion is not valid", where=where, observed=observed, allowed=allowed)
 
 
 def _coin() -> bool:

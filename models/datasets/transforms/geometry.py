@@ -45,7 +45,7 @@ class RandomResize:
     def __post_init__(self) -> None:
         if len(self.scale) != 2 or not all(type(side) is int and side > 0 for side in self.scale):
             raise DataError(
-                "A size can't be meant",
+                "A size is not valid",
                 where="RandomResize.scale",
                 observed=self.scale,
                 allowed="(width, height), in whole pixels, at least 1",
@@ -61,10 +61,7 @@ class RandomResize:
         if self.keep_ratio:
             fitting = min(max(size) / max(height, width), min(size) / min(height, width))
             size = int(width * fitting + 0.5), int(height * fitting + 0.5)
-        resized = {"img": cv2.resize(sample["img"], size, interpolation=cv2.INTER_LINEAR)}
-        if "gt_seg_map" in sample:
-            resized["gt_seg_map"] = cv2.resize(sample["gt_seg_map"], size, interpolation=cv2.INTER_NEAREST)
-        return sample | resized | {"img_shape": resized["img"].shape[:2]}
+        return _resized(sample, size, cv2.INTER_LINEAR)
 
 
 @TRANSFORMS.register_module()
@@ -95,10 +92,7 @@ class RandomAspectResize:
         scale, side = np.random.uniform(*self.scale_range), math.sqrt(np.random.uniform(*self.aspect_range))
         height, width = sample["img"].shape[:2]
         size = max(1, int(width * scale * side)), max(1, int(height * scale / side))
-        resized = {"img": cv2.resize(sample["img"], size, interpolation=cv2.INTER_CUBIC)}
-        if "gt_seg_map" in sample:
-            resized["gt_seg_map"] = cv2.resize(sample["gt_seg_map"], size, interpolation=cv2.INTER_NEAREST)
-        return sample | resized | {"img_shape": resized["img"].shape[:2]}
+        return _resized(sample, size, cv2.INTER_CUBIC)
 
 
 @TRANSFORMS.register_module()
@@ -121,7 +115,7 @@ class RandomPad:
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(type(side) is int and side > 0 for side in self.size):
             allowed = "(height, width), in whole pixels, at least 1"
-            raise DataError("A size can't be meant", where="RandomPad.size", observed=self.size, allowed=allowed)
+            raise DataError("A size is not valid", where="RandomPad.size", observed=self.size, allowed=allowed)
         if len(self.pad_val) != 3 or not all(type(value) is int and 0 <= value <= 255 for value in self.pad_val):
             allowed = "three whole numbers, 0–255"
             raise DataError("No colour is this", where="RandomPad.pad_val", observed=self.pad_val, allowed=allowed)
@@ -176,8 +170,14 @@ class RandomFlip:
         return sample | flipped | {"flip": True}
 
 
+def _resized(sample: dict[str, Any], size: tuple[int, int], interpolation: int) -> dict[str, Any]:
+    """The sample with its image at a size (width, height), and its label map by nearest neighbours."""
+    resized = {"img": cv2.resize(sample["img"], size, interpolation=interpolation)}
+    if "gt_seg_map" in sample:
+        resized["gt_seg_map"] = cv2.resize(sample["gt_seg_map"], size, interpolation=cv2.INTER_NEAREST)
+    return sample | resized | {"img_shape": resized["img"].shape[:2]}
+
+
 def _require_range(where: str, factors: tuple[float, float]) -> None:
     if len(factors) != 2 or not 0 < factors[0] <= factors[1]:
-        raise DataError(
-            "Factors can't be meant", where=where, observed=factors, allowed="two, above 0, the lower first"
-        )
+        raise DataError("Factors are not valid", where=where, observed=factors, allowed="two, above 0, the lower first")

@@ -53,7 +53,7 @@ def follow_up(folder: Path, wanted: FollowUp, slot: Slot | None = None) -> None:
     words = [str(folder.resolve()), str(wanted.ask), str(wanted.shrink)]
     with (folder / FOLLOW_UP).open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own words
-            isolated_python("harness.running.follow_up:main", *words),
+            isolated_python("harness.running.follow_up_process:main", *words),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
