@@ -50,13 +50,17 @@ def test_it_ends_as_the_run_does(tmp_path, program, code):
 
 DAEMONS = """
 import os, sys, time
+reading, writing = os.pipe()
 for _ in range(3):
     if not os.fork():
         os.setsid()
         if not os.fork():
             print(os.getpid(), flush=True)
+            os.write(writing, b".")
             time.sleep(600)
         os._exit(0)
+for _ in range(3):
+    os.read(reading, 1)  # each has said who it is, however busy the machine
 time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else LAST)
 """
 
