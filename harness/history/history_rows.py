@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from harness.rules.causes import causes_of
 from harness.values.provenance import Provenance
 from harness.values.verdict import Finding, Outcome
@@ -140,8 +142,10 @@ def _measures(record: Record) -> Iterator[tuple[str, float]]:
     for finding in record.verdict.findings:
         if (near := _nearness(finding)) is not None and "/" not in finding.signal and finding.rule != "shadow":
             yield f"nearness {finding.rule} {finding.signal}", near
-    if (loss := record.verdict.envelopes.get("loss")) is not None and len(loss.deviation):
-        yield "deviation of the loss, mean", float(loss.deviation.mean())
+    loss = record.verdict.envelopes.get("loss")
+    judged = loss.deviation[~np.isnan(loss.deviation)] if loss is not None else np.empty(0)
+    if len(judged):
+        yield "deviation of the loss, mean", float(judged.mean())
     if (shadow := record.verdict.shadow) is not None:
         for precision in shadow.precisions:
             yield f"effective bits {precision.family}", precision.bits

@@ -117,6 +117,26 @@ PHRASES = {
     "Loss": "损失",
     "Search": "搜索",
     "Where these results come from": "这些结果从何而来",
+    "Cases by verdict": "各结论的用例数",
+    "Cases": "用例",
+    "Each case with its verdict, the most urgent first": "每个用例及其结论，最紧要的在前",
+    "of {number} cases": "个用例，共 {number} 个",
+    "Show these cases alone": "只显示这些用例",
+    "Show only these": "只显示这些",
+    "No cause was told": "没有说明原因",
+    "Group by": "分组",
+    "nothing": "不分组",
+    "cause": "原因",
+    "build": "软件版本",
+    "machine": "机器",
+    "commit": "提交",
+    "Build": "软件版本",
+    "Machine": "机器",
+    "Date, UTC": "日期（UTC）",
+    "Commit": "提交",
+    "Tier": "精度档",
+    "What was asked": "要求了什么",
+    "“Would have seen” is the smallest deviation that a rule would have called, of the loss where one saw it. Under the time: iterations done. The small curve is the candidate’s loss on the reference’s.": "“本可看出”是某条规则能判出的最小偏差，能看损失时取损失的。用时下面是完成的迭代。小曲线是候选的损失画在参考的损失上。",
     "PASS; FAIL, a rule was violated; INCONCLUSIVE, the sides are not comparable or the data can't decide; ERROR, a run crashed, hung or was cut short. Only PASS opens a gate. Legacy is the signed mean error that ports are accepted by today: reported, never sufficient.": "PASS，通过；FAIL，违反了规则；INCONCLUSIVE，两边不可比或数据不足以判定；ERROR，运行崩溃、卡住或被截断。只有 PASS 放行。旧规则是目前业内用来验收移植的有符号平均误差：会列出，但从不足以放行。",
     # answers of two logs, and what to do next
     "print the iteration beside each loss": "在每个损失旁边打印迭代次数",
@@ -147,6 +167,10 @@ PHRASES = {
 }
 
 SENTENCES = {
+    "invocation {number}": "第 {number} 次调用",
+    "from iteration {number}": "自第 {number} 次迭代起",
+    "{number} more cause": "另有 {number} 个原因",
+    "{number} more causes": "另有 {number} 个原因",
     # the verdict on a run
     "aligned at {tier}, with the reference {reference} over {count} iterations": "在 {tier} 上对齐，参考为 {reference}，共 {count} 次迭代",
     "aligned at {tier}, not at {tighter}, with the reference {reference} over {count} iterations": "在 {tier} 上对齐，在 {tighter} 上没有对齐，参考为 {reference}，共 {count} 次迭代",

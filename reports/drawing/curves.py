@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.values.baseline import Baseline
 from harness.values.result import Result
 from harness.values.trace import FloatArray, IntArray, Trace
 from harness.values.verdict import Envelope, Finding, Verdict
+from reports.results.reference_curve import reference_at, reference_beyond
 
 __all__ = ["MOST_DRAWN", "Curve", "curves_of", "thinned"]
 
@@ -32,6 +32,7 @@ class Curve:
         complete: whether the candidate reached its end.
         violation: the first violation of an iteration of this signal.
         smallest_detectable: the smallest relative deviation that a rule would have called.
+        ahead: (A,) iterations that the candidate ended before, and (A,) the reference's values there; None for none.
     """
 
     signal: str
@@ -44,6 +45,7 @@ class Curve:
     complete: bool
     violation: Finding | None = None
     smallest_detectable: float | None = None
+    ahead: tuple[IntArray, FloatArray] | None = None
 
     @property
     def first_not_finite(self) -> int | None:
@@ -77,7 +79,7 @@ def curves_of(result: Result) -> tuple[Curve, ...]:
     if trace is None or not len(trace):
         return ()
     tier = result.verdict.demanded_tier
-    return tuple(_unjudged(trace, result.baseline, tier, signal) for signal in ("loss", *trace.components))
+    return tuple(_unjudged(result, trace, tier, signal) for signal in ("loss", *trace.components))
 
 
 def thinned(curve: Curve) -> Curve:
@@ -128,6 +130,7 @@ def _judged(result: Result, envelope: Envelope) -> Curve:
         complete=result.trace is None or result.trace.complete,
         violation=_first_violation(result.verdict, envelope.signal),
         smallest_detectable=min(seen, default=None),
+        ahead=reference_beyond(result, envelope.tier, envelope.signal),
     )
 
 
@@ -137,25 +140,16 @@ def _first_violation(verdict: Verdict, signal: str) -> Finding | None:
     return min(about, key=lambda each: (each.iteration, each.allowed is None), default=None)
 
 
-def _unjudged(trace: Trace, baseline: Baseline | None, tier: str, signal: str) -> Curve:
+def _unjudged(result: Result, trace: Trace, tier: str, signal: str) -> Curve:
+    baseline = result.baseline
     return Curve(
         signal=signal,
         iterations=trace.iterations,
         candidate=trace.signals[signal],
-        center=None if baseline is None else _center(baseline, tier, signal, trace.iterations),
+        center=None if baseline is None else reference_at(baseline, tier, signal, trace.iterations),
         deviation=None,
         allowed=None,
         planned=max(trace.planned, trace.reached),
         complete=trace.complete,
+        ahead=reference_beyond(result, tier, signal),
     )
-
-
-def _center(baseline: Baseline, tier: str, signal: str, iterations: IntArray) -> FloatArray | None:
-    """(T,) mean of the tier's runs at these iterations, NaN where they have none; None where they lack the signal."""
-    runs = baseline.tiers.get(tier) or next(iter(baseline.tiers.values()))
-    if any(signal not in run.signals for run in runs):
-        return None
-    known = runs[0].iterations
-    mean = np.mean([run.signals[signal] for run in runs], axis=0)
-    at = np.clip(np.searchsorted(known, iterations), 0, len(known) - 1)
-    return np.where(known[at] == iterations, mean[at], np.nan)

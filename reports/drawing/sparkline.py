@@ -14,7 +14,7 @@ _WIDTH, _HEIGHT, _PAD = 120.0, 32.0, 4.0
 
 
 def sparkline(verdict: Verdict) -> Markup:
-    """An SVG of the loss's envelope and the first violation; empty where there is nothing to draw.
+    """An SVG of the loss, the reference's and the first violation; empty where there is nothing to draw.
 
     It is decoration: the row that it stands in says everything in words.
     """
@@ -51,15 +51,13 @@ def _down(values: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def _path(x: FloatArray, y: FloatArray) -> str:
-    """Path data; a value that is not finite lifts the pen."""
-    steps, pen = [], "M"
-    for across, down in zip(x, y, strict=True):
-        if not np.isfinite(down):
-            pen = "M"
-            continue
-        steps.append(f"{pen}{across:.1f} {down:.1f}")
-        pen = "L"
-    return "".join(steps)
+    """Path data; a value that is not finite lifts the pen, and a value between two of those is a dot."""
+    seen = np.isfinite(y)
+    before, after = np.append(False, seen[:-1]), np.append(seen[1:], False)
+    return "".join(
+        f"{'L' if before[at] else 'M'}{x[at]:.1f} {y[at]:.1f}{'' if before[at] or after[at] else 'h0'}"
+        for at in np.flatnonzero(seen)
+    )
 
 
 def _violation(verdict: Verdict, iterations: FloatArray, x: FloatArray, y: FloatArray) -> str:

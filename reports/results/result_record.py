@@ -15,6 +15,7 @@ from harness.values.provenance import Provenance
 from harness.values.result import Result
 from harness.values.terms import Terms
 from harness.values.verdict import Envelope, Verdict
+from reports.results.reference_curve import reference_at, reference_beyond
 
 __all__ = ["POINTS_KEPT", "BaselineNote", "Record", "planned_iterations", "record_of"]
 
@@ -46,8 +47,10 @@ class Record:
     """One case judged, as it is stored and sent between machines.
 
     Args:
-        verdict: the answer; of its envelopes only the loss's is kept, at no more than 200 iterations; of shadow ops
-            every violation and the worst of the other rows, 1,000 in all where the violations leave room.
+        verdict: the answer; of its envelopes only the loss's is kept, at no more than 200 iterations: of a run that
+            ended early with the reference's values at those that it never reached, where the candidate is NaN; of one
+            that wasn't judged with bounds and deviations that are NaN. Of shadow ops every violation and the worst of
+            the other rows, 1,000 in all where the violations leave room.
         candidate: where the candidate's run comes from; None where it said nothing before it ended.
         reference: where the reference's runs come from; None where there was no baseline to read.
         baseline: which baseline it was.
@@ -95,7 +98,7 @@ class Record:
 
 def record_of(result: Result) -> Record:
     """What result.json keeps of a result."""
-    loss = result.verdict.envelopes.get("loss")
+    loss = _loss_of(result)
     kept = {"loss": _thinned(loss)} if loss is not None else {}
     return Record(
         verdict=replace(result.verdict, envelopes=kept, shadow=_bounded(result.verdict.shadow)),
@@ -126,6 +129,29 @@ def planned_iterations(result: Result) -> int | None:
     if result.candidate is not None:
         return result.candidate.iterations
     return result.baseline.iterations if result.baseline is not None else None
+
+
+def _loss_of(result: Result) -> Envelope | None:
+    """The loss's envelope, and what there is of its curve without one; None where there is no loss."""
+    trace, tier = result.trace, result.verdict.demanded_tier
+    loss = result.verdict.envelopes.get("loss")
+    if loss is None and not result.verdict.envelopes and trace is not None and len(trace):
+        nothing = np.full(len(trace), np.nan)
+        known = None if result.baseline is None else reference_at(result.baseline, tier, "loss", trace.iterations)
+        center = nothing if known is None else known
+        loss = Envelope("loss", tier, trace.iterations, center, nothing, trace.signals["loss"], nothing)
+    if loss is None or (ahead := reference_beyond(result, loss.tier, "loss")) is None:
+        return loss
+    iterations, center = ahead
+    nothing = np.full(len(iterations), np.nan)
+    return replace(
+        loss,
+        iterations=np.concatenate((loss.iterations, iterations)),
+        center=np.concatenate((loss.center, center)),
+        allowed=np.concatenate((loss.allowed, nothing)),
+        candidate=np.concatenate((loss.candidate, nothing)),
+        deviation=np.concatenate((loss.deviation, nothing)),
+    )
 
 
 def _note(baseline: Baseline) -> BaselineNote:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,9 +16,12 @@ from harness.values.verdict import Status
 from reports.drawing.sparkline import sparkline
 from reports.results.invocations import describe_parts, parts_of, warnings_of
 from reports.results.result_record import Record
+from reports.run.build_words import build_words
 from reports.run.cause_groups import group_causes, summary_of
 from reports.run.environment import render
+from reports.run.tiles import sharpest_of
 from reports.words import wording
+from reports.words.headline import headline
 from reports.words.terms_words import QUESTIONS, asked_lines, weaknesses
 
 __all__ = ["Entry", "render_index"]
@@ -55,7 +58,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Row:
-    """An entry, worded."""
+    """An entry, worded; where a number or a time orders better than its words, ``sort_`` has it."""
 
     case: str
     link: str
@@ -65,13 +68,21 @@ class Row:
     device: str
     name: str
     emulated: bool
+    build: str
+    machine: str
+    date: str
+    commit: str
     aligned: str
     demanded: str
-    legacy: str
+    seen: str
+    sort_seen: str
+    time: str
+    sort_time: str
     iterations: str
+    legacy: str
     thumbnail: Markup
     weaknesses: tuple[str, ...]
-    asked: tuple[str, ...]
+    invocation: str = ""
     causes: str = ""
 
 
@@ -98,13 +109,16 @@ class Explained:
 
 
 def render_index(entries: Sequence[Entry]) -> str:
-    """The index page: one HTML document, needing no network; its script only sorts and searches.
+    """The index page: one HTML document, needing no network; its script only filters, sorts and groups.
 
     Args:
         entries: in any order; they are shown with the most urgent verdict first.
     """
     ordered = sorted(entries, key=lambda entry: _URGENCY.index(entry.record.verdict.status))
-    rows = [_row(entry) for entry in ordered]
+    parts = parts_of(entry.record for entry in entries)
+    builds = build_words([_build(entry.record) for entry in ordered])
+    numbers = {part.invocation.id: str(n) for n, part in enumerate(parts, 1) if part.invocation and len(parts) > 1}
+    rows = [_row(entry, build, numbers) for entry, build in zip(ordered, builds, strict=True)]
     groups = group_causes([entry.record.verdict for entry in ordered])
     rows = [
         replace(row, causes=" ".join(str(n) for n, group in enumerate(groups, 1) if place in group.cases))
@@ -114,7 +128,6 @@ def render_index(entries: Sequence[Entry]) -> str:
         Explained(number, group.sentence, tuple(rows[place] for place in group.cases), group.evidence)
         for number, group in enumerate(groups, 1)
     ]
-    parts = parts_of(entry.record for entry in entries)
     script = _script()
     return render(
         "index.html.j2",
@@ -125,12 +138,26 @@ def render_index(entries: Sequence[Entry]) -> str:
         rows=rows,
         emulated=sum(row.emulated for row in rows),
         searchable=len(rows) >= _FILTER_FROM,
+        groupable=len(rows) > 1,
+        numbered=bool(numbers),
+        asked=_asked(ordered),
         causes=causes if len(rows) > 1 else [],
         explained=summary_of(groups),
         question=_question(entries),
         invocations=describe_parts(parts),
         warnings=warnings_of(parts),
     )
+
+
+def _asked(entries: Sequence[Entry]) -> list[str]:
+    """What was asked, each once, with the cases that it was asked of where these aren't all."""
+    asked: dict[str, list[str]] = {}
+    for entry in entries:
+        for line in asked_lines(entry.record.terms):
+            asked.setdefault(line, []).append(entry.record.verdict.case)
+    if len(asked) == 1:
+        return list(asked)
+    return [f"{', '.join(dict.fromkeys(cases))}; {line}" for line, cases in asked.items()]
 
 
 def _question(entries: Sequence[Entry]) -> str:
@@ -145,33 +172,56 @@ def _title(rows: Sequence[Row]) -> str:
     return f"{passed} of {len(rows)} aligned{emulated}"
 
 
-def _row(entry: Entry) -> Row:
+def _row(entry: Entry, build: str, numbers: Mapping[str, str]) -> Row:
     record, verdict = entry.record, entry.record.verdict
+    candidate, invocation = record.candidate, record.invocation
+    sharpest = sharpest_of(verdict)
+    commit = (candidate.commit if candidate is not None else "") or (invocation.commit if invocation else "")
+    started = (candidate.started if candidate is not None else "") or (invocation.started if invocation else "")
     return Row(
         case=verdict.case,
         link=entry.link,
         verdict=verdict.status.value,
         tone=verdict.status.value.lower(),
-        reason=verdict.reason,
+        reason=headline(verdict),
         device=record.device or ("not stated" if record.done else "unknown"),
-        name=_device_name(record),
+        name=candidate.device.name if candidate is not None else "" if record.done else "no run said",
         emulated=record.emulated is True,
+        build=build,
+        machine=_machine(record),
+        date=_minute(started),
+        commit=_short(commit),
         aligned=verdict.aligned_tier or ("no tier" if verdict.demanded_tier else wording.NOTHING),
         demanded=verdict.demanded_tier,
-        legacy=verdict.legacy.verdict if verdict.legacy is not None else wording.NOTHING,
+        seen=wording.relative(sharpest[0]) if sharpest is not None else wording.NOTHING,
+        sort_seen=repr(sharpest[0]) if sharpest is not None else "",
+        time=wording.duration(record.seconds) if record.seconds else wording.NOTHING,
+        sort_time=repr(record.seconds),
         iterations=f"{record.done} of {record.planned}" if record.planned is not None else str(record.done),
+        legacy=verdict.legacy.verdict if verdict.legacy is not None else wording.NOTHING,
         thumbnail=sparkline(verdict),
         weaknesses=tuple(weaknesses(record.terms)),
-        asked=tuple(asked_lines(record.terms)),
+        invocation=numbers.get(invocation.id, "") if invocation else "",
     )
 
 
-def _device_name(record: Record) -> str:
-    place = [f"card {record.card}"] if record.card else []
-    place += [f"host {record.host}"] if record.host else []
-    if record.candidate is not None:
-        return ", ".join([record.candidate.device.name, *place])
-    return ", ".join(place) if record.done or place else "no run said"
+def _build(record: Record) -> Mapping[str, str]:
+    return record.candidate.device.build if record.candidate is not None else {}
+
+
+def _machine(record: Record) -> str:
+    host = record.host or (record.invocation.machine if record.invocation is not None else "")
+    return ", ".join([*([host] if host else []), *([f"card {record.card}"] if record.card else [])]) or wording.NOTHING
+
+
+def _minute(started: str) -> str:
+    """A time of ISO 8601 in UTC, as a table shows it."""
+    return started[:16].replace("T", " ") or wording.NOTHING
+
+
+def _short(commit: str) -> str:
+    digits, dirty, _ = commit.partition("-")
+    return f"{digits[:8]}{'-dirty' if dirty else ''}" or wording.NOTHING
 
 
 def _script() -> str:

@@ -8,11 +8,11 @@ from harness.rules import equivalence, first_step
 from harness.shadow.judging import operations as shadow
 from harness.values.result import Result
 from harness.values.terms import Against
-from harness.values.verdict import Verdict
+from harness.values.verdict import Finding, Verdict
 from reports.results.result_record import planned_iterations
 from reports.words.wording import NOTHING, duration, quantity, relative
 
-__all__ = ["Tile", "tiles_of"]
+__all__ = ["Tile", "sharpest_of", "tiles_of"]
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,19 @@ def _of_logs(result: Result) -> tuple[Tile, ...]:
 def _sight(verdict: Verdict) -> Tile:
     """The smallest deviation of the loss that a rule would have called; of any signal, where no rule saw the loss."""
     name = "Smallest deviation it can see"
-    known = [
-        (finding.smallest_detectable, finding)
-        for finding in verdict.findings
-        if finding.smallest_detectable is not None
-    ]
-    about = [(seen, finding) for seen, finding in known if finding.signal == "loss"] or known
-    if not about:
+    if (sharpest := sharpest_of(verdict)) is None:
         return Tile(name, NOTHING, "no rule said")
-    seen, finding = min(about, key=lambda pair: pair[0])
+    seen, finding = sharpest
     of = f"of {finding.signal} " if finding.signal != "*" else ""
     where = _WHERE.get(finding.rule, "at its best iteration")
     return Tile(name, relative(seen), f"{of}{where}, by {finding.rule}")
+
+
+def sharpest_of(verdict: Verdict) -> tuple[float, Finding] | None:
+    """The smallest deviation that the verdict's rules would have called, of the loss where one saw it, and by which."""
+    known = [(each.smallest_detectable, each) for each in verdict.findings if each.smallest_detectable is not None]
+    about = [(seen, each) for seen, each in known if each.signal == "loss"] or known
+    return min(about, key=lambda pair: pair[0], default=None)
 
 
 def _iterations(result: Result) -> Tile:

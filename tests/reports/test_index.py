@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.values.invocation import Invocation
 from harness.values.result import Result
 from reports import record_of
 from reports.drawing.sparkline import sparkline
+from reports.run.build_words import build_words
 from reports.run.index import Entry, render_index
 
 Samples = dict[str, Callable[[], Result]]
@@ -87,7 +89,7 @@ def test_no_thumbnail_without_a_loss(samples: Samples) -> None:
 def test_a_row_says_on_which_card_and_host_it_was_made(samples: Samples) -> None:
     record = record_of(replace(samples["passing"](), card="3", host="node-7"))
     page = render_index([Entry(record, "")])
-    assert "card 3, host node-7" in page
+    assert "node-7, card 3" in page
 
 
 def test_failures_of_one_cause_are_told_together_and_link_to_their_cases(
@@ -117,3 +119,55 @@ def test_a_report_of_one_case_has_no_causes_across_cases(samples: Samples, parse
     page = parse(render_index([entry(samples["failing_by_envelope"]())]))
 
     assert not [attributes for attributes in page.all("tr") if "data-causes" in attributes]
+
+
+def test_a_row_says_when_from_which_commit_and_what_it_could_see(samples: Samples, parse: Callable[[str], Any]) -> None:
+    result = samples["passing"]()
+    assert result.candidate is not None
+    made = replace(result.candidate, started="2026-11-20T08:15:00+00:00", commit="0123456789ab-dirty")
+    page = parse(render_index([entry(replace(result, candidate=made, seconds=83.0))]))
+
+    heads = [attributes["data-sort"] for attributes in page.all("th") if "data-sort" in attributes]
+    assert heads[3:10] == ["build", "machine", "date", "commit", "tier", "seen", "time"]
+    for words in ("2026-11-20 08:15", "01234567-dirty", "1\u202fmin 23\u202fs", "30 of 30"):
+        assert words in page.texts["td"]
+    seen = [finding.smallest_detectable for finding in result.verdict.findings if finding.signal == "loss"]
+    keys = [attributes["data-by"] for attributes in page.all("td") if "data-by" in attributes]
+    assert keys == ["1", repr(min(each for each in seen if each is not None)), "83.0"]
+
+
+def test_rows_of_several_invocations_say_which_is_theirs(samples: Samples, parse: Callable[[str], Any]) -> None:
+    calls = [Invocation(str(n) * 32, f"2026-11-2{n}T00:00:00+00:00", machine="vm") for n in (1, 2)]
+    entries = [entry(replace(samples["passing"](), invocation=call)) for call in calls]
+
+    assert "invocation 2" in parse(render_index(entries)).texts["td"]
+    assert "invocation" not in parse(render_index(entries[:1])).texts["td"]
+    assert "2 invocations on vm lie together here" in parse(render_index(entries)).texts["header"]
+
+
+def test_builds_are_told_by_what_differs() -> None:
+    common = {"Driver": "3.0", "Runtime": "2.1", "BLAS": "1.0", "Host": "emulated on x86_64"}
+    words = build_words([{**common, "DNN": "1.1"}, {**common, "DNN": "1.2"}, {"Device": "emulated"}, {}])
+
+    assert words == [
+        "DNN 1.1, Driver 3.0, Runtime 2.1, 1 more",
+        "DNN 1.2, Driver 3.0, Runtime 2.1, 1 more",
+        "emulated",
+        "–",
+    ]
+
+
+def test_a_run_that_ended_early_is_drawn_on_the_whole_reference(samples: Samples) -> None:
+    loss = record_of(samples["cut_short"]()).verdict.envelopes["loss"]
+
+    assert len(loss.iterations) == 30
+    assert np.isfinite(loss.center).all()
+    assert np.isfinite(loss.candidate).sum() == 11
+
+
+def test_a_run_that_was_not_judged_keeps_its_curve(samples: Samples) -> None:
+    loss = record_of(samples["inconclusive"]()).verdict.envelopes["loss"]
+
+    assert np.isfinite(loss.candidate).all()
+    assert np.isnan(loss.allowed).all()
+    assert sparkline(record_of(samples["inconclusive"]()).verdict).count("<path") == 2
