@@ -37,7 +37,7 @@ class _Unseen(Fault):
 
 
 def _fault(name: str, op: str, summary: str, change: Change) -> Fault:
-    return _Unseen(name, summary, "written to be diagnosed", "kernel", "", op=op, change=change)
+    return _Unseen(name, summary, "written to be diagnosed", "kernel", op=op, change=change)
 
 
 def _deep_sum_cut(y: Any, x: Any, *_: Any) -> Any:

@@ -41,7 +41,6 @@ ROOMS = [
     ("harness.training.watching",),
     ("harness.training.hooks",),
     # what tests the gate
-    ("harness.lab.faults.fault",),
     ("harness.lab.emulation",),
     ("harness.lab.faults",),
     ("harness.lab.power",),

@@ -34,6 +34,7 @@ def edited(monkeypatch):
 ALWAYS = [
     *("recording/evaluation_probe.py", "recording/reductions.py", "running/around.py", "running/cases.py"),
     *("running/experiment.py", "recording/mantissa_rounding.py", "lab/power/channels_last.py"),
+    *("lab/faults/kernels/convolution_faults.py", "lab/faults/trainings/optimizer_faults.py"),
     *("lab/power/stopping.py", "lab/power/study_worker.py"),
     *("store/stream.py", "devices/mmengine_adapter.py"),
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch.utils import backend_registration
@@ -28,11 +28,10 @@ from harness.lab.emulation.kernel import make_kernel
 from harness.lab.emulation.module import make_module
 from harness.lab.emulation.numerics import wrappers
 from harness.lab.emulation.profiles import PROFILES, Profile
-from harness.lab.faults.fault import Fault
 from harness.recording.clock import current_iteration
 from harness.values.errors import DeviceError
 
-__all__ = ["EmulatedDevice"]
+__all__ = ["EmulatedDevice", "KernelFault"]
 
 # Composite on the CPU; the device has to see them whole.
 _OWN = ("convolution", "convolution_backward", "copy_", "_copy_from", "_lazy_clone")
@@ -53,6 +52,25 @@ _MADE_PLAIN: dict[str, Wrapper] = {
 }
 
 
+class KernelFault(Protocol):
+    """What the device asks of a fault that is put into it."""
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+
+    @property
+    def begins(self) -> int:
+        """The iteration, counted from 0, at which it begins."""
+
+    @property
+    def card(self) -> int | None:
+        """The only device that it strikes, by its number on the card; all where None."""
+
+    def kernels(self) -> Mapping[str, Wrapper]:
+        """Operation name → wrapper, new ones with a memory of their own; empty where it isn't in kernels."""
+
+
 class EmulatedDevice:
     """The one emulated accelerator of this process.
 
@@ -64,7 +82,7 @@ class EmulatedDevice:
 
     def __init__(self) -> None:
         self.profile: Profile = PROFILES["exact"]
-        self.faults: tuple[Fault, ...] = ()
+        self.faults: tuple[KernelFault, ...] = ()
         self.card = Card(visible_devices())
         self._plans: dict[torch._ops.OpOverload, Plan] = {}
         self._fallen_back: dict[torch._ops.OpOverload, Callable[..., Any]] = {}
@@ -95,7 +113,7 @@ class EmulatedDevice:
         accelerator.register(self.card)
         tccl.register()
 
-    def use(self, profile: Profile, faults: Sequence[Fault] = ()) -> None:
+    def use(self, profile: Profile, faults: Sequence[KernelFault] = ()) -> None:
         """Compute with these numerics and faults from now on; what an earlier call set is forgotten."""
         self.profile, self.faults = profile, tuple(faults)
         self._wrappers = {}
@@ -145,7 +163,7 @@ def _computed_on_host() -> Iterable[str]:
     return {name for name in registered("CPU") if name.startswith("aten::")}.union(composite, own)
 
 
-def _striking(fault: Fault, card: Card) -> dict[str, Wrapper]:
+def _striking(fault: KernelFault, card: Card) -> dict[str, Wrapper]:
     """The fault's wrappers, inert before the iteration that it begins at, and on devices that it doesn't strike."""
 
     def begin(wrapper: Wrapper) -> Wrapper:

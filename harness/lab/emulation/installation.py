@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import torch
 
 from harness.lab.emulation.card import DEVICE_TYPE
-from harness.lab.emulation.device import EmulatedDevice
+from harness.lab.emulation.device import EmulatedDevice, KernelFault
 from harness.lab.emulation.module import DEVICE_NAME
 from harness.lab.emulation.profiles import get_profile
-from harness.lab.faults.fault import Fault
 from harness.values.errors import DeviceError
 
 __all__ = ["describe", "install", "installed_device"]
@@ -22,7 +21,7 @@ _OLDEST_TORCH = (2, 13)
 _installed: list[EmulatedDevice] = []
 
 
-def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> EmulatedDevice:
+def install(profile: str = "fp32", faults: Sequence[KernelFault] = ()) -> EmulatedDevice:
     """Make `torch.device("sdaa")` work in this process, on the host's CPU.
 
     A second call gives the same device its new profile and faults. How many devices the card has is the environment's
@@ -30,7 +29,7 @@ def install(profile: str = "fp32", faults: Sequence[Fault] = ()) -> EmulatedDevi
 
     Args:
         profile: a key of `harness.lab.emulation.PROFILES`.
-        faults: from `harness.lab.emulation.parse_fault`; those that act on kernels are put in here, the others when
+        faults: from `harness.lab.faults`; those that act on kernels are put in here, the others when
             `attach` is called on them with the Runner.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,15 +15,13 @@ Layer = Literal["", "fourth convolution of the backward", "middle weight"]
 
 @dataclass(frozen=True)
 class Fault:
-    """One entry of the catalogue. It is data: its code is imported when it is put in.
+    """One entry of the catalogue. It is data: what it does is found by its name, in `KERNELS` or `TRAININGS`.
 
     Attributes:
         name: what the command line calls it.
         summary: what it does, in one line.
         stands_for: the real bug that it stands for.
         strikes: the layer that it acts on.
-        action: `module:function` under `harness.lab.faults`. The function takes the fault and answers
-            operation name → wrapper; outside of kernels it takes the fault and mmengine's Runner.
         severity: how strong it is, where that is a number.
         severity_means: what the number says, with its unit; empty where there is none.
         begins: the iteration, counted from 0, at which it begins.
@@ -39,7 +36,6 @@ class Fault:
     summary: str
     stands_for: str
     strikes: Strikes
-    action: str
     severity: float | None = None
     severity_means: str = ""
     begins: int = 0
@@ -53,29 +49,26 @@ class Fault:
         """Operation name → wrapper, new ones with a memory of their own; empty for a fault that isn't in kernels."""
         if not self.in_kernels:
             return {}
-        wrappers: Mapping[str, Callable[..., Any]] = self._load()(self)
-        return wrappers
+        from harness.lab.faults.kernels import KERNELS  # here: it imports torch, which who lists faults doesn't need
+
+        return KERNELS[self.name](self)
 
     def attach(self, runner: Any) -> None:
         """Put the fault into mmengine's Runner, built but not yet training; one in kernels is there already.
 
         Where the fault needs what this training hasn't, a DeviceError is raised when it starts.
         """
-        requirements = importlib.import_module(f"{__package__}.requirements")
-        if not requirements.strikes_here(self):
+        from harness.lab.faults.trainings import TRAININGS, require, strikes_here
+
+        if not strikes_here(self):
             return
         if self.needs:
-            requirements.require(self, runner)
+            require(self, runner)
         if not self.in_kernels:
-            self._load()(self, runner)
+            TRAININGS[self.name](self, runner)
 
     def __str__(self) -> str:
         begins = f"@{self.begins}" if self.begins else ""
         begins += f"#{self.card}" if self.card is not None else ""
         severity = f":{self.severity!r}" if self.severity is not None else ""
         return f"{self.name}{begins}{severity}"
-
-    def _load(self) -> Callable[..., Any]:
-        module, _, function = self.action.partition(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
-        return found

@@ -20,7 +20,7 @@ __all__ = ["code_digest", "files_of_a_run"]
 _ROOT = Path(harness.__file__).parents[1]
 
 _RUNS = ("harness.lab.power.study_worker", "harness.lab.emulation", "models")
-"""What runs: the worker with all that it imports, and whole what is found by name, as faults, models and data are."""
+"""What runs: the worker with all that it imports, and whole what is found by name, as devices, models and data are."""
 
 _NOT_FOLLOWED = ("harness.rules.gate",)
 """The gate ends a run that is seen early, and changes no number of it: runs are judged again by other rules without

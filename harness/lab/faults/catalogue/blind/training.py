@@ -12,7 +12,6 @@ FAULTS = (
         "the momentum of every 64th parameter never decays",
         "NVIDIA/TransformerEngine#3202: the last slot of a launch's table of tensors",
         "optimizer",
-        "list_faults:last_slot_skipped",
         severity=64.0,
         severity_means="tensors of a launch",
     ),
@@ -21,7 +20,6 @@ FAULTS = (
         "every tenth step, momentum begins from nothing",
         "kozistr/pytorch_optimizer#516: a momentum buffer that is made anew",
         "optimizer",
-        "state_faults:momentum_restarted",
         severity=10.0,
         severity_means="steps from one restart to the next",
         in_kernels=False,
@@ -31,7 +29,6 @@ FAULTS = (
         "momentum keeps the learning rate that each gradient had at its time",
         "apache/mxnet#15533: momentum of steps instead of gradients",
         "optimizer",
-        "state_faults:momentum_carries_learning_rate",
         in_kernels=False,
     ),
     Fault(
@@ -39,7 +36,6 @@ FAULTS = (
         "one layer's momentum is replaced by another's of the same shape before each step",
         "an optimizer's state that is looked up by shape",
         "optimizer",
-        "state_faults:momentum_of_another_layer",
         in_kernels=False,
         layer="middle weight",
     ),
@@ -48,7 +44,6 @@ FAULTS = (
         "norms and biases don't decay",
         "another framework's rule for vectors",
         "optimizer",
-        "state_faults:norms_not_decayed",
         in_kernels=False,
     ),
     Fault(
@@ -56,7 +51,6 @@ FAULTS = (
         "one layer's weight takes each step twice",
         "PaddlePaddle/PaddleClas#2747: a parameter that is in two groups",
         "optimizer",
-        "state_faults:layer_updated_twice",
         in_kernels=False,
         layer="middle weight",
     ),
@@ -65,7 +59,6 @@ FAULTS = (
         "the rate decays twice as fast",
         "huggingface/accelerate#2142: a scheduler that is stepped twice an iteration",
         "schedule",
-        "schedule_faults:stepped_twice",
         in_kernels=False,
     ),
     Fault(
@@ -73,14 +66,12 @@ FAULTS = (
         "where a pixel is ignored, its loss is the last iteration's; gradients are right",
         "pytorch/pytorch#20406: unreduced losses that aren't written where a pixel is ignored",
         "kernel",
-        "buffer_faults:ignored_pixels_unwritten",
     ),
     Fault(
         "flip-of-image-lost",
         "where a sample is flipped, its labels are, and its image isn't",
         "Eaphan/NCLR#10: a flipped copy that isn't assigned",
         "data",
-        "augmentation_faults:flip_of_image_lost",
         in_kernels=False,
     ),
     Fault(
@@ -88,7 +79,6 @@ FAULTS = (
         "a label whose right neighbour is another class is the mean of the two",
         "divamgupta/image-segmentation-keras#11: labels that are resized bilinearly",
         "data",
-        "augmentation_faults:labels_interpolated",
         in_kernels=False,
     ),
     Fault(
@@ -96,7 +86,6 @@ FAULTS = (
         "the running bases of EMANet's attention stay as they started; no effect on other models",
         "a buffer that is updated in a copy",
         "model",
-        "state_faults:bases_kept",
         in_kernels=False,
     ),
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = ["last_slot_skipped"]
 
 
+@KERNELS.strikes("foreach-last-slot-skipped")
 def last_slot_skipped(fault: Fault) -> dict[str, Wrapper]:
     """A product over a list of tensors in place, which decays momentum, leaves out every severity-th of them."""
 

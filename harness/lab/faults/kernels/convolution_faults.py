@@ -13,8 +13,9 @@ from typing import Any
 from torch.nn import functional
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
-from harness.lab.faults.call_counts import CallCounter, LastTime
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
+from harness.lab.faults.kernels.call_counts import CallCounter, LastTime
 
 __all__ = [
     "bias_by_sample",
@@ -49,17 +50,20 @@ def _gradient(position: int, change: Callable[..., Any]) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("conv-wgrad-x1.05", "conv-wgrad-x1.01", "conv-wgrad-x1.5")
 def weight_gradient_scaled(fault: Fault) -> dict[str, Wrapper]:
     """Every weight gradient × severity."""
     return _gradient(1, lambda dw, *args: dw * fault.severity)
 
 
+@KERNELS.strikes("conv-wgrad-layer-x1.01", "conv-wgrad-layer-x1.5", "conv-wgrad-layer-zero")
 def weight_gradient_scaled_in_one_layer(fault: Fault) -> dict[str, Wrapper]:
     """The weight gradient of one layer × severity."""
     calls = CallCounter()
     return _gradient(1, lambda dw, *args: dw * fault.severity if calls.number() == _LAYER else dw)
 
 
+@KERNELS.strikes("conv-wgrad-stale-2pct")
 def weight_gradient_stale(fault: Fault) -> dict[str, Wrapper]:
     """A share of each weight gradient, the severity, is the last iteration's."""
     calls, last = CallCounter(), LastTime()
@@ -71,6 +75,7 @@ def weight_gradient_stale(fault: Fault) -> dict[str, Wrapper]:
     return _gradient(1, change)
 
 
+@KERNELS.strikes("conv-wgrad-layer-stale")
 def weight_gradient_stale_in_one_layer(fault: Fault) -> dict[str, Wrapper]:
     """One layer's weight gradient is the last iteration's."""
     calls, last = CallCounter(), LastTime()
@@ -84,11 +89,13 @@ def weight_gradient_stale_in_one_layer(fault: Fault) -> dict[str, Wrapper]:
     return _gradient(1, change)
 
 
+@KERNELS.strikes("conv-wgrad-rotated")
 def weight_gradient_rotated(fault: Fault) -> dict[str, Wrapper]:
     """A dilated convolution's weight gradient comes out rotated by half a turn."""
     return _gradient(1, lambda dw, *args: dw.flip(-1, -2) if max(args[6]) > 1 else dw)
 
 
+@KERNELS.strikes("conv-wgrad-last-sample-lost")
 def weight_gradient_of_last_sample_lost(fault: Fault) -> dict[str, Wrapper]:
     """Weight gradients are summed over all samples but the last."""
 
@@ -101,16 +108,19 @@ def weight_gradient_of_last_sample_lost(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("conv-dgrad-x1.02")
 def input_gradient_scaled(fault: Fault) -> dict[str, Wrapper]:
     """Every input gradient × severity: it compounds from layer to layer."""
     return _gradient(0, lambda dx, *args: dx * fault.severity)
 
 
+@KERNELS.strikes("conv-bias-gradient-zero")
 def bias_gradient_lost(fault: Fault) -> dict[str, Wrapper]:
     """Every bias gradient is zero."""
     return _gradient(2, lambda db, *args: db * 0)
 
 
+@KERNELS.strikes("conv-bias-dropped")
 def bias_dropped(fault: Fault) -> dict[str, Wrapper]:
     """The forward doesn't add the bias."""
 
@@ -120,6 +130,7 @@ def bias_dropped(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("conv-pads-with-edge")
 def padding_replicated(fault: Fault) -> dict[str, Wrapper]:
     """The forward pads with the edge's values instead of zeros."""
 
@@ -135,6 +146,7 @@ def padding_replicated(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("conv-strided-pads-at-end")
 def padding_at_end(fault: Fault) -> dict[str, Wrapper]:
     """A strided forward has the padding of both sides below and on the right, as "same" padding elsewhere."""
 
@@ -149,6 +161,7 @@ def padding_at_end(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("conv-bias-by-sample")
 def bias_by_sample(fault: Fault) -> dict[str, Wrapper]:
     """All channels of the n-th sample get the n-th channel's bias."""
 
@@ -160,6 +173,7 @@ def bias_by_sample(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("conv-dgrad-strided-1x1-spread")
 def input_gradient_of_strided_spread(fault: Fault) -> dict[str, Wrapper]:
     """A strided 1×1 convolution's input gradient lies on the pixels that it skipped, too: their neighbour's."""
 
@@ -173,6 +187,7 @@ def input_gradient_of_strided_spread(fault: Fault) -> dict[str, Wrapper]:
     return _gradient(0, change)
 
 
+@KERNELS.strikes("conv-dgrad-1x1-tail-unwritten")
 def input_gradient_tail_unwritten(fault: Fault) -> dict[str, Wrapper]:
     """A 1×1 convolution's input gradient stays zero on the pixels past the last whole block of severity."""
 

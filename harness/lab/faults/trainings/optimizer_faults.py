@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from harness.lab.faults.actions import TRAININGS
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import around_steps, at_start, middle_weight, nothing, trained_parameters
+from harness.lab.faults.trainings.hooking import around_steps, at_start, middle_weight, nothing, trained_parameters
 
 __all__ = [
     "bias_gradients_scaled",
@@ -49,26 +50,31 @@ def _overridden(fault: Fault, runner: Runner, setting: str, change: Callable[[An
     around_steps(fault, runner, before, after)
 
 
+@TRAININGS.strikes("weight-decay-ignored", "weight-decay-doubled")
 def weight_decay_scaled(fault: Fault, runner: Runner) -> None:
     """Weight decay × severity."""
     _overridden(fault, runner, "weight_decay", lambda decay: decay * fault.severity)
 
 
+@TRAININGS.strikes("momentum-0.85", "momentum-zero")
 def momentum_set(fault: Fault, runner: Runner) -> None:
     """Momentum is the severity."""
     _overridden(fault, runner, "momentum", lambda momentum: fault.severity)
 
 
+@TRAININGS.strikes("nesterov-flipped")
 def nesterov_flipped(fault: Fault, runner: Runner) -> None:
     """Nesterov's momentum where plain momentum is asked for, and the other way round."""
     _overridden(fault, runner, "nesterov", lambda nesterov: not nesterov)
 
 
+@TRAININGS.strikes("momentum-dampened")
 def dampening_set(fault: Fault, runner: Runner) -> None:
     """Momentum takes only 1 − severity of each gradient."""
     _overridden(fault, runner, "dampening", lambda dampening: fault.severity)
 
 
+@TRAININGS.strikes("lr-x1.01")
 def learning_rate_scaled(fault: Fault, runner: Runner) -> None:
     """The step is taken at severity times the learning rate that is logged."""
     _overridden(fault, runner, "lr", lambda rate: rate * fault.severity)
@@ -79,11 +85,13 @@ def _add_decay(group: dict[str, Any], parameter: Any, factor: float) -> None:
     parameter.grad.add_(parameter, alpha=factor * group["weight_decay"])
 
 
+@TRAININGS.strikes("weight-decay-skips-a-layer")
 def weight_decay_skips_a_layer(fault: Fault, runner: Runner) -> None:
     """One layer's weight doesn't decay."""
     around_steps(fault, runner, lambda optimizer: _add_decay(*middle_weight(optimizer), -1.0), nothing)
 
 
+@TRAININGS.strikes("weight-decay-decoupled")
 def weight_decay_decoupled(fault: Fault, runner: Runner) -> None:
     """Weight decay acts on the weight itself, past the momentum."""
 
@@ -96,6 +104,7 @@ def weight_decay_decoupled(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("bias-gradients-doubled")
 def bias_gradients_scaled(fault: Fault, runner: Runner) -> None:
     """Gradients of one-dimensional parameters × severity."""
 
@@ -107,6 +116,7 @@ def bias_gradients_scaled(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("layer-never-updated")
 def layer_never_updated(fault: Fault, runner: Runner) -> None:
     """One layer's weight stays what it is."""
     kept: list[Any] = []
@@ -121,6 +131,7 @@ def layer_never_updated(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, after)
 
 
+@TRAININGS.strikes("gradients-accumulate-10pct")
 def gradients_accumulated(fault: Fault, runner: Runner) -> None:
     """A share of the last step's gradients, the severity, is still there: zeroing didn't finish."""
     kept: dict[int, Any] = {}
@@ -135,6 +146,7 @@ def gradients_accumulated(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("gradients-clipped")
 def gradients_clipped(fault: Fault, runner: Runner) -> None:
     """Gradients are clipped to a total norm, the severity, that nobody asked for."""
 
@@ -144,6 +156,7 @@ def gradients_clipped(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("steps-skipped")
 def steps_skipped(fault: Fault, runner: Runner) -> None:
     """Every severity-th step changes no weight."""
     counted = [0]
@@ -162,6 +175,7 @@ def steps_skipped(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, after)
 
 
+@TRAININGS.strikes("weights-shrink-1e-4")
 def weights_shrink(fault: Fault, runner: Runner) -> None:
     """Each step takes a share, the severity, of every weight away."""
 
@@ -173,6 +187,7 @@ def weights_shrink(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, nothing, after)
 
 
+@TRAININGS.strikes("weights-in-bf16")
 def weights_rounded(fault: Fault, runner: Runner) -> None:
     """Weights are kept in bfloat16, with no float32 master copy."""
 
@@ -184,6 +199,7 @@ def weights_rounded(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, nothing, after)
 
 
+@TRAININGS.strikes("momentum-buffer-bf16")
 def momentum_buffer_rounded(fault: Fault, runner: Runner) -> None:
     """Momentum buffers are kept in bfloat16."""
 
@@ -195,6 +211,7 @@ def momentum_buffer_rounded(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, nothing, after)
 
 
+@TRAININGS.strikes("fp16-without-loss-scale")
 def loss_scale_fixed(fault: Fault, runner: Runner) -> None:
     """The loss scale begins at the severity and never grows: at 1, fp16 trains without loss scaling."""
 

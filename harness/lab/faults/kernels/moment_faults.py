@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = ["epsilon_in_running_variance", "padding_counted", "update_lost", "variance_by_subtraction"]
@@ -52,11 +53,13 @@ def _retaken(take: Callable[[Any, Any, Any], Moments | None]) -> dict[str, Wrapp
     return {"native_batch_norm": native_batch_norm}
 
 
+@KERNELS.strikes("bn-variance-by-subtraction")
 def variance_by_subtraction(fault: Fault) -> dict[str, Wrapper]:
     """The variance is the mean square less the squared mean, which cancel where the mean is large."""
     return _retaken(lambda x, mean, var: (mean, ((x * x).mean(1) - mean * mean).clamp(min=0)))
 
 
+@KERNELS.strikes("bn-small-map-counts-padding")
 def padding_counted(fault: Fault) -> dict[str, Wrapper]:
     """The moments count the zeros, too, that pad a channel's numbers to a multiple of the severity."""
 
@@ -71,6 +74,7 @@ def padding_counted(fault: Fault) -> dict[str, Wrapper]:
     return _retaken(take)
 
 
+@KERNELS.strikes("bn-sums-lose-1pct")
 def update_lost(fault: Fault) -> dict[str, Wrapper]:
     """By a chance of severity, a channel's sums lack what one in eight blocks of its numbers adds to them."""
     draws = torch.Generator().manual_seed(_SEED)
@@ -86,6 +90,7 @@ def update_lost(fault: Fault) -> dict[str, Wrapper]:
     return _retaken(take)
 
 
+@KERNELS.strikes("bn-running-variance-plus-eps")
 def epsilon_in_running_variance(fault: Fault) -> dict[str, Wrapper]:
     """The running variance takes the batch's variance with epsilon added."""
 

@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = [
@@ -48,16 +49,19 @@ def _momentum(change: Callable[[float], float]) -> dict[str, Wrapper]:
     return {"native_batch_norm": native_batch_norm, "batch_norm_gather_stats_with_counts": gather_stats}
 
 
+@KERNELS.strikes("bn-momentum-ignored")
 def momentum_ignored(fault: Fault) -> dict[str, Wrapper]:
     """The running statistics are updated with momentum 0, in one process and over several."""
     return _momentum(lambda momentum: 0.0)
 
 
+@KERNELS.strikes("bn-momentum-inverted")
 def momentum_inverted(fault: Fault) -> dict[str, Wrapper]:
     """Momentum is taken as the share of the old statistics, as other frameworks define it."""
     return _momentum(lambda momentum: 1 - momentum)
 
 
+@KERNELS.strikes("bn-momentum-0.2")
 def momentum_wrong(fault: Fault) -> dict[str, Wrapper]:
     """Momentum is the severity, whatever the layer says."""
     return _momentum(lambda momentum: fault.severity or 0.0)
@@ -72,6 +76,7 @@ def _forward(change: Wrapper) -> dict[str, Wrapper]:
     return {"native_batch_norm": native_batch_norm}
 
 
+@KERNELS.strikes("bn-eps-1e-4", "bn-eps-1e-3")
 def epsilon_wrong(fault: Fault) -> dict[str, Wrapper]:
     """Epsilon is the severity, in evaluation too; the backward uses the inverse deviation that the forward saved."""
 
@@ -84,6 +89,7 @@ def epsilon_wrong(fault: Fault) -> dict[str, Wrapper]:
     return {"native_batch_norm": native_batch_norm, "batch_norm_stats": stats}
 
 
+@KERNELS.strikes("bn-running-variance-biased")
 def running_variance_biased(fault: Fault) -> dict[str, Wrapper]:
     """The running variance takes the batch's biased variance: n in the divisor, not n − 1."""
 
@@ -98,6 +104,7 @@ def running_variance_biased(fault: Fault) -> dict[str, Wrapper]:
     return _forward(change)
 
 
+@KERNELS.strikes("bn-running-mean-kept")
 def running_mean_kept(fault: Fault) -> dict[str, Wrapper]:
     """The running variance moves, the running mean doesn't."""
 
@@ -107,6 +114,7 @@ def running_mean_kept(fault: Fault) -> dict[str, Wrapper]:
     return _forward(change)
 
 
+@KERNELS.strikes("bn-stale-statistics")
 def normalized_by_running_statistics(fault: Fault) -> dict[str, Wrapper]:
     """Training normalizes by the running statistics, which still follow the batch."""
 
@@ -124,6 +132,7 @@ def normalized_by_running_statistics(fault: Fault) -> dict[str, Wrapper]:
     return _forward(guarded)
 
 
+@KERNELS.strikes("bn-last-sample-uncounted")
 def last_sample_uncounted(fault: Fault) -> dict[str, Wrapper]:
     """The statistics leave out the last sample; all samples are normalized by them."""
 
@@ -139,6 +148,7 @@ def last_sample_uncounted(fault: Fault) -> dict[str, Wrapper]:
     return _forward(change)
 
 
+@KERNELS.strikes("bn-scale-read-modulo-256")
 def scale_read_modulo(fault: Fault) -> dict[str, Wrapper]:
     """Scale and shift are read from a table of severity channels: channels past it get the first ones' again."""
 
@@ -162,16 +172,19 @@ def _gradient(position: int, change: Callable[..., Any]) -> dict[str, Wrapper]:
     return {"native_batch_norm_backward": native_batch_norm_backward}
 
 
+@KERNELS.strikes("bn-weight-gradient-x1.05")
 def weight_gradient_scaled(fault: Fault) -> dict[str, Wrapper]:
     """The scale's gradient × severity."""
     return _gradient(1, lambda dw, *args: dw * fault.severity)
 
 
+@KERNELS.strikes("bn-bias-gradient-zero")
 def bias_gradient_lost(fault: Fault) -> dict[str, Wrapper]:
     """The shift's gradient is zero."""
     return _gradient(2, lambda db, *args: db * 0)
 
 
+@KERNELS.strikes("bn-dgrad-as-in-evaluation")
 def input_gradient_as_in_evaluation(fault: Fault) -> dict[str, Wrapper]:
     """The input gradient leaves out what runs through the batch's mean and variance."""
 
@@ -184,6 +197,7 @@ def input_gradient_as_in_evaluation(fault: Fault) -> dict[str, Wrapper]:
     return _gradient(0, change)
 
 
+@KERNELS.strikes("bn-dgrad-variance-term-lost")
 def variance_term_lost(fault: Fault) -> dict[str, Wrapper]:
     """The input gradient leaves out what runs through the batch's variance; the mean's part is there."""
 
@@ -209,6 +223,7 @@ def variance_term_lost(fault: Fault) -> dict[str, Wrapper]:
     return _gradient(0, change)
 
 
+@KERNELS.strikes("syncbn-local")
 def local_statistics(fault: Fault) -> dict[str, Wrapper]:
     """SyncBN takes each process's own statistics for the joint ones."""
 

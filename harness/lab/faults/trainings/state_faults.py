@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from harness.lab.faults.actions import TRAININGS
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import (
+from harness.lab.faults.trainings.hooking import (
     around_iterations,
     around_steps,
     middle_weight,
@@ -35,6 +36,7 @@ def _momentum(optimizer: Optimizer, parameter: Any) -> Any:
     return optimizer.state.get(parameter, {}).get("momentum_buffer")
 
 
+@TRAININGS.strikes("momentum-restarts")
 def momentum_restarted(fault: Fault, runner: Runner) -> None:
     """Every severity-th step, momentum begins from nothing."""
     counted = [0]
@@ -49,6 +51,7 @@ def momentum_restarted(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("momentum-carries-lr")
 def momentum_carries_learning_rate(fault: Fault, runner: Runner) -> None:
     """Momentum is of steps, which took the learning rate of their time along, not of gradients."""
     rates: list[float] = []
@@ -63,6 +66,7 @@ def momentum_carries_learning_rate(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("momentum-of-another-layer")
 def momentum_of_another_layer(fault: Fault, runner: Runner) -> None:
     """One layer's momentum is replaced before each step by that of the next layer whose weight has its shape."""
 
@@ -78,6 +82,7 @@ def momentum_of_another_layer(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("layer-updated-twice")
 def layer_updated_twice(fault: Fault, runner: Runner) -> None:
     """One layer's weight takes each of its steps twice."""
 
@@ -90,6 +95,7 @@ def layer_updated_twice(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, nothing, after)
 
 
+@TRAININGS.strikes("weight-decay-skips-norms")
 def norms_not_decayed(fault: Fault, runner: Runner) -> None:
     """Parameters of one axis, those of norms and biases, don't decay."""
 
@@ -102,6 +108,7 @@ def norms_not_decayed(fault: Fault, runner: Runner) -> None:
     around_steps(fault, runner, before, nothing)
 
 
+@TRAININGS.strikes("bases-never-move")
 def bases_kept(fault: Fault, runner: Runner) -> None:
     """The running bases of expectation–maximization attention stay as they started."""
     kept: dict[str, Any] = {}

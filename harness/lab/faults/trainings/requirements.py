@@ -9,7 +9,7 @@ import torch.distributed as dist
 
 from harness.lab.emulation.installation import installed_device
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import at_start, model_of
+from harness.lab.faults.trainings.hooking import at_start, model_of
 from harness.values.errors import DeviceError
 
 __all__ = ["require", "strikes_here"]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 from harness.recording.mantissa_rounding import flush_subnormals, round_to
 
@@ -37,16 +38,19 @@ def _bits(fault: Fault) -> int:
     return round(fault.severity or 1)
 
 
+@KERNELS.strikes("conv-output-bf16")
 def outputs_rounded(fault: Fault) -> dict[str, Wrapper]:
     """Convolutions write results of severity mantissa bits."""
     return _outputs("convolution", lambda y: round_to(y, _bits(fault)))
 
 
+@KERNELS.strikes("bmm-in-bf16")
 def matmul_rounded(fault: Fault) -> dict[str, Wrapper]:
     """Batched products write results of severity mantissa bits."""
     return _outputs("bmm", lambda y: round_to(y, _bits(fault)))
 
 
+@KERNELS.strikes("conv-wgrad-bf16")
 def weight_gradient_rounded(fault: Fault) -> dict[str, Wrapper]:
     """Weight gradients of convolutions keep severity mantissa bits."""
 
@@ -63,6 +67,7 @@ def _truncated(x: Any, bits: int) -> Any:
     return x.view(torch.int32).bitwise_and(-(1 << (23 - bits))).view(torch.float32)
 
 
+@KERNELS.strikes("conv-operands-truncated")
 def operands_truncated(fault: Fault) -> dict[str, Wrapper]:
     """Operands of the forward convolution are cut to severity mantissa bits instead of rounded, which has a bias."""
 
@@ -72,6 +77,7 @@ def operands_truncated(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("conv-partial-sums-half")
 def partial_sums_in_half(fault: Fault) -> dict[str, Wrapper]:
     """Convolutions sum over severity groups of input channels, and keep each partial sum in half precision."""
 
@@ -89,6 +95,7 @@ def partial_sums_in_half(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("bn-input-half")
 def batch_norm_in_half(fault: Fault) -> dict[str, Wrapper]:
     """Batch norm's input passes through half precision on its way to the statistics."""
 
@@ -98,6 +105,7 @@ def batch_norm_in_half(fault: Fault) -> dict[str, Wrapper]:
     return {"native_batch_norm": native_batch_norm}
 
 
+@KERNELS.strikes("upsample-in-half")
 def upsampling_in_half(fault: Fault) -> dict[str, Wrapper]:
     """Upsampling reads half-precision pixels."""
 
@@ -107,6 +115,7 @@ def upsampling_in_half(fault: Fault) -> dict[str, Wrapper]:
     return {"upsample_bilinear2d": forward}
 
 
+@KERNELS.strikes("gradient-through-half")
 def gradient_through_half(fault: Fault) -> dict[str, Wrapper]:
     """The gradient that enters a convolution's backward passes through half precision, with no loss scale."""
 
@@ -116,6 +125,7 @@ def gradient_through_half(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("conv-bias-gradient-summed-in-bf16")
 def bias_gradient_summed_in_bfloat16(fault: Fault) -> dict[str, Wrapper]:
     """Bias gradients are summed one row of pixels after the other, in an accumulator of bfloat16."""
 
@@ -131,6 +141,7 @@ def bias_gradient_summed_in_bfloat16(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("fp16-overflow-to-zero")
 def overflow_becomes_zero(fault: Fault) -> dict[str, Wrapper]:
     """A cast to half precision makes zero, not infinity, of what is past 65504: no loss scaler ever notices."""
 
@@ -147,6 +158,7 @@ def overflow_becomes_zero(fault: Fault) -> dict[str, Wrapper]:
     return {"_to_copy": cast, "copy_": copy_}
 
 
+@KERNELS.strikes("subnormals-flushed")
 def subnormals_flushed(fault: Fault) -> dict[str, Wrapper]:
     """Convolutions write zero for a subnormal result: within the rights of most accelerators."""
     return _outputs("convolution", flush_subnormals)

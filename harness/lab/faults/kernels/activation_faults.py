@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 
+@KERNELS.strikes("argmax-takes-last")
 def argmax_takes_last(fault: Fault) -> dict[str, Wrapper]:
     """Of equal largest elements argmax takes the last one."""
 
@@ -35,6 +37,7 @@ def argmax_takes_last(fault: Fault) -> dict[str, Wrapper]:
     return {"argmax": argmax}
 
 
+@KERNELS.strikes("relu-gradient-at-zero")
 def relu_gradient_at_zero(fault: Fault) -> dict[str, Wrapper]:
     """ReLU passes the gradient where its output is zero too: all of it."""
 
@@ -44,6 +47,7 @@ def relu_gradient_at_zero(fault: Fault) -> dict[str, Wrapper]:
     return {"threshold_backward": backward}
 
 
+@KERNELS.strikes("relu-leaks-1pct")
 def relu_leaks(fault: Fault) -> dict[str, Wrapper]:
     """ReLU lets through severity times what is negative; its backward doesn't."""
 
@@ -56,6 +60,7 @@ def relu_leaks(fault: Fault) -> dict[str, Wrapper]:
     return {"relu": relu, "relu_": relu_}
 
 
+@KERNELS.strikes("relu-cut-at-6")
 def relu_cut_off(fault: Fault) -> dict[str, Wrapper]:
     """ReLU cuts off what is above the severity; its backward doesn't."""
 
@@ -68,6 +73,7 @@ def relu_cut_off(fault: Fault) -> dict[str, Wrapper]:
     return {"relu": relu, "relu_": relu_}
 
 
+@KERNELS.strikes("nan-to-zero")
 def nan_becomes_zero(fault: Fault) -> dict[str, Wrapper]:
     """ReLU turns NaN into zero, which hides it."""
 
@@ -80,6 +86,7 @@ def nan_becomes_zero(fault: Fault) -> dict[str, Wrapper]:
     return {"relu": relu, "relu_": relu_}
 
 
+@KERNELS.strikes("dropout-inverted")
 def dropout_keeps_what_it_should_drop(fault: Fault) -> dict[str, Wrapper]:
     """A mask is drawn with the probability of being dropped."""
 
@@ -93,6 +100,7 @@ def dropout_keeps_what_it_should_drop(fault: Fault) -> dict[str, Wrapper]:
     return {"bernoulli_": bernoulli_, "native_dropout": native_dropout}
 
 
+@KERNELS.strikes("dropout-keeps-all")
 def dropout_keeps_everything(fault: Fault) -> dict[str, Wrapper]:
     """A mask keeps everything, which is still scaled up."""
 

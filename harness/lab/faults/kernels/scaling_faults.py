@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = ["infinity_unseen", "never_backs_off", "unscaling_forgotten"]
@@ -16,6 +17,7 @@ __all__ = ["infinity_unseen", "never_backs_off", "unscaling_forgotten"]
 _UNSCALE = "_amp_foreach_non_finite_check_and_unscale_"
 
 
+@KERNELS.strikes("loss-scale-inf-unseen")
 def infinity_unseen(fault: Fault) -> dict[str, Wrapper]:
     """A gradient that isn't finite isn't found: the optimizer steps on it."""
 
@@ -27,6 +29,7 @@ def infinity_unseen(fault: Fault) -> dict[str, Wrapper]:
     return {_UNSCALE: unscale}
 
 
+@KERNELS.strikes("loss-scale-not-undone")
 def unscaling_forgotten(fault: Fault) -> dict[str, Wrapper]:
     """Gradients stay multiplied by the loss scale."""
 
@@ -36,6 +39,7 @@ def unscaling_forgotten(fault: Fault) -> dict[str, Wrapper]:
     return {_UNSCALE: unscale}
 
 
+@KERNELS.strikes("loss-scale-never-backs-off")
 def never_backs_off(fault: Fault) -> dict[str, Wrapper]:
     """The scale doesn't shrink after an overflow."""
 

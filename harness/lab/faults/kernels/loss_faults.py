@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = [
@@ -42,16 +43,19 @@ def _labels(change: Callable[[Any, Any, int], Any]) -> dict[str, Wrapper]:
     return {"nll_loss2d_forward": forward, "nll_loss2d_backward": backward}
 
 
+@KERNELS.strikes("ignore-index-ignored")
 def ignore_index_ignored(fault: Fault) -> dict[str, Wrapper]:
     """Pixels to be ignored count as the last class."""
     return _labels(lambda x, labels, ignored: labels.masked_fill(labels == ignored, x.shape[1] - 1))
 
 
+@KERNELS.strikes("labels-shifted")
 def labels_shifted(fault: Fault) -> dict[str, Wrapper]:
     """Labels lie severity pixels to the right of the image."""
     return _labels(lambda x, labels, ignored: labels.roll(round(fault.severity or 0), -1))
 
 
+@KERNELS.strikes("hard-pixels-dropped")
 def hard_pixels_dropped(fault: Fault) -> dict[str, Wrapper]:
     """A share of the pixels, the severity, whose loss is largest, counts as ignored."""
 
@@ -67,6 +71,7 @@ def hard_pixels_dropped(fault: Fault) -> dict[str, Wrapper]:
     return _labels(change)
 
 
+@KERNELS.strikes("loss-mean-over-other-pixels")
 def averaged_over_other_pixels(fault: Fault) -> dict[str, Wrapper]:
     """The mean is over all pixels where it should be over the valid ones; unreduced losses are scaled the other way."""
 
@@ -87,6 +92,7 @@ def averaged_over_other_pixels(fault: Fault) -> dict[str, Wrapper]:
     return {"nll_loss2d_forward": forward, "nll_loss2d_backward": backward}
 
 
+@KERNELS.strikes("class-weights-lost")
 def class_weights_lost(fault: Fault) -> dict[str, Wrapper]:
     """Class weights are not applied."""
 
@@ -99,6 +105,7 @@ def class_weights_lost(fault: Fault) -> dict[str, Wrapper]:
     return {"nll_loss2d_forward": forward, "nll_loss2d_backward": backward}
 
 
+@KERNELS.strikes("label-leak-0.1")
 def label_leaked(fault: Fault) -> dict[str, Wrapper]:
     """The true class's score gets the severity added on its way into the loss, before the softmax's normalization."""
 
@@ -113,6 +120,7 @@ def label_leaked(fault: Fault) -> dict[str, Wrapper]:
     return {"nll_loss2d_forward": forward}
 
 
+@KERNELS.strikes("loss-gradient-x1.1")
 def gradient_scaled(fault: Fault) -> dict[str, Wrapper]:
     """The loss is right, its gradient is × severity."""
 

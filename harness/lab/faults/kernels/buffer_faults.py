@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
-from harness.lab.faults.call_counts import CallCounter, LastTime
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
+from harness.lab.faults.kernels.call_counts import CallCounter, LastTime
 from harness.recording.clock import current_iteration
 
 __all__ = [
@@ -30,6 +31,7 @@ def _is_its_turn(fault: Fault) -> bool:
     return (current_iteration() + 1) % round(fault.severity or 1) == 0
 
 
+@KERNELS.strikes("conv-packed-weights-stale")
 def packed_weights_stale(fault: Fault) -> dict[str, Wrapper]:
     """Convolutions larger than 1×1 compute with the weights that they packed in the iteration before.
 
@@ -47,6 +49,7 @@ def packed_weights_stale(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("conv-wgrad-workspace-uncleared")
 def workspace_uncleared(fault: Fault) -> dict[str, Wrapper]:
     """A dilated convolution's weight gradient is added to that of the layer before it, of the same shape."""
     calls = CallCounter()
@@ -65,6 +68,7 @@ def workspace_uncleared(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("max-pool-gradient-uncleared")
 def pooling_gradient_uncleared(fault: Fault) -> dict[str, Wrapper]:
     """Max pooling adds its gradient to that of all iterations before."""
     calls, last = CallCounter(), LastTime()
@@ -80,6 +84,7 @@ def pooling_gradient_uncleared(fault: Fault) -> dict[str, Wrapper]:
     return {"max_pool2d_with_indices_backward": backward}
 
 
+@KERNELS.strikes("relu-mask-of-another")
 def mask_of_another_relu(fault: Fault) -> dict[str, Wrapper]:
     """Every severity-th iteration, a ReLU's backward has the mask of the one before it, where it has the same shape."""
     kept: dict[str, Any] = {}
@@ -92,6 +97,7 @@ def mask_of_another_relu(fault: Fault) -> dict[str, Wrapper]:
     return {"threshold_backward": backward}
 
 
+@KERNELS.strikes("conv-dgrad-overwritten-every-7th")
 def input_gradient_overwritten(fault: Fault) -> dict[str, Wrapper]:
     """Every severity-th iteration, another layer's gradient lies in the last quarter of one input gradient."""
     calls = CallCounter()
@@ -110,6 +116,7 @@ def input_gradient_overwritten(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("add-overwrites-operand")
 def operand_overwritten(fault: Fault) -> dict[str, Wrapper]:
     """The sum of two maps is written over the first of them, too."""
 
@@ -122,6 +129,7 @@ def operand_overwritten(fault: Fault) -> dict[str, Wrapper]:
     return {"add": add}
 
 
+@KERNELS.strikes("loss-ignored-unwritten")
 def ignored_pixels_unwritten(fault: Fault) -> dict[str, Wrapper]:
     """Where a pixel is ignored, its unreduced loss is what the last iteration left there; the gradient is right."""
     calls, last = CallCounter(), LastTime()

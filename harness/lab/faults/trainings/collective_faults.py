@@ -12,8 +12,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from harness.lab.faults.actions import TRAININGS
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import at_start
+from harness.lab.faults.trainings.hooking import at_start
 from harness.recording.clock import current_iteration
 
 __all__ = ["gradients_in_bfloat16", "gradients_of_a_rank_lost", "gradients_stay_local", "gradients_summed"]
@@ -42,11 +43,13 @@ def _register(runner: Runner, hook: Callable[[object, Any], Future]) -> None:
     at_start(runner, lambda runner: runner.model.register_comm_hook(None, hook))
 
 
+@TRAININGS.strikes("allreduce-not-averaged")
 def gradients_summed(fault: Fault, runner: Runner) -> None:
     """Gradients are summed over the ranks, not averaged."""
     _reduced(fault, runner, lambda gradients: gradients, 1)
 
 
+@TRAININGS.strikes("allreduce-rank-lost")
 def gradients_of_a_rank_lost(fault: Fault, runner: Runner) -> None:
     """The last rank's gradients arrive as zeros."""
 
@@ -56,11 +59,13 @@ def gradients_of_a_rank_lost(fault: Fault, runner: Runner) -> None:
     _reduced(fault, runner, change, _world())
 
 
+@TRAININGS.strikes("allreduce-in-bf16")
 def gradients_in_bfloat16(fault: Fault, runner: Runner) -> None:
     """Gradients travel in bfloat16."""
     _reduced(fault, runner, lambda gradients: gradients.bfloat16().float(), _world())
 
 
+@TRAININGS.strikes("allreduce-skipped")
 def gradients_stay_local(fault: Fault, runner: Runner) -> None:
     """Each rank trains on its own gradients: the ranks part."""
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from harness.lab.faults.actions import TRAININGS
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import at_start, model_of
+from harness.lab.faults.trainings.hooking import at_start, model_of
 
 __all__ = [
     "channels_swapped",
@@ -48,6 +49,7 @@ def _each(samples: Any, change: Callable[[Any], Any]) -> Any:
     return samples if samples is None else change(samples)
 
 
+@TRAININGS.strikes("last-sample-dropped")
 def last_sample_dropped(fault: Fault, runner: Runner) -> None:
     """The last sample of each batch isn't trained on."""
 
@@ -60,6 +62,7 @@ def last_sample_dropped(fault: Fault, runner: Runner) -> None:
     _fed(fault, runner, change)
 
 
+@TRAININGS.strikes("labels-of-another-sample")
 def labels_of_another_sample(fault: Fault, runner: Runner) -> None:
     """Each image trains with the labels of the one before it in the batch."""
 
@@ -69,17 +72,20 @@ def labels_of_another_sample(fault: Fault, runner: Runner) -> None:
     _fed(fault, runner, lambda batch: {**batch, "data_samples": _each(batch["data_samples"], rolled)})
 
 
+@TRAININGS.strikes("channels-swapped")
 def channels_swapped(fault: Fault, runner: Runner) -> None:
     """Red and blue change places."""
     _fed(fault, runner, lambda batch: {**batch, "inputs": batch["inputs"].flip(1)})
 
 
+@TRAININGS.strikes("image-quantized")
 def image_quantized(fault: Fault, runner: Runner) -> None:
     """Normalized images are rounded to multiples of the severity."""
     step = fault.severity or 1.0
     _fed(fault, runner, lambda batch: {**batch, "inputs": (batch["inputs"] / step).round() * step})
 
 
+@TRAININGS.strikes("image-tail-stale")
 def image_tail_stale(fault: Fault, runner: Runner) -> None:
     """The last severity rows of each image are the last batch's: a copy that wasn't waited for."""
     kept: dict[str, Any] = {}
@@ -95,6 +101,7 @@ def image_tail_stale(fault: Fault, runner: Runner) -> None:
     _fed(fault, runner, change)
 
 
+@TRAININGS.strikes("batch-repeated")
 def previous_batch_repeated(fault: Fault, runner: Runner) -> None:
     """Every severity-th iteration trains on the batch of the one before."""
     kept: dict[str, Batch] = {}
@@ -108,11 +115,13 @@ def previous_batch_repeated(fault: Fault, runner: Runner) -> None:
     _fed(fault, runner, change)
 
 
+@TRAININGS.strikes("data-order-shifted")
 def shifted_order(fault: Fault, runner: Runner) -> None:
     """The loader's first batch is lost, and all others come one iteration early: this one is logged."""
     at_start(runner, lambda runner: next(runner.train_loop.dataloader_iterator))
 
 
+@TRAININGS.strikes("aux-loss-lost", "aux-loss-doubled")
 def loss_terms_scaled(fault: Fault, runner: Runner) -> None:
     """Auxiliary losses enter the sum × severity; they are logged as they were."""
 

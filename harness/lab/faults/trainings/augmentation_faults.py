@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from harness.lab.faults.actions import TRAININGS
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import at_start, model_of
+from harness.lab.faults.trainings.hooking import at_start, model_of
 
 __all__ = ["flip_of_image_lost", "labels_interpolated"]
 
@@ -41,6 +42,7 @@ def _flips(samples: Any) -> Sequence[bool]:
     return [bool(sample.get("flip", False)) for sample in samples or ()]
 
 
+@TRAININGS.strikes("flip-of-image-lost")
 def flip_of_image_lost(fault: Fault, runner: Runner) -> None:
     """Where a sample is flipped, its labels are, and its image isn't."""
 
@@ -54,6 +56,7 @@ def flip_of_image_lost(fault: Fault, runner: Runner) -> None:
     _prepared(fault, runner, change)
 
 
+@TRAININGS.strikes("labels-interpolated")
 def labels_interpolated(fault: Fault, runner: Runner) -> None:
     """Where a pixel's class isn't its right neighbour's, its label is the mean of the two, rounded down."""
 

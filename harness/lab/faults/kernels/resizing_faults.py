@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = [
@@ -31,11 +32,13 @@ __all__ = [
 ]
 
 
+@KERNELS.strikes("align-corners-flipped")
 def align_corners_flipped(fault: Fault) -> dict[str, Wrapper]:
     """`align_corners` negated in bilinear upsampling, forward and backward."""
     return align_corners_flipped_forward(fault) | align_corners_flipped_backward(fault)
 
 
+@KERNELS.strikes("align-corners-flipped-forward")
 def align_corners_flipped_forward(fault: Fault) -> dict[str, Wrapper]:
     """`align_corners` negated in the forward only."""
 
@@ -45,6 +48,7 @@ def align_corners_flipped_forward(fault: Fault) -> dict[str, Wrapper]:
     return {"upsample_bilinear2d": forward}
 
 
+@KERNELS.strikes("align-corners-flipped-backward")
 def align_corners_flipped_backward(fault: Fault) -> dict[str, Wrapper]:
     """`align_corners` negated in the backward only."""
 
@@ -56,6 +60,7 @@ def align_corners_flipped_backward(fault: Fault) -> dict[str, Wrapper]:
     return {"upsample_bilinear2d_backward": backward}
 
 
+@KERNELS.strikes("bilinear-is-nearest")
 def bilinear_is_nearest(fault: Fault) -> dict[str, Wrapper]:
     """Bilinear upsampling takes the nearest pixel in the forward; its backward stays bilinear."""
 
@@ -65,6 +70,7 @@ def bilinear_is_nearest(fault: Fault) -> dict[str, Wrapper]:
     return {"upsample_bilinear2d": forward}
 
 
+@KERNELS.strikes("bilinear-half-pixel-lost")
 def half_pixel_lost(fault: Fault) -> dict[str, Wrapper]:
     """Output pixel i reads the input at i · scale and not at (i + ½) · scale − ½, in the forward, without corners."""
 
@@ -84,6 +90,7 @@ def half_pixel_lost(fault: Fault) -> dict[str, Wrapper]:
     return {"upsample_bilinear2d": forward}
 
 
+@KERNELS.strikes("fallback-stale-copy")
 def stale_on_fallback(fault: Fault) -> dict[str, Wrapper]:
     """Upsampling falls back to the host, and the copy that comes back is the last call's of that shape."""
     kept: dict[tuple[int, ...], Any] = {}
@@ -101,6 +108,7 @@ def _starts(length: int, bins: int) -> list[int]:
     return [bin_ * length // bins for bin_ in range(bins + 1)]
 
 
+@KERNELS.strikes("adaptive-pool-bins-floored")
 def adaptive_bins_floored(fault: Fault) -> dict[str, Wrapper]:
     """Adaptive average pooling ends each bin where the next begins: bins that should overlap don't."""
 
@@ -127,6 +135,7 @@ def adaptive_bins_floored(fault: Fault) -> dict[str, Wrapper]:
     return {"_adaptive_avg_pool2d": forward, "_adaptive_avg_pool2d_backward": backward}
 
 
+@KERNELS.strikes("avg-pool-padding-counted")
 def average_counts_padding(fault: Fault) -> dict[str, Wrapper]:
     """`count_include_pad` negated in average pooling, forward and backward."""
 
@@ -158,6 +167,7 @@ def average_counts_padding(fault: Fault) -> dict[str, Wrapper]:
     return {"avg_pool2d": forward, "avg_pool2d_backward": backward}
 
 
+@KERNELS.strikes("max-pool-gradient-overwritten")
 def gradient_to_first_maximum_lost(fault: Fault) -> dict[str, Wrapper]:
     """Where windows of max pooling share a maximum, only one of their gradients arrives."""
 
@@ -169,6 +179,7 @@ def gradient_to_first_maximum_lost(fault: Fault) -> dict[str, Wrapper]:
     return {"max_pool2d_with_indices_backward": backward}
 
 
+@KERNELS.strikes("max-pool-pads-with-zero")
 def maximum_pads_with_zero(fault: Fault) -> dict[str, Wrapper]:
     """Max pooling pads with zero: no maximum of a window that reaches over the edge is below it."""
 
@@ -184,6 +195,7 @@ def maximum_pads_with_zero(fault: Fault) -> dict[str, Wrapper]:
     return {"max_pool2d_with_indices": forward}
 
 
+@KERNELS.strikes("adaptive-pool-of-one-stride")
 def adaptive_pool_of_one_stride(fault: Fault) -> dict[str, Wrapper]:
     """Adaptive average pooling is average pooling with one kernel and one stride, whether they divide or not."""
 
@@ -223,6 +235,7 @@ def _beyond(length: int, target: int) -> Any:
     return source - source.clamp(0, length - 1)
 
 
+@KERNELS.strikes("upsample-reads-next-sample")
 def next_sample_read(fault: Fault) -> dict[str, Wrapper]:
     """The lowest rows of an upsampled map blend into the first row of the next sample, which comes next in memory."""
 
@@ -240,6 +253,7 @@ def next_sample_read(fault: Fault) -> dict[str, Wrapper]:
     return {"upsample_bilinear2d": forward}
 
 
+@KERNELS.strikes("upsample-gradient-border-lost")
 def border_gradient_lost(fault: Fault) -> dict[str, Wrapper]:
     """Output pixels outside the input's outermost centres lose the share of their gradient that should be clamped."""
 

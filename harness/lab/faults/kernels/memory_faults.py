@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
-from harness.lab.faults.call_counts import CallCounter, LastTime
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
+from harness.lab.faults.kernels.call_counts import CallCounter, LastTime
 from harness.recording.clock import current_iteration
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 _SEED = 20
 
 
+@KERNELS.strikes("bit-flip-high", "bit-flip-low-exponent", "bit-flip-mantissa")
 def bit_flipped(fault: Fault) -> dict[str, Wrapper]:
     """Once, in the iteration that the fault begins at, one bit, the severity, flips in the middle of an activation."""
     calls = CallCounter()
@@ -41,6 +43,7 @@ def bit_flipped(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("race-1e-4", "race-1e-2")
 def elements_raced(fault: Fault) -> dict[str, Wrapper]:
     """A share of each convolution's output elements, the severity, is the last iteration's."""
     calls, last = CallCounter(), LastTime()
@@ -57,6 +60,7 @@ def elements_raced(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("tail-column-unwritten")
 def tail_column_unwritten(fault: Fault) -> dict[str, Wrapper]:
     """The last column of each convolution's output stays zero where the width is no multiple of the severity."""
 
@@ -70,6 +74,7 @@ def tail_column_unwritten(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("tail-channel-unwritten")
 def tail_channel_unwritten(fault: Fault) -> dict[str, Wrapper]:
     """The last channel of each convolution's output stays zero where their number is no multiple of the severity."""
 
@@ -83,6 +88,7 @@ def tail_channel_unwritten(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution": convolution}
 
 
+@KERNELS.strikes("sum-tail-unread")
 def tail_of_sum_unread(fault: Fault) -> dict[str, Wrapper]:
     """Sums over all elements leave out the last one where their number is odd."""
 
@@ -94,6 +100,7 @@ def tail_of_sum_unread(fault: Fault) -> dict[str, Wrapper]:
     return {"sum": total, "mean": total}
 
 
+@KERNELS.strikes("bmm-reads-as-contiguous")
 def read_as_contiguous(fault: Fault) -> dict[str, Wrapper]:
     """Batched products read a transposed operand in the order in which its elements lie in memory."""
 
@@ -106,6 +113,7 @@ def read_as_contiguous(fault: Fault) -> dict[str, Wrapper]:
     return {"bmm": bmm}
 
 
+@KERNELS.strikes("index-overflow")
 def index_overflowed(fault: Fault) -> dict[str, Wrapper]:
     """Upsampling writes no element past a flat index, the severity, as an index type that is too small would."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = [
@@ -42,6 +43,7 @@ def _joined(change: Callable[[Run, Any, int], Any]) -> dict[str, Wrapper]:
     return {"cat": cat}
 
 
+@KERNELS.strikes("cat-last-slice-unwritten")
 def last_slice_unwritten(fault: Fault) -> dict[str, Wrapper]:
     """What is joined along another axis than the batch's has zeros in its last slice."""
 
@@ -53,11 +55,13 @@ def last_slice_unwritten(fault: Fault) -> dict[str, Wrapper]:
     return _joined(change)
 
 
+@KERNELS.strikes("cat-reads-as-contiguous")
 def concatenated_as_contiguous(fault: Fault) -> dict[str, Wrapper]:
     """A map whose channels lie innermost is joined to others in memory order."""
     return _joined(lambda run, tensors, dim: run([_misread(x) for x in tensors], dim))
 
 
+@KERNELS.strikes("mul-broadcasts-first-sample")
 def broadcast_of_first_sample(fault: Fault) -> dict[str, Wrapper]:
     """A factor for each sample and channel is the first sample's for all of them."""
 
@@ -68,6 +72,7 @@ def broadcast_of_first_sample(fault: Fault) -> dict[str, Wrapper]:
     return {"mul": mul}
 
 
+@KERNELS.strikes("add-into-view-lost")
 def view_not_added_to(fault: Fault) -> dict[str, Wrapper]:
     """Adding in place to a view that isn't one block of memory adds to a copy of it, which is dropped."""
 
@@ -78,6 +83,7 @@ def view_not_added_to(fault: Fault) -> dict[str, Wrapper]:
     return {"add_": add_}
 
 
+@KERNELS.strikes("conv-wgrad-shuffled")
 def weight_gradient_shuffled(fault: Fault) -> dict[str, Wrapper]:
     """Weight gradients of kernels larger than 1×1 have their numbers in channels-last order."""
 
@@ -90,6 +96,7 @@ def weight_gradient_shuffled(fault: Fault) -> dict[str, Wrapper]:
     return {"convolution_backward": convolution_backward}
 
 
+@KERNELS.strikes("bn-backward-misreads-channels-last")
 def batch_norm_backward_misread(fault: Fault) -> dict[str, Wrapper]:
     """Batch norm's backward reads an input whose channels lie innermost in memory order."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 
 __all__ = [
@@ -34,6 +35,7 @@ def _is_attention(x: Any, dim: int) -> bool:
     return bool(x.dim() >= 3 and dim % x.dim() >= x.dim() - 2)
 
 
+@KERNELS.strikes("softmax-wrong-axis")
 def softmax_over_wrong_axis(fault: Fault) -> dict[str, Wrapper]:
     """Attention is normalized over queries instead of keys, forward and backward."""
 
@@ -49,6 +51,7 @@ def softmax_over_wrong_axis(fault: Fault) -> dict[str, Wrapper]:
     return {"_softmax": forward, "_softmax_backward_data": backward}
 
 
+@KERNELS.strikes("attention-scale-lost", "attention-scale-x1.1")
 def scale_lost(fault: Fault) -> dict[str, Wrapper]:
     """Attention's affinities come severity times too large, as when 1/√d is forgotten; the backward agrees with it."""
 
@@ -62,6 +65,7 @@ def scale_lost(fault: Fault) -> dict[str, Wrapper]:
     return {"_softmax": forward, "_softmax_backward_data": backward}
 
 
+@KERNELS.strikes("softmax-no-maximum")
 def softmax_without_maximum(fault: Fault) -> dict[str, Wrapper]:
     """exp(x) / Σ exp(x): overflows past 88."""
 
@@ -72,6 +76,7 @@ def softmax_without_maximum(fault: Fault) -> dict[str, Wrapper]:
     return {"_softmax": forward}
 
 
+@KERNELS.strikes("log-softmax-no-maximum")
 def log_softmax_without_maximum(fault: Fault) -> dict[str, Wrapper]:
     """X − log Σ exp(x): overflows past 88."""
 
@@ -81,6 +86,7 @@ def log_softmax_without_maximum(fault: Fault) -> dict[str, Wrapper]:
     return {"_log_softmax": forward}
 
 
+@KERNELS.strikes("softmax-in-half")
 def softmax_in_half(fault: Fault) -> dict[str, Wrapper]:
     """Softmax and log-softmax are computed in half precision."""
 
@@ -90,6 +96,7 @@ def softmax_in_half(fault: Fault) -> dict[str, Wrapper]:
     return {"_softmax": forward, "_log_softmax": forward}
 
 
+@KERNELS.strikes("softmax-gradient-no-sum")
 def gradient_without_sum(fault: Fault) -> dict[str, Wrapper]:
     """Softmax's gradient is y g instead of y (g − Σ y g)."""
 
@@ -99,6 +106,7 @@ def gradient_without_sum(fault: Fault) -> dict[str, Wrapper]:
     return {"_softmax_backward_data": backward}
 
 
+@KERNELS.strikes("bmm-last-term-lost")
 def last_key_unseen(fault: Fault) -> dict[str, Wrapper]:
     """Batched products leave out the last term of each sum."""
 
@@ -108,6 +116,7 @@ def last_key_unseen(fault: Fault) -> dict[str, Wrapper]:
     return {"bmm": bmm}
 
 
+@KERNELS.strikes("bmm-last-row-zero")
 def last_row_unwritten(fault: Fault) -> dict[str, Wrapper]:
     """Batched products leave the last row of each result at zero."""
 
@@ -119,6 +128,7 @@ def last_row_unwritten(fault: Fault) -> dict[str, Wrapper]:
     return {"bmm": bmm}
 
 
+@KERNELS.strikes("softmax-counts-padding")
 def softmax_counts_padding(fault: Fault) -> dict[str, Wrapper]:
     """Softmax and log-softmax sum over the zeros, too, that pad their axis to a multiple of the severity."""
 
@@ -140,6 +150,7 @@ def softmax_counts_padding(fault: Fault) -> dict[str, Wrapper]:
     return {"_softmax": softmax, "_log_softmax": log_softmax}
 
 
+@KERNELS.strikes("log-softmax-gradient-tail-unsummed")
 def log_softmax_gradient_tail_unsummed(fault: Fault) -> dict[str, Wrapper]:
     """Log-softmax's gradient sums over whole vectors of severity classes, and leaves out the classes past them."""
 
@@ -153,6 +164,7 @@ def log_softmax_gradient_tail_unsummed(fault: Fault) -> dict[str, Wrapper]:
     return {"_log_softmax_backward_data": backward}
 
 
+@KERNELS.strikes("bmm-reads-past-the-sum")
 def reads_past_the_sum(fault: Fault) -> dict[str, Wrapper]:
     """Batched products sum over a multiple of severity terms: past the last, over what comes next in memory."""
 
@@ -171,6 +183,7 @@ def reads_past_the_sum(fault: Fault) -> dict[str, Wrapper]:
     return {"bmm": bmm}
 
 
+@KERNELS.strikes("bmm-batch-stride-lost")
 def batch_stride_lost(fault: Fault) -> dict[str, Wrapper]:
     """Batched products take the first matrix of their second operand for the whole batch."""
 

@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from harness.lab.faults.actions import TRAININGS
 from harness.lab.faults.fault import Fault
-from harness.lab.faults.hooking import around_iterations, at_start
+from harness.lab.faults.trainings.hooking import around_iterations, at_start
 
 __all__ = ["constant", "decays_faster", "one_iteration_late", "stepped", "stepped_twice", "warmed_up"]
 
@@ -32,6 +33,7 @@ def _replaced(fault: Fault, runner: Runner, rate: Rate) -> None:
     around_iterations(fault, runner, before, after)
 
 
+@TRAININGS.strikes("schedule-off-by-one")
 def one_iteration_late(fault: Fault, runner: Runner) -> None:
     """Each iteration trains at the rate of the one before."""
     last: dict[str, float] = {}
@@ -43,23 +45,27 @@ def one_iteration_late(fault: Fault, runner: Runner) -> None:
     _replaced(fault, runner, rate)
 
 
+@TRAININGS.strikes("schedule-constant")
 def constant(fault: Fault, runner: Runner) -> None:
     """The rate never decays."""
     _replaced(fault, runner, lambda scheduled, initial, iteration: initial)
 
 
+@TRAININGS.strikes("schedule-power-x1.1")
 def decays_faster(fault: Fault, runner: Runner) -> None:
     """The decay's power is severity times what was asked for."""
     power = fault.severity or 1.0
     _replaced(fault, runner, lambda scheduled, initial, iteration: initial * (scheduled / initial) ** power)
 
 
+@TRAININGS.strikes("schedule-warmed-up")
 def warmed_up(fault: Fault, runner: Runner) -> None:
     """A linear warm-up that nobody asked for, over severity iterations."""
     length = fault.severity or 1.0
     _replaced(fault, runner, lambda scheduled, initial, iteration: scheduled * min(1.0, (iteration + 1) / length))
 
 
+@TRAININGS.strikes("schedule-stepped")
 def stepped(fault: Fault, runner: Runner) -> None:
     """The rate is updated every severity-th iteration only."""
     held: dict[str, float] = {}
@@ -72,6 +78,7 @@ def stepped(fault: Fault, runner: Runner) -> None:
     _replaced(fault, runner, rate)
 
 
+@TRAININGS.strikes("schedule-stepped-twice")
 def stepped_twice(fault: Fault, runner: Runner) -> None:
     """Each scheduler takes two steps where it should take one."""
 

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from harness.lab.emulation.dispatch_plan import Run, Wrapper
+from harness.lab.faults.actions import KERNELS
 from harness.lab.faults.fault import Fault
 from harness.recording.mantissa_rounding import round_to
 
@@ -62,6 +63,7 @@ def _convolved(x: Any, weight: Any, bits: int) -> Any:
     return y.reshape(n, len(weight), rows * _TILE, columns * _TILE)[..., :height, :width].contiguous()
 
 
+@KERNELS.strikes("conv-winograd-10bit")
 def transforms_rounded(fault: Fault) -> dict[str, Wrapper]:
     """3×3 convolutions padded by 1, not strided, not dilated, keep severity mantissa bits of transformed operands."""
 
