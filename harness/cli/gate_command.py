@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from harness.cli.card_sharing import CardSharing
 from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.history import keep_result, open_history
 from harness.cli.options import chosen_device, reproduction
@@ -92,12 +93,17 @@ def run(arguments: argparse.Namespace) -> int:
     report = reports.Report(options.out, names, invocation)
     ends = time.monotonic() + policy.gate_seconds if policy.gate_seconds is not None else None
     slots = slots_for(choice, options.jobs, options.nproc_per_node)
+    sharing = CardSharing(
+        choice, [(job.case, job.options) for job in jobs], options, lambda job: (job.case, job.options)
+    )
     decided: dict[int, Decision] = {}
     ended: dict[int, Result] = {}
     with Board(len(jobs), "cases", sum(planned_iterations(job.case, job.options) for job in jobs)) as board:
 
         def judged(job: _Job, slot: Slot) -> list[Result]:
-            return _judged(job, str(choice), share, size, policy, ends, board, slot)
+            made = _judged(job, str(choice), share, size, policy, ends, board, slot)
+            sharing.seen(job.case, job.options, made[-1])
+            return made
 
         def keep(number: int, results: list[Result]) -> None:
             board.done()
@@ -110,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
             decided[number] = decide(jobs[number].terms, made[-1].verdict, policy.known, choice.name, _today())
             _tell(board, decided[number], len(decided), len(jobs))
 
-        run_side_by_side(jobs, judged, slots, keep)
+        run_side_by_side(jobs, judged, slots, keep, sharing.place)
+    sharing.keep()
     results = [ended[number] for number in sorted(ended)]
     decisions = [decided[number] for number in sorted(decided)]
     excused = {one.case: one.excuse for one in decisions if one.excuse}

@@ -160,6 +160,8 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
                 timeouts=timeouts_of(arguments),
                 on_iteration=advance,
                 slots=slots_for(choice, arguments.jobs, arguments.nproc_per_node),
+                device=choice,
+                jobs=arguments.jobs,
             )
     _keep(baseline, root, arguments)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.card_sharing import CardSharing
 from harness.cli.cards import Planned, add_card_options, on_cards, plan_on_cards, tell_cards
 from harness.cli.ci_outputs import print_markdown, tell_github
 from harness.cli.cluster_options import add_cluster_options
@@ -140,11 +141,13 @@ def run(arguments: argparse.Namespace) -> int:
     history = open_history(arguments, create=True)
     report = reports.Report(arguments.out, planned, invocation)
     slots = slots_for(choice, arguments.jobs, arguments.nproc_per_node)
+    sharing = CardSharing(choice, [(case, arguments) for case in cases], arguments, lambda each: (each.case, arguments))
     ended: dict[int, Result] = {}
     with Board(len(plan), "cases", sum(planned_iterations(each.case, arguments) for each in plan)) as board:
 
         def verified(each: Planned, slot: Slot) -> Result:
-            return verify_case(each.case, str(choice), share, gate_size, arguments, board=board, slot=slot)
+            made = verify_case(each.case, str(choice), share, gate_size, arguments, board=board, slot=slot)
+            return sharing.seen(each.case, arguments, made)
 
         def keep(number: int, result: Result) -> None:
             board.done()
@@ -156,7 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
             if (line := interim_line(list(ended.values()), len(plan))) is not None:
                 board.print(line)
 
-        run_side_by_side(plan, on_cards(choice, verified), slots, keep)
+        run_side_by_side(plan, on_cards(choice, verified), slots, keep, sharing.place)
+    sharing.keep()
     results = [ended[number] for number in sorted(ended)]
     page = str(report.finish())
     if arguments.markdown:

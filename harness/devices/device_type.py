@@ -214,6 +214,11 @@ class DeviceType:
         peak = getattr(self.module, "max_memory_allocated", None)
         return None if peak is None else float(peak())
 
+    def free_memory(self, index: int) -> float | None:
+        """Bytes that are free on a card; None where the device doesn't tell."""
+        told = getattr(self.module, "mem_get_info", None)
+        return None if told is None else float(told(index)[0])
+
     def generator_state(self) -> torch.Tensor | None:
         """The state of the device's generator; None where it can't be read."""
         state = getattr(self.module, "get_rng_state", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from harness.recording.local_gradients import LocalGradients
 from harness.rules.rank_agreement import RankRow
+from harness.rules.rank_gradients import weigh_mean
 
 __all__ = ["HostGroup", "parameters_digest"]
 
@@ -63,6 +66,18 @@ class HostGroup:
         held = tuple(each[2] for each in everyone)
         row = RankRow(0, tuple(each[0].get("loss", math.nan) for each in everyone), digests, held if all(held) else ())
         return averaged, joined, row
+
+    def share_gradients(self, mine: LocalGradients, row: RankRow) -> RankRow:
+        """The row, with what each process's own gradients were, and whether what came back is their mean.
+
+        Args:
+            mine: this process's gradients of the iteration.
+            row: of the iteration.
+        """
+        ranks = self.gather(mine.taken())
+        return dataclasses.replace(
+            row, gradients=tuple(each.norm for each in ranks), mean=weigh_mean(ranks, mine.names)
+        )
 
 
 def parameters_digest(model: torch.nn.Module) -> str:

@@ -19,11 +19,12 @@ from harness.recording.dropout import HostDropout
 from harness.recording.evaluation_probe import EvaluationProbe, add_up
 from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.recording.host_draws import HostDraws
+from harness.recording.local_gradients import LocalGradients
 from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup, parameters_digest
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
-from harness.rules.rank_agreement import RankRow
+from harness.rules.rank_agreement import RankRow, rank_signal
 from harness.store.stream import TraceStream
 from harness.training.seam import Trained, trained_kind
 from harness.training.steps import listen
@@ -97,6 +98,8 @@ class Recorder:
         self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
         self._listening = [listen(optimizer, self._before_step) for optimizer in training.optimizers]
         self._processes = HostGroup.join()
+        several = self._processes is not None
+        self._local = LocalGradients.of(training.distributed, self._model) if several else None
         self._rates = LearningRates(self._stream.groups if self._stream is not None else None)
 
     def before(self, training: Trained, iteration: int, batch: Any) -> None:
@@ -111,6 +114,8 @@ class Recorder:
             self._norms.before_update()
         self._draws.before()
         self._gradients = []
+        if self._local is not None and iteration in self._state_iterations:
+            self._local.listen()
         self._learning_rates, self._groups = self._rates.read(*training.optimizers)
         self._started = time.perf_counter()
         if self._draws_on_host:
@@ -126,9 +131,13 @@ class Recorder:
         self._contexts.close()
         losses = training.logged(returned)
         keeps_state = iteration in self._state_iterations
+        of_ranks: dict[str, float] = {}
         if self._processes is not None:
             held = parameters_digest(self._model) if keeps_state else ""
             losses, self._digest, ranks = self._processes.share(losses, self._digest, held)
+            if self._local is not None and keeps_state:
+                ranks = self._processes.share_gradients(self._local, ranks)
+                of_ranks = {rank_signal(rank): norm for rank, norm in enumerate(ranks.gradients)}
             if self._stream is not None and self._on_ranks is not None:
                 self._on_ranks(dataclasses.replace(ranks, iteration=iteration))
         # Before the model is evaluated, so that the time is the iteration's own.
@@ -136,7 +145,7 @@ class Recorder:
         evaluation = self._evaluate(iteration)
         if self._stream is not None and measured is not None:
             signals, state = measured
-            kept = state if keeps_state else None
+            kept = {**state, **of_ranks} if keeps_state else None
             self._stream.append(iteration, signals, self._digest, kept, evaluation, self._groups)
 
     def abandon(self) -> None:
@@ -148,6 +157,8 @@ class Recorder:
         for let_go in self._listening:
             let_go()
         self._listening = []
+        if self._local is not None:
+            self._local.end()
 
     def _measure(
         self, losses: dict[str, torch.Tensor], *, keeps_state: bool

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.rules.envelope import watched_signals
+from harness.rules.rank_agreement import OF_RANKS
 from harness.rules.state import TOTALS
 from harness.values.provenance import Provenance
 from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, Trace
@@ -220,6 +221,8 @@ def _recorded(reference: Trace, candidate: Trace) -> Iterator[Agreement]:
     tables = (("tensors", "state"), ("answers in evaluation mode", "evaluation"))
     for what, table in tables:
         ours[what], theirs[what] = (dict.fromkeys(getattr(trace, table).names) for trace in (reference, candidate))
+    if not any(name.startswith(OF_RANKS) for name in ours["tensors"]):  # an older one didn't keep the ranks' gradients
+        theirs["tensors"] = {name: None for name in theirs["tensors"] if not name.startswith(OF_RANKS)}
     further = {what: [name for name in names if name not in ours[what]] for what, names in theirs.items()}
     for what, names in further.items():
         if names:

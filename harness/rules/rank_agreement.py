@@ -2,7 +2,11 @@
 
 After the all-reduce every rank makes the same step from the same weights, so their parameters are equal to the bit; a
 rank whose all-reduce was left out, or whose optimizer differs, parts from the others. Each rank has a share of the
-data: two that train on the same batches, iteration by iteration, were given the same share.
+data: two that train on the same batches, iteration by iteration, were given the same share. What the all-reduce brings
+back is the mean of what the ranks brought (``rank_gradients``).
+
+Whether a rank's own gradients are what they must be, before the all-reduce, is no question that the other ranks answer:
+they train on other batches. The baseline's ranks do, whose norms are kept beside the state (``rank_signal``).
 """
 
 from __future__ import annotations
@@ -13,12 +17,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from harness.rules.bounded import percent
+from harness.rules.rank_gradients import GradientMean
 from harness.values.bounds import Count
 from harness.values.verdict import Finding, Outcome
 
-__all__ = ["RULE", "RankRow", "judge_ranks"]
+__all__ = ["OF_RANKS", "RULE", "RankRow", "judge_ranks", "rank_signal"]
 
 RULE = "ranks"
+
+OF_RANKS = "gradient/"
+"""Prefix of what a rank's own gradients are called among the tensors of the training state."""
+
+_AS_IT_MUST = 1e-3
+"""How far a factor may be from 1 to be told as 1: who is off is told, and the others' rounding isn't."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +42,21 @@ class RankRow:
         losses: (R,) of each rank, before it is averaged.
         batches: R digests of the batches.
         parameters: R digests of all parameters behind the step; empty where they weren't taken.
+        gradients: (R,) norms of each rank's gradients before the all-reduce; empty where they weren't taken.
+        mean: what came back from the all-reduce, beside what was brought; None where none was seen.
     """
 
     iteration: Count
     losses: tuple[float, ...]
     batches: tuple[str, ...]
     parameters: tuple[str, ...] = ()
+    gradients: tuple[float, ...] = ()
+    mean: GradientMean | None = None
+
+
+def rank_signal(rank: int) -> str:
+    """What the norm of a rank's own gradients is called among the tensors of the training state."""
+    return f"{OF_RANKS}rank {rank}"
 
 
 def judge_ranks(rows: Sequence[RankRow]) -> list[Finding]:
@@ -46,12 +67,46 @@ def judge_ranks(rows: Sequence[RankRow]) -> list[Finding]:
     """
     if not rows:
         return []
-    findings = [*_parameters(rows), *_batches(rows), *_losses(rows)]
+    findings = [*_gradients(rows), *_parameters(rows), *_batches(rows), *_losses(rows)]
     if findings:
         return findings
     count, held = len(rows[0].losses), sum(bool(row.parameters) for row in rows)
     told = f"{count} ranks hold the same parameters to the bit at {held} iterations, and train on batches of their own"
+    if means := sum(row.mean is not None for row in rows):
+        told += f"; their gradients' mean is what came back from the all-reduce at {means}"
     return [Finding(RULE, Outcome.PASS, "*", told)]
+
+
+def _gradients(rows: Sequence[RankRow]) -> list[Finding]:
+    """The first iteration at which a rank's gradients aren't finite alone, or what came back isn't the ranks' mean."""
+    for row in rows:
+        odd = [rank for rank, norm in enumerate(row.gradients) if not math.isfinite(norm)]
+        if odd and len(odd) < len(row.gradients):
+            message = f"the gradients of {_named(odd)} aren't finite before the all-reduce at iteration {row.iteration}"
+            return [Finding(RULE, Outcome.FAIL, "gradients", f"{message}, where the others' are", row.iteration)]
+        if row.mean is not None and (row.mean.excess > 1 or row.mean.odd):
+            message = f"{_wrong_mean(row.mean, len(row.losses))} at iteration {row.iteration}"
+            return [Finding(RULE, Outcome.FAIL, "gradients", message, row.iteration, row.mean.error)]
+    return []
+
+
+def _wrong_mean(mean: GradientMean, count: int) -> str:
+    """What the all-reduce did, in a sentence without its iteration."""
+    if mean.odd:
+        whole = len(mean.odd) == count
+        others = "each another mean" if whole else "another mean of the gradients than the other ranks"
+        who = _named(mean.odd)
+        return f"{who} got {others}{' of the gradients' if whole else ''} back from the all-reduce"
+    off = [rank for rank, factor in enumerate(mean.factors) if abs(factor - 1) > _AS_IT_MUST]
+    if len(off) == 1:
+        factor = mean.factors[off[0]]
+        times = "don't arrive" if abs(factor) <= _AS_IT_MUST else f"arrive {factor:.4g} times"
+        return f"the gradients of rank {off[0]} {times} in the mean that came back from the all-reduce"
+    if off:
+        told = ", ".join(f"{mean.factors[rank]:.4g}" for rank in off)
+        return f"the gradients of {_named(off)} arrive {told} times in the mean that came back from the all-reduce"
+    error = f"{mean.parameter} is {percent(abs(mean.error))} off"
+    return f"what came back from the all-reduce isn't the mean of the ranks' gradients: {error}, beyond rounding,"
 
 
 def _parameters(rows: Sequence[RankRow]) -> list[Finding]:
@@ -90,11 +145,14 @@ def _losses(rows: Sequence[RankRow]) -> list[Finding]:
     for row in rows:
         odd = [rank for rank, loss in enumerate(row.losses) if not math.isfinite(loss)]
         if odd and len(odd) < len(row.losses):
-            who = f"the loss of {'rank' if len(odd) == 1 else 'ranks'} {', '.join(map(str, odd))} isn't finite"
-            message = f"{who} at iteration {row.iteration}, where the others' is"
+            message = f"the loss of {_named(odd)} isn't finite at iteration {row.iteration}, where the others' is"
             return [Finding(RULE, Outcome.FAIL, "loss", message, row.iteration)]
     return []
 
 
 def _ranks(ranks: Sequence[int]) -> str:
-    return f"rank {ranks[0]} holds" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))} hold"
+    return f"{_named(ranks)} {'holds' if len(ranks) == 1 else 'hold'}"
+
+
+def _named(ranks: Sequence[int]) -> str:
+    return f"{'rank' if len(ranks) == 1 else 'ranks'} {', '.join(map(str, ranks))}"

@@ -25,7 +25,7 @@ TOTALS = ("update_norm", "param_norm", "bn_mean_norm", "bn_var_norm")
 
 _WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 
-_KINDS = {"param": "parameter", "mean": "running mean", "var": "running variance"}
+_KINDS = {"param": "parameter", "mean": "running mean", "var": "running variance", "gradient": "gradient"}
 
 
 class StateRule:

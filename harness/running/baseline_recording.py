@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.devices.choice import DeviceChoice
 from harness.rules.comparability import compare_provenance
 from harness.rules.envelope import judge_envelope
 from harness.rules.finiteness import judge_finiteness
+from harness.running.card_room import Peaks, find_room, peak_of
 from harness.running.folder import ORDER
 from harness.running.order import Order
 from harness.running.pool import Slot, run_side_by_side
@@ -98,6 +100,8 @@ def record(
     on_iteration: Callable[[StreamRow], None] | None = None,
     remark: Callable[[str], None] = print,
     slots: Sequence[Slot] = (Slot(),),
+    device: DeviceChoice | None = None,
+    jobs: int = 1,
 ) -> Baseline:
     """Make the runs of a baseline. A model that can't run in float64 keeps its baseline, and a remark says so.
 
@@ -113,6 +117,8 @@ def record(
         on_iteration: called with each iteration that a run streams.
         remark: told in a sentence what the baseline lacks.
         slots: as many runs are made at once; each is the run that it would be alone.
+        device: whose cards' memory says how many runs share one; not asked where None.
+        jobs: how many runs at once were asked for.
 
     Returns:
         The baseline, not yet written.
@@ -131,11 +137,14 @@ def record(
     plan = list(plan_runs(case, order, repeats, tiers))
     made: dict[int, Run] = {}
     checked = 0
+    peaks = Peaks(order.device)
 
     def run_of(planned: tuple[str, int, Order], slot: Slot) -> Run:
         tier, number, run_order = planned
         place = folder / f"{tier}-{number}"
-        return execute(run_order, place, timeouts=timeouts, on_iteration=on_iteration, slot=slot)
+        run = execute(run_order, place, timeouts=timeouts, on_iteration=on_iteration, slot=slot)
+        peaks.learn(tier == "fp64", peak_of(run.trace))  # before its card is given to another
+        return run
 
     def check(place: int, run: Run) -> None:
         """Runs are checked in the order of the plan, however they end: the first of all is what they are held to."""
@@ -150,7 +159,10 @@ def record(
                 continue
             first = _checked(run, case.name, tier, number, first, kept)
 
-    run_side_by_side(plan, run_of, slots, check)
+    room = None
+    if device is not None:
+        room = find_room(device, jobs, order.processes, lambda planned: peaks.need(planned[0] == "fp64"))
+    run_side_by_side(plan, run_of, slots, check, room.place if room is not None else None)
     if first is None:
         raise UsageError("no precision tier to record", where="--tiers")
     fp64 = kept.pop("fp64", [None])[0]

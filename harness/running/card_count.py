@@ -1,4 +1,4 @@
-"""How many cards a device has, told by a process that ends with the answer: counting them opens the device."""
+"""How many cards a device has, and what is free on each, told by a process of its own: asking opens the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the number of cards.
+    """Print the bytes that are free on each card, where the device tells them and a run's peak, and how many there are.
 
     Args:
         arguments: the device's name.
@@ -20,5 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     device_type = choose_device(arguments[0]).type
     device_type.install("", ())
     device_type.load()
-    print(f"cards: {device_type.count()}")
+    count = device_type.count()
+    free = [device_type.free_memory(index) for index in range(count)] if device_type.peak_memory() is not None else []
+    print(f"free: {' '.join(f'{each:.0f}' for each in free if each is not None)}")
+    print(f"cards: {count}")
     return 0

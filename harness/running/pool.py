@@ -12,21 +12,35 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from harness.devices.choice import DeviceChoice
 from harness.running.isolation import isolated_python
 from harness.values.errors import DeviceError
 
-__all__ = ["AUTO", "MEMORY_A_RUN", "Slot", "cards_of", "host_cores", "run_side_by_side", "slots_for"]
+__all__ = [
+    "AUTO",
+    "MEMORY_A_RUN",
+    "MOST_A_CARD",
+    "Slot",
+    "cards_of",
+    "free_of",
+    "host_cores",
+    "run_side_by_side",
+    "slots_for",
+]
 
 AUTO = 0
 """As many jobs as the machine has room for."""
 
 MEMORY_A_RUN = 2 * 2**30
 """Bytes of the host's memory that a small case on the processor is taken to need, where as many as fit are run."""
+
+MOST_A_CARD = 4
+"""Runs that share a card at most where as many as its memory holds are run: they share its time, too."""
 
 _COUNTING = 120.0
 """Seconds that a device has to say how many cards it has: importing its package may compile."""
@@ -57,6 +71,7 @@ def run_side_by_side(
     work: Callable[[_Task, Slot], _Made],
     slots: Sequence[Slot],
     on_done: Callable[[int, _Made], None],
+    place: Callable[[_Task, Slot], AbstractContextManager[Slot]] | None = None,
 ) -> None:
     """Do all tasks, and end what runs where this is interrupted or one of the two functions raises.
 
@@ -66,6 +81,8 @@ def run_side_by_side(
             ``stop`` is set.
         slots: as many tasks run at once.
         on_done: called with the number of a task and what it made, as they end, in the caller's thread.
+        place: finds the part of the machine that a task has while it is entered, and may wait for it; that of the slot
+            without one.
     """
     if len(slots) == 1:
         for number, task in enumerate(tasks):
@@ -78,7 +95,8 @@ def run_side_by_side(
     def done_in_a_slot(task: _Task) -> _Made:
         slot = free.get()
         try:
-            return work(task, slot)
+            with place(task, slot) if place is not None else nullcontext(slot) as placed:
+                return work(task, placed)
         finally:
             free.put(slot)
 
@@ -103,7 +121,8 @@ def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1) -> tuple[Slot
 
     Args:
         choice: the device; one with an index is the card of all jobs.
-        jobs: how many runs at once, ``AUTO`` for one a card, on the processor as many as cores and memory allow.
+        jobs: how many runs at once; ``AUTO`` for as many as may fit on the cards (``free_of``), on the processor as
+            many as cores and memory allow.
         processes: of each run; each has a card.
 
     Raises:
@@ -115,7 +134,9 @@ def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1) -> tuple[Slot
     variable = choice.type.visible_variable
     named = cards_of(choice) if variable and choice.index is None else ()
     groups = [",".join(named[at : at + processes]) for at in range(0, len(named) - processes + 1, processes)]
-    if jobs == AUTO:
+    if jobs == AUTO and not on_host and free_of(choice, processes):
+        jobs = max(len(groups), min(MOST_A_CARD * len(groups), host_cores() // processes))
+    elif jobs == AUTO:
         jobs = _as_fit_on_host(processes) if on_host else max(1, len(groups))
     threads = {"OMP_NUM_THREADS": str(max(1, host_cores() // (jobs * processes)))} if jobs > 1 else {}
     environment = {name: value for name, value in threads.items() if name not in os.environ}
@@ -124,6 +145,27 @@ def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1) -> tuple[Slot
         card = groups[number % len(groups)] if groups else ""
         slots.append(Slot(number, card, {**environment, **({variable: card} if card else {})}))
     return tuple(slots)
+
+
+def free_of(choice: DeviceChoice, processes: int = 1) -> dict[str, float]:
+    """Bytes that are free on each card that this process sees, or on the fullest of each group of cards.
+
+    Args:
+        choice: the device.
+        processes: of each run; each has a card.
+
+    Returns:
+        The names of a run's cards, with commas between → bytes; nothing where the device doesn't tell what is free or
+        what a run took, or has no variable that shows cards.
+    """
+    if not choice.type.visible_variable or choice.index is not None:
+        return {}
+    _, free = _told_by(choice.name, os.environ.get(choice.type.visible_variable, ""))
+    names = cards_of(choice)
+    if len(free) != len(names):
+        return {}
+    starts = range(0, len(names) - processes + 1, processes)
+    return {",".join(names[at : at + processes]): min(free[at : at + processes]) for at in starts}
 
 
 def cards_of(choice: DeviceChoice) -> tuple[str, ...]:
@@ -135,11 +177,7 @@ def cards_of(choice: DeviceChoice) -> tuple[str, ...]:
     listed = os.environ.get(choice.type.visible_variable, "") if choice.type.visible_variable else ""
     if names := tuple(name.strip() for name in listed.split(",") if name.strip()):
         return names
-    command = isolated_python("harness.running.card_count:main", choice.name)
-    told = ""
-    with suppress(subprocess.TimeoutExpired):  # counted in a process of its own: this one must not open the device
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_COUNTING)  # noqa: S603  # our own words
-        told = ended.stdout.rpartition("cards: ")[2].strip() if ended.returncode == 0 else ended.stderr[-300:]
+    told, _ = _told_by(choice.name, listed)
     if not told.isdecimal():
         raise DeviceError(
             f"the {choice.name} device doesn't say how many cards it has",
@@ -148,6 +186,20 @@ def cards_of(choice: DeviceChoice) -> tuple[str, ...]:
             hint="--jobs 1",
         )
     return tuple(str(number) for number in range(int(told)))
+
+
+@lru_cache(maxsize=8)
+def _told_by(device: str, shown: str) -> tuple[str, tuple[float, ...]]:
+    """How many of the cards that it shows a device says that it has, or what it says else; and what is free on each."""
+    command = isolated_python("harness.running.card_count:main", device)
+    with suppress(subprocess.TimeoutExpired):  # asked in a process of its own: this one must not open the device
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_COUNTING)  # noqa: S603  # our own words
+        if ended.returncode:
+            return ended.stderr[-300:], ()
+        free = ended.stdout.rpartition("free: ")[2].partition("\n")[0].split()
+        told = ended.stdout.rpartition("cards: ")[2].strip()
+        return told, tuple(float(each) for each in free if each.isdecimal())
+    return "", ()
 
 
 def host_cores() -> int:

@@ -41,6 +41,8 @@ class RunnerTraining(Trained):
         self.runner = runner
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.optimizers = (runner.optim_wrapper.optimizer,)
+        averages = isinstance(runner.model, torch.nn.parallel.DistributedDataParallel)
+        self.distributed = runner.model if averages else None
 
     @property
     def has_config(self) -> bool:

@@ -25,11 +25,13 @@ class Trained(ABC):
         model: bare, out of a wrapper that distributes it; its parameters lie on the device.
         optimizers: those that train it, in a fixed order.
         iteration: that is made now; kept by whoever runs the loop.
+        distributed: the DistributedDataParallel that averages its gradients over processes; None where none does.
     """
 
     model: torch.nn.Module
     optimizers: tuple[torch.optim.Optimizer, ...]
     iteration: int = 0
+    distributed: torch.nn.Module | None = None
 
     @property
     def answers(self) -> bool:

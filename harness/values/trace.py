@@ -43,7 +43,8 @@ class StateTable:
     """Numbers that describe the training state, at a few iterations.
 
     Names carry their kind as a prefix. Of the tensors' Euclidean norms: ``param/`` (parameter), ``mean/`` and ``var/``
-    (BatchNorm's running statistics). Of what the model answers in evaluation mode: ``loss/`` (a weighted component) and
+    (BatchNorm's running statistics); of each of several processes ``gradient/rank <n>``, its gradients before they are
+    averaged. Of what the model answers in evaluation mode: ``loss/`` (a weighted component) and
     ``pixels/<head>/<label>/<class>`` (how many pixels of a label are given a class, a cell of the confusion matrix).
 
     Args:

@@ -76,7 +76,7 @@ def cuda(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(pool, "host_cores", lambda: 16)
-    monkeypatch.setattr(pool, "cards_of", lambda _: tuple("01234567"))
+    monkeypatch.setattr(pool, "_told_by", lambda *_: ("8", ()))
     return DeviceChoice("cuda")
 
 

@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.rules.rank_agreement import RankRow
+from harness.rules.rank_agreement import RankRow, judge_ranks
+from harness.rules.rank_gradients import GradientMean
 from harness.running.folder import RANKS
 from harness.running.order import Order
 from harness.running.pulse import rank_behind, tell_pulse
 from harness.running.watchdog import Timeouts, execute
 from harness.store.rank_stream import append_ranks, read_ranks
 from harness.values.errors import UsageError
+from harness.values.verdict import Outcome
 
 COSTS = {"seconds", "memory"}
 
@@ -23,8 +25,10 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_by_two_processes_train_as_four_on_one_machine(changed, tmp_path):
-    several = {"launcher": "pytorch", "iterations": 3}
+@pytest.mark.parametrize("device", ["cpu", pytest.param("emulated", marks=pytest.mark.emulated)], ids=["gloo", "tccl"])
+def test_two_by_two_processes_train_as_four_on_one_machine(changed, tmp_path, device):
+    """Over gloo on the processor; on the emulated device over its own collective library."""
+    several = {"launcher": "pytorch", "iterations": 3, "device": device}
     together = execute(changed(**several, processes=4), tmp_path / "one")
     assert together.error is None, together.output
     meeting = f"127.0.0.1:{free_port()}"
@@ -40,6 +44,12 @@ def test_two_by_two_processes_train_as_four_on_one_machine(changed, tmp_path):
     rows = read_ranks(tmp_path / "0" / RANKS)
     assert [row.iteration for row in rows] == [0, 1, 2]
     assert all(len(set(row.batches)) == 4 and len(set(row.parameters)) == 1 for row in rows)
+    assert all(row.mean is not None and row.mean.excess <= 1 and not row.mean.odd for row in rows)
+    assert all(len(set(row.gradients)) == 4 for row in rows), "each rank has gradients of its own"
+    assert read_ranks(tmp_path / "one" / RANKS) == rows
+    named = [f"gradient/rank {rank}" for rank in range(4)]
+    assert [name for name in first.trace.state.names if name.startswith("gradient/")] == named
+    assert [judged.status for judged in judge_ranks(rows)] == [Outcome.PASS]
 
 
 @pytest.mark.slow
@@ -64,7 +74,11 @@ def test_the_process_that_got_no_further_is_named(tmp_path):
 
 
 def test_what_each_rank_saw_comes_back(tmp_path):
-    rows = (RankRow(0, (1.0, 2.5), ("aa", "bb"), ("cc", "cc")), RankRow(1, (float("inf"), 2.0), ("dd", "ee")))
+    mean = GradientMean(3.5, "conv.weight", -0.125, (1,), (1.0, 1.05))
+    rows = (
+        RankRow(0, (1.0, 2.5), ("aa", "bb"), ("cc", "cc"), (0.5, 0.75), mean),
+        RankRow(1, (float("inf"), 2.0), ("dd", "ee")),
+    )
     for row in rows:
         append_ranks(tmp_path / RANKS, row)
     assert read_ranks(tmp_path / RANKS) == rows

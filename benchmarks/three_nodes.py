@@ -1,0 +1,249 @@
+"""Twelve small cases on a Ray cluster of three nodes on this machine: whole, with a node killed, with the head killed.
+
+    python benchmarks/three_nodes.py [--cases 12] [--folder DIR]
+
+The cases are the tests' tiny one under other names: most pass; some leave the reference's loss, train at another
+learning rate, or crash, so that every verdict occurs. `align verify` judges them one after another on this machine,
+then on three raylets of two cores each; then anew, while a node is killed as soon as two results have come; then anew,
+while the head, and with it the cluster, is killed as soon as two have come: the command ends, a new cluster is started,
+and `--resume` goes on. Prints for each how long it took and what came of it, and ends with 1 where a verdict, a finding
+or a loss differs from one after another, where a case is missing, or where a whole result was made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.devices.surroundings import git_commit
+from harness.running.isolation import isolated_python
+from harness.running.pool import host_cores
+from harness.store.baselines import load_baseline, save_baseline
+
+TINY = Path(__file__).parents[1] / "tests" / "running" / "tiny"
+
+WRONG_LOSS = '''"""The tiny case's parts on a port whose loss is 1 % too large."""
+
+import tiny_parts
+
+right = tiny_parts.TinySegmentor.forward
+
+
+def forward(self, *args, **kwargs):
+    return {name: 1.01 * value for name, value in right(self, *args, **kwargs).items()}
+
+
+tiny_parts.TinySegmentor.forward = forward
+'''
+
+EDITS: Mapping[int, tuple[str, str]] = {
+    3: ('imports=["tiny_parts"]', 'imports=["tiny_parts", "tiny_wrong"]'),
+    6: ("lr=0.01,", "lr=0.011,"),
+    9: ('type="TinySegmentor"', 'type="TinySegmentor", trouble="crash"'),
+}
+"""Number of a case → what it has otherwise than the tiny one: FAIL, INCONCLUSIVE, ERROR."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command on the cases left.
+
+    Args:
+        code: its exit code.
+        said: what it printed.
+        seconds: that it took.
+    """
+
+    code: int
+    said: str
+    seconds: float
+
+
+class Cases:
+    """The cases in a folder of their own, with a baseline each, and commands on them.
+
+    Args:
+        folder: to write into.
+        baselines: that hold the tiny case's.
+        count: how many cases.
+    """
+
+    def __init__(self, folder: Path, baselines: Path, count: int = 12) -> None:
+        self.folder = folder
+        self.names = [f"tiny_{number:02}" for number in range(count)]
+        shutil.copy(TINY / "tiny_parts.py", folder)
+        (folder / "tiny_wrong.py").write_text(WRONG_LOSS)
+        config = (TINY / "tiny.py").read_text()
+        for number, name in enumerate(self.names):
+            (folder / f"{name}.py").write_text(config.replace(*EDITS.get(number, ("", ""))))
+            one = load_baseline(baselines, "tiny")
+            own = replace(one, case=name, provenance=replace(one.provenance, case=name))
+            save_baseline(folder / "own-baselines", own)
+
+    def begin(self, out: str, *words: str) -> subprocess.Popen[str]:
+        """Begin to verify all of them."""
+        files = [f"{name}.py" for name in self.names]
+        usual = ["--device", "cpu", "--shadow", "none", "--baseline-dir", "own-baselines", "--out", out]
+        return subprocess.Popen(  # noqa: S603  # our own words
+            isolated_python("harness.cli:main", "verify", *files, *usual, *words),
+            cwd=self.folder,
+            env=environment(self.folder),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def verify(
+        self, out: str, *words: str, after: int = 0, then: Callable[[], Any] = lambda: None, limit: float = 1500
+    ) -> Told:
+        """Verify all of them, and do something as soon as so many results have come."""
+        started = time.monotonic()
+        process = self.begin(out, *words)
+        try:
+            if after:
+                while len(self.results(out)) < after and process.poll() is None:
+                    if time.monotonic() > started + limit:
+                        raise TimeoutError(f"{len(self.results(out))} results in {limit:.0f} s")
+                    time.sleep(0.1)
+                then()
+            said, _ = process.communicate(timeout=limit)
+        finally:
+            process.kill()
+            process.wait()
+        return Told(process.returncode, said, time.monotonic() - started)
+
+    def results(self, out: str) -> dict[str, bytes]:
+        """Case → its result.json, of those that are there."""
+        files = sorted((self.folder / out).glob("*/result.json"))
+        return {file.parent.name: file.read_bytes() for file in files}
+
+    def told(self, out: str) -> dict[str, Any]:
+        """Case → what must not depend on where it ran: status, findings, losses."""
+        whole = {name: json.loads(content) for name, content in self.results(out).items()}
+        return {name: [each["status"], each["findings"], each.get("loss")] for name, each in whole.items()}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of the commands, and of the nodes: the cases' modules can be imported, and each run has one thread."""
+    modules = os.pathsep.join(map(str, (folder, TINY.parents[2])))
+    return {**os.environ, "PYTHONPATH": modules, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "ALIGN_LANG": "en"}
+
+
+class Nodes:
+    """A head and two more nodes, each of two cores, on this machine.
+
+    Args:
+        folder: where the cases' modules are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from ray.cluster_utils import Cluster
+
+        before = dict(os.environ)
+        os.environ.update(environment(folder))
+        try:
+            self._nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+            self._others = [self._nodes.add_node(num_cpus=2) for _ in range(2)]
+            self._nodes.wait_for_nodes()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        self.address = str(self._nodes.address)
+
+    def __enter__(self) -> Nodes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._nodes.shutdown()
+
+    def kill_one(self) -> None:
+        """Kill a node that isn't the head, with all that runs on it."""
+        self._nodes.remove_node(self._others.pop(), allow_graceful=False)
+
+    def kill_head(self) -> None:
+        """Kill the head, with all that runs on it."""
+        self._nodes.remove_node(self._nodes.head_node, allow_graceful=False)
+
+
+def with_a_node_killed(cases: Cases, out: str) -> Told:
+    """Verify on three nodes, of which one is killed in the middle."""
+    with Nodes(cases.folder) as nodes:
+        return cases.verify(out, "--cluster", nodes.address, after=2, then=nodes.kill_one)
+
+
+def with_the_head_killed(cases: Cases, out: str) -> tuple[Told, dict[str, bytes], Told]:
+    """Verify on three nodes, whose head is killed in the middle, and go on with three new ones.
+
+    Returns:
+        What the interrupted command left, the results that were there then, and what the command that went on left.
+    """
+    with Nodes(cases.folder) as nodes:
+        interrupted = cases.verify(out, "--cluster", nodes.address, after=2, then=nodes.kill_head)
+    kept = cases.results(out)
+    with Nodes(cases.folder) as nodes:
+        went_on = cases.verify(out, "--cluster", nodes.address, "--resume")
+    return interrupted, kept, went_on
+
+
+def main() -> int:
+    """Run all, print, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=12)
+    parser.add_argument("--folder", type=Path, help="keep everything there (default: a temporary folder)")
+    arguments = parser.parse_args()
+    import ray
+
+    commit = git_commit(Path(__file__).parent, but_for="baselines")
+    print(f"{platform.machine()}, {host_cores()} cores, Ray {ray.__version__}, commit {commit}", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["tiny.py", "--device", "cpu", "--repeats", "5", "--baseline-dir", str(folder / "recorded")]
+        command = isolated_python("harness.cli:main", "record", *words)
+        if not (folder / "recorded").exists():
+            subprocess.run(command, cwd=TINY, env=environment(TINY), check=True, capture_output=True)  # noqa: S603  # our own words
+        return 1 if compare(Cases(folder, folder / "recorded", arguments.cases)) else 0
+
+
+def compare(cases: Cases) -> int:
+    """Each way of running them beside one after another; how many differ."""
+    ways = {"one after another": cases.verify("one")}
+    print(f"one after another: {ways['one after another'].seconds:.0f} s", flush=True)
+    with Nodes(cases.folder) as nodes:
+        ways["on three nodes"] = cases.verify("many", "--cluster", nodes.address)
+    ways["a node killed"] = with_a_node_killed(cases, "killed")
+    interrupted, kept, ways["the head killed, --resume"] = with_the_head_killed(cases, "head")
+    one, differ = cases.told("one"), 0
+    for (way, told), out in zip(ways.items(), ("one", "many", "killed", "head"), strict=True):
+        mine = cases.told(out)
+        same = sum(mine.get(name) == one[name] for name in cases.names) if one.keys() == set(cases.names) else 0
+        differ += same != len(cases.names) or told.code != ways["one after another"].code
+        counts = [f"{sum(each[0] == status for each in mine.values())} {status}" for status in sorted(statuses(mine))]
+        print(f"{way}: {told.seconds:.0f} s, {', '.join(counts)}; {same} of {len(cases.names)} as one after another")
+    after = cases.results("head")
+    whole = {name for name, content in kept.items() if json.loads(content)["status"] != "ERROR"}
+    again = [name for name in whole if after[name] != kept[name]]
+    print(f"the interrupted command ended after {interrupted.seconds:.0f} s with {interrupted.code}: "
+          f"{(interrupted.said.strip().splitlines() or ['nothing said'])[-1][:200]}")  # fmt: skip
+    print(f"{len(whole)} whole results were there, {len(again)} of them were made again")
+    return differ + len(again)
+
+
+def statuses(told: Mapping[str, Any]) -> set[str]:
+    """The verdicts that occur."""
+    return {each[0] for each in told.values()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
