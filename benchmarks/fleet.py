@@ -26,6 +26,7 @@ from ray.cluster_utils import Cluster as Hosts
 
 from harness.devices.surroundings import git_commit
 from harness.fleet.cluster import Cluster
+from harness.fleet.remote import run_job
 from harness.fleet.travel import Job
 from harness.running.pool import host_cores
 
@@ -75,7 +76,7 @@ def measure(address: str, arguments: argparse.Namespace) -> None:
         print(f"{processes} processes, the last after {time.monotonic() - started:.0f} s, not counted", flush=True)
         jobs = [Job(number, "sleeps", seconds=arguments.seconds) for number in range(arguments.cases)]
         started = time.monotonic()
-        answers = list(cluster.run(jobs))
+        answers = list(cluster.run(jobs, 1, run_job))
         took = time.monotonic() - started
     done, places = {answer.number for answer in answers}, {answer.host for answer in answers}
     ideal = math.ceil(arguments.cases / arguments.cards) * arguments.seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,19 +25,20 @@ class CardSharing:
 
     Args:
         choice: the device.
-        cases: each with the options that it is verified with.
+        tasks: what is to be done.
         options: of the whole command.
-        case_of: tells a task's case and options.
+        case_of: tells a task's case, and the options that it is verified with.
     """
 
     def __init__(
         self,
         choice: DeviceChoice,
-        cases: Iterable[tuple[Case, argparse.Namespace]],
+        tasks: Sequence[Any],
         options: argparse.Namespace,
         case_of: Callable[[Any], tuple[Case, argparse.Namespace]],
     ) -> None:
         self._folder: Path = options.out
+        self._case_of = case_of
         self._peaks = Peaks(choice.name)
         self._room: CardRoom | None = None
         if getattr(options, "each_device", False):
@@ -47,7 +48,7 @@ class CardSharing:
         )
         if self._room is not None:
             self._peaks.recall(self._folder)
-            for case, own in cases:
+            for case, own in map(case_of, tasks):
                 self._peaks.learn(_key(case, own), _recorded(case, own))
 
     @property
@@ -55,9 +56,9 @@ class CardSharing:
         """What places a task on a card; None where a slot has its own."""
         return self._room.place if self._room is not None else None
 
-    def seen(self, case: Case, options: argparse.Namespace, result: Result) -> Result:
+    def seen(self, task: Any, result: Result) -> Result:
         """Learn what a run took, before its card is given to another; the result itself."""
-        self._peaks.learn(_key(case, options), peak_of(result.trace))
+        self._peaks.learn(_key(*self._case_of(task)), peak_of(result.trace))
         return result
 
     def keep(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,12 @@ from harness.cli.progress import Board
 from harness.cli.report import show_records
 from harness.cli.terminal import STATUS_STYLES, open_console
 from harness.fleet.cluster import Cluster, cores_of_threads
+from harness.fleet.remote import run_job
 from harness.fleet.travel import Answer, Job, pack, unpack
 from harness.language import say
 from harness.running.invoking import begin_invocation, handed_on
 from harness.store.atomic import write_text
-from harness.values.errors import AlignmentError, UsageError
+from harness.values.errors import AlignmentError, RunError, UsageError
 from harness.values.result import Result
 from harness.values.verdict import Status, Verdict
 
@@ -63,7 +65,7 @@ def verify_on_cluster(
     import reports
 
     _require_possible(cases, arguments)
-    with Cluster(arguments.cluster, _shipped(cases)) as cluster:
+    with Cluster(arguments.cluster, _shipped(cases)) as cluster, _hinted():
         jobs = [_job(number, case, share, len(cases), arguments, parser) for number, case in enumerate(cases)]
         names = [case.name for case in cases]
         planned = begin_invocation(reproduction(), names)
@@ -72,7 +74,7 @@ def verify_on_cluster(
         left = [replace(job, invocation=handed_on(invocation)) for job in jobs if job.number not in kept]
         with Board(len(cases), "cases") as board:
             board.done(len(kept))
-            for ended, answer in enumerate(cluster.run(left, cores_of_threads()), len(kept) + 1):
+            for ended, answer in enumerate(cluster.run(left, cores_of_threads(), run_job), len(kept) + 1):
                 record = _keep(answer, names[answer.number], invocation, report)
                 board.done()
                 status = Text(record.verdict.status.value, style=STATUS_STYLES[record.verdict.status])
@@ -83,6 +85,17 @@ def verify_on_cluster(
     open_console().print(Text(f"{say('report')}: {merged.index}"))
     order = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL, Status.ERROR)
     return max((record.verdict.status for record in merged.records), key=order.index)
+
+
+@contextmanager
+def _hinted() -> Iterator[None]:
+    """Where the cluster is lost in the middle, the results that have come are there: the command can go on."""
+    try:
+        yield
+    except RunError as failure:
+        command = reproduction()
+        failure.hint = command if " --resume" in command else f"{command} --resume"
+        raise
 
 
 def _keep(answer: Answer, case: str, invocation: Invocation, report: Any) -> Record:

@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--nproc-per-node", type=count_argument, default=1, metavar="N", help="processes that share the images"
     )
-    add_jobs_option(parser, "passes of a reference")
+    add_jobs_option(parser, "passes of a reference", by_memory=False)
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="by default work_dirs/<case>/evaluation-<device>")
     parser.add_argument(
         "--as-reference",

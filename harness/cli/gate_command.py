@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     history = open_history(options, create=True)
     report = reports.Report(options.out, names, invocation)
     ends = time.monotonic() + policy.gate_seconds if policy.gate_seconds is not None else None
-    slots = slots_for(choice, options.jobs, options.nproc_per_node)
+    slots = slots_for(choice, options.jobs, options.nproc_per_node, by_memory=True)
     sharing = CardSharing(
         choice, [(job.case, job.options) for job in jobs], options, lambda job: (job.case, job.options)
     )
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         def judged(job: _Job, slot: Slot) -> list[Result]:
             made = _judged(job, str(choice), share, size, policy, ends, board, slot)
-            sharing.seen(job.case, job.options, made[-1])
+            sharing.seen(job, made[-1])
             return made
 
         def keep(number: int, results: list[Result]) -> None:

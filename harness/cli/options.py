@@ -132,14 +132,15 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_jobs_option(parser: argparse.ArgumentParser, what: str) -> None:
-    """The option of what runs side by side."""
+def add_jobs_option(parser: argparse.ArgumentParser, what: str, *, by_memory: bool = True) -> None:
+    """The option of what runs side by side, as many as a card's memory holds where the command knows what they take."""
+    a_card = "as many a card as its memory holds by what each took before, else one" if by_memory else "one a card"
     parser.add_argument(
         "--jobs",
         type=jobs_argument,
         default=1,
         metavar="N|auto",
-        help=f"how many {what} run side by side, each on cards of its own where there are several; auto: one a card, "
+        help=f"how many {what} run side by side, each on cards of its own where there are several; auto: {a_card}, "
         "on the processor and the emulated device as many as cores and memory allow (default: 1)",
     )
 

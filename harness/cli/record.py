@@ -159,7 +159,7 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
                 folder=folder,
                 timeouts=timeouts_of(arguments),
                 on_iteration=advance,
-                slots=slots_for(choice, arguments.jobs, arguments.nproc_per_node),
+                slots=slots_for(choice, arguments.jobs, arguments.nproc_per_node, by_memory=True),
                 device=choice,
                 jobs=arguments.jobs,
             )

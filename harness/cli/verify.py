@@ -140,14 +140,15 @@ def run(arguments: argparse.Namespace) -> int:
     invocation = begin_invocation(reproduction(), planned)
     history = open_history(arguments, create=True)
     report = reports.Report(arguments.out, planned, invocation)
-    slots = slots_for(choice, arguments.jobs, arguments.nproc_per_node)
-    sharing = CardSharing(choice, [(case, arguments) for case in cases], arguments, lambda each: (each.case, arguments))
+    by_memory = not arguments.each_device
+    slots = slots_for(choice, arguments.jobs, arguments.nproc_per_node, by_memory=by_memory)
+    sharing = CardSharing(choice, plan, arguments, lambda each: (each.case, arguments))
     ended: dict[int, Result] = {}
     with Board(len(plan), "cases", sum(planned_iterations(each.case, arguments) for each in plan)) as board:
 
         def verified(each: Planned, slot: Slot) -> Result:
             made = verify_case(each.case, str(choice), share, gate_size, arguments, board=board, slot=slot)
-            return sharing.seen(each.case, arguments, made)
+            return sharing.seen(each, made)
 
         def keep(number: int, result: Result) -> None:
             board.done()
@@ -162,14 +163,17 @@ def run(arguments: argparse.Namespace) -> int:
         run_side_by_side(plan, on_cards(choice, verified), slots, keep, sharing.place)
     sharing.keep()
     results = [ended[number] for number in sorted(ended)]
-    page = str(report.finish())
+    _tell(results, str(report.finish()), arguments)
+    cards = tell_cards(plan, results, choice, arguments) if compares else Status.PASS
+    return worst([cards, *(result.verdict.status for result in results)]).exit_code
+
+
+def _tell(results: Sequence[Result], page: str, arguments: argparse.Namespace) -> None:
     if arguments.markdown:
         print_markdown(results, "verify")
     else:
         print_results(results, page)
     tell_github(results, "verify")
-    cards = tell_cards(plan, results, choice, arguments) if compares else Status.PASS
-    return worst([cards, *(result.verdict.status for result in results)]).exit_code
 
 
 def take_part(cases: Sequence[Case], device: str, arguments: argparse.Namespace) -> int:

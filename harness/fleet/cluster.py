@@ -6,17 +6,20 @@ one file that imports it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import harness
 from harness.devices.choice import choose_device
-from harness.fleet.remote import run_job
-from harness.fleet.travel import Answer, Job
-from harness.values.errors import UsageError
+from harness.fleet.travel import Answer, Sent
+from harness.values.errors import RunError, UsageError
 
 __all__ = ["EXTRA", "RETRIES", "Cluster", "cores_of_threads"]
 
@@ -24,6 +27,15 @@ EXTRA = "pip install 'alignment-harness[fleet]'"
 
 RETRIES = 3
 """How often a job is begun again whose node was lost, or whose process the system killed."""
+
+
+_LOOKING = 3.0
+"""Seconds from one look at whether the cluster's head is there to the next."""
+
+_SILENCE = 30.0
+"""Seconds without an answer of the head until it counts as gone; Ray's own limit is twice that."""
+
+_J = TypeVar("_J", bound=Sent)
 
 
 class Cluster:
@@ -46,6 +58,7 @@ class Cluster:
                 "cases on many machines need Ray, which isn't installed", where="--cluster", hint=EXTRA
             ) from None
         self._ray: Any = ray
+        self._address, self._lost = address, False
         root = Path(harness.__file__).parents[1]
         environment: dict[str, Any] = {}
         if ships is not None:
@@ -66,50 +79,82 @@ class Cluster:
                     hint="ray start --head",
                 ) from None
 
+        # Through a client it is the client's connection that breaks, and Ray says so.
+        told = None if address.startswith("ray://") else ray.get_runtime_context().gcs_address
+        host, _, port = (told or "").rpartition(":")
+        self._head = (host, int(port)) if port.isdecimal() else None
+        self._seen = time.monotonic()
+
     def __enter__(self) -> Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._began:
+        if self._began and not self._lost:
             self._ray.shutdown()
 
-    def run(self, jobs: Sequence[Job], threads: int = 1) -> Iterator[Answer]:
+    @property
+    def cores(self) -> int:
+        """How many the cluster has now, over all nodes."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def run(self, jobs: Sequence[_J], threads: int, work: Callable[[_J, str, str], Answer]) -> Iterator[Answer]:
         """Answers as they come, one a job. What still runs is ended where this is left before its end.
 
         Args:
             jobs: in the order in which they are begun.
             threads: the host's cores that each takes.
+            work: does a job where it was sent; it gets the node's name in a few letters, and the cards that are given.
 
         Raises:
             UsageError: no node has what a job needs.
+            RunError: the cluster's head is gone.
         """
-        waiting: dict[Any, Job] = {}
+        waiting: dict[Any, _J] = {}
+        self._seen = time.monotonic()
         try:
-            task, there = self._task(), self._ray.cluster_resources()
+            task, there = self._task(work), self._ray.cluster_resources()
             for job in jobs:
                 waiting[task.options(**_needs(job, threads, there)).remote(job)] = job
             while waiting:
-                done, _ = self._ray.wait(list(waiting), num_returns=1)
-                for reference in done:
+                for reference in self._done(list(waiting)):
                     job = waiting.pop(reference)
                     yield self._answer(reference, job)
         finally:
-            for reference in waiting:
+            for reference in waiting if not self._lost else ():
                 self._ray.cancel(reference, force=True)
 
-    def _task(self) -> Any:
+    def _done(self, waiting: Sequence[Any]) -> Sequence[Any]:
+        """Those of some that end first; looks meanwhile whether the head is still there.
+
+        Without its head a cluster goes on for a while with what it has begun, whose answers are kept. Left alone, Ray
+        would end this process a minute later, with a page of its own log.
+        """
+        while True:
+            done, _ = self._ray.wait(waiting, num_returns=1, timeout=_LOOKING)
+            if self._head is None or _answers(self._head):
+                self._seen = time.monotonic()
+            elif time.monotonic() > self._seen + _SILENCE:
+                self._lost = True
+                atexit.unregister(self._ray.shutdown)  # it would wait for the head, and end the process by force
+                atexit.register(_end_without_ray)
+                where = f"--cluster {self._address}"
+                raise RunError("the cluster's head is gone", where=where, hint="ray start --head")
+            if done:
+                return list(done)
+
+    def _task(self, work: Callable[[_J, str, str], Answer]) -> Any:
         """One function for all jobs: Ray keeps processes for a function that it knows."""
         ray = self._ray
 
-        def do(job: Job) -> Answer:
+        def do(job: _J) -> Answer:
             context = ray.get_runtime_context()
             cards = context.get_accelerator_ids() if hasattr(context, "get_accelerator_ids") else {}
             shown = ",".join(str(card) for given in cards.values() for card in given)
-            return run_job(job, context.get_node_id()[:6], shown)
+            return work(job, context.get_node_id()[:6], shown)
 
         return ray.remote(max_retries=RETRIES)(do)
 
-    def _answer(self, reference: Any, job: Job) -> Answer:
+    def _answer(self, reference: Any, job: Sent) -> Answer:
         try:
             answer: Answer = self._ray.get(reference)
         except self._ray.exceptions.RayError as failure:
@@ -118,7 +163,23 @@ class Cluster:
         return answer
 
 
-def _needs(job: Job, threads: int, there: Mapping[str, float]) -> dict[str, Any]:
+def _end_without_ray() -> None:
+    """End a command that has lost its cluster: what Ray holds in this process crashes where it is taken apart."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
+
+
+def _answers(place: tuple[str, int]) -> bool:
+    """Whether anybody takes a connection there."""
+    try:
+        socket.create_connection(place, timeout=_LOOKING).close()
+    except OSError:
+        return False
+    return True
+
+
+def _needs(job: Sent, threads: int, there: Mapping[str, float]) -> dict[str, Any]:
     """What a job takes of a node: a card, by Ray's own name of it or the device's; else cores."""
     name = job.device.partition(":")[0]
     choice = choose_device("cpu") if not name else None

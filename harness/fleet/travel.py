@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from harness.store.atomic import write_bytes
 from harness.values.errors import RunError
 
-__all__ = ["Answer", "Job", "Parcel", "pack", "unpack"]
+__all__ = ["Answer", "Job", "Parcel", "Sent", "pack", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,18 @@ class Parcel:
 
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Sent(Protocol):
+    """Anything that is sent to another machine to be done there."""
+
+    @property
+    def number(self) -> int:
+        """Its place among those of the command."""
+
+    @property
+    def device(self) -> str:
+        """The type of device that it runs on; empty where the machine's own choice is meant."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +82,10 @@ class Answer:
 
 
 def pack(root: Path, folder: Path) -> Parcel:
-    """Every file below a folder, by its path from a root above it."""
+    """A file, or every one below a folder, by its path from a root above it."""
     files = {
         path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
+        for path in (sorted(folder.rglob("*")) if folder.is_dir() else [folder])
         if path.is_file() and not path.is_symlink()
     }
     return Parcel(files, {name: hashlib.sha256(content).hexdigest() for name, content in files.items()})

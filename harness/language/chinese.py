@@ -186,6 +186,8 @@ SENTENCES = {
     "{signal} is {amount} below the reference at iteration {at}, where healthy runs stay within {bound}": "第 {at} 次迭代 {signal} 比参考低 {amount}，健康运行在那里相差不超过 {bound}",
     "{signal} is {amount} above the reference at iteration {at} at its closest to the bound": "{signal} 最接近界限处在第 {at} 次迭代，比参考高 {amount}",
     "{signal} is {amount} below the reference at iteration {at} at its closest to the bound": "{signal} 最接近界限处在第 {at} 次迭代，比参考低 {amount}",
+    "the gradients of rank {rank} arrive {factor} times in the mean that came back from the all-reduce at iteration {at}": "第 {at} 次迭代，rank {rank} 的梯度在 all-reduce 返回的平均值中是应有的 {factor} 倍",
+    "the gradients of rank {rank} don't arrive in the mean that came back from the all-reduce at iteration {at}": "第 {at} 次迭代，rank {rank} 的梯度没有进入 all-reduce 返回的平均值",
     "healthy runs stay within {bound} there": "健康运行在那里相差不超过 {bound}",
     "{signal} is not comparable with the reference at iteration {at}: deviation {deviation}": "第 {at} 次迭代 {signal} 无法与参考比较：偏差 {deviation}",
     "the loss is {amount} above the reference's on average (90 % interval {low} … {high}): shown to be within ±{limit}": "损失平均比参考高 {amount}（90 % 区间 {low} … {high}）：已证明在 ±{limit} 之内",

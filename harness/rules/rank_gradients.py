@@ -93,7 +93,7 @@ def weigh_mean(ranks: Sequence[RankGradients], names: Sequence[str]) -> Gradient
     odd = _odd(means)
     if largest <= 1:
         return GradientMean(largest, odd=odd)
-    rank, parameter, block = np.unravel_index(int(excess.argmax()), excess.shape)
+    rank, parameter, block = (int(at) for at in np.unravel_index(int(excess.argmax()), excess.shape))
     there = float(errors[rank, parameter, block] / size[parameter, block]) if size[parameter, block] else math.inf
     off = (excess[rank] > 1).any(axis=1)
     factors = _factors(errors[rank][off], sums[:, off] / len(ranks), bound[off])

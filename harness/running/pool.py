@@ -112,7 +112,7 @@ def run_side_by_side(
             raise
 
 
-def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1) -> tuple[Slot, ...]:
+def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1, *, by_memory: bool = False) -> tuple[Slot, ...]:
     """The slots of a machine for runs on a device.
 
     One job is the machine as it is. Of several each sees cards of its own, by the device's own variable; where there
@@ -121,9 +121,10 @@ def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1) -> tuple[Slot
 
     Args:
         choice: the device; one with an index is the card of all jobs.
-        jobs: how many runs at once; ``AUTO`` for as many as may fit on the cards (``free_of``), on the processor as
-            many as cores and memory allow.
+        jobs: how many runs at once; ``AUTO`` for one a card, on the processor as many as cores and memory allow.
         processes: of each run; each has a card.
+        by_memory: whether the caller places each run on a card that has room for it (``card_room``): then several may
+            share one.
 
     Raises:
         DeviceError: the device doesn't say how many cards it has.
@@ -134,7 +135,7 @@ def slots_for(choice: DeviceChoice, jobs: int, processes: int = 1) -> tuple[Slot
     variable = choice.type.visible_variable
     named = cards_of(choice) if variable and choice.index is None else ()
     groups = [",".join(named[at : at + processes]) for at in range(0, len(named) - processes + 1, processes)]
-    if jobs == AUTO and not on_host and free_of(choice, processes):
+    if jobs == AUTO and by_memory and not on_host and free_of(choice, processes):
         jobs = max(len(groups), min(MOST_A_CARD * len(groups), host_cores() // processes))
     elif jobs == AUTO:
         jobs = _as_fit_on_host(processes) if on_host else max(1, len(groups))

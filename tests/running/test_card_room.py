@@ -117,13 +117,14 @@ def eight_cards(monkeypatch):
     return DeviceChoice("cuda")
 
 
-def test_auto_has_as_many_slots_as_cores_and_four_a_card(eight_cards, monkeypatch):
-    assert len(slots_for(eight_cards, AUTO)) == 16
-    monkeypatch.setattr(pool, "host_cores", lambda: 128)
-    assert len(slots_for(eight_cards, AUTO)) == 8 * MOST_A_CARD
-    monkeypatch.setattr(pool, "host_cores", lambda: 2)
+def test_auto_has_as_many_slots_as_cores_and_four_a_card_where_runs_are_placed_by_memory(eight_cards, monkeypatch):
+    assert len(slots_for(eight_cards, AUTO, by_memory=True)) == 16
     assert len(slots_for(eight_cards, AUTO)) == 8
-    assert len(slots_for(eight_cards, 3)) == 3
+    monkeypatch.setattr(pool, "host_cores", lambda: 128)
+    assert len(slots_for(eight_cards, AUTO, by_memory=True)) == 8 * MOST_A_CARD
+    monkeypatch.setattr(pool, "host_cores", lambda: 2)
+    assert len(slots_for(eight_cards, AUTO, by_memory=True)) == 8
+    assert len(slots_for(eight_cards, 3, by_memory=True)) == 3
 
 
 def test_the_cards_of_a_case_in_several_processes_have_what_the_fullest_has(eight_cards):

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import importlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,12 @@ from harness.running.pool import host_cores
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.lab.power.many_machines import Elsewhere
     from harness.lab.power.outcome import PowerResult
     from harness.lab.power.study import Study
     from harness.lab.power.study_rows import Execution
     from harness.lab.power.study_run import Experiment
+    from harness.values.case import Case
 
 __all__ = ["add_parser"]
 
@@ -82,6 +84,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--jobs", type=jobs_argument, default=0, metavar="N|auto", help="worker processes (default: auto, one per core)"
     )
+    parser.add_argument(
+        "--cluster",
+        default="",
+        metavar="ADDRESS",
+        help="run what is missing on a Ray cluster: auto for the one that this machine is part of, or "
+        "ray://HOST:10001; needs the extra [fleet]",
+    )
     parser.add_argument("--judge-only", action="store_true", help="judge the runs that are there, and make none")
     parser.add_argument(
         "--false-alarm-rate", type=float, default=FALSE_ALARM_RATE, metavar="P", help="false-alarm rate of the gate"
@@ -126,9 +135,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     cases = [find_case(name) for name in arguments.cases] or small_cases()
     baselines = places_to_read(arguments.baseline_dir)[-1].path
-    study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate)
-    commit = git_commit(Path(__file__).parent)
-    execution = None if arguments.judge_only else _make(study, arguments.jobs or host_cores())
+    with contextlib.ExitStack() as stack:
+        elsewhere, workers = _elsewhere(cases, arguments, stack)
+        study = Study(cases, settings, arguments.work_dir, baselines, arguments.false_alarm_rate, elsewhere)
+        commit = git_commit(Path(__file__).parent)
+        execution = None if arguments.judge_only else _make(study, workers)
     result = judge_study(
         study.collect(),
         settings,
@@ -143,6 +154,27 @@ def run(arguments: argparse.Namespace) -> int:
     _print(open_console(), result)
     print(shown(f"report: {page}"))
     return 0
+
+
+def _elsewhere(
+    cases: Sequence[Case], arguments: argparse.Namespace, stack: contextlib.ExitStack
+) -> tuple[Elsewhere | None, int]:
+    """What runs the experiments on a cluster, where one is asked for; and how many run at once.
+
+    Raises:
+        UsageError: Ray isn't there, or there is no cluster.
+    """
+    if not arguments.cluster or arguments.judge_only:
+        return None, arguments.jobs or host_cores()
+    if arguments.jobs:
+        raise UsageError("a cluster's cores are all used", where="--jobs", hint="leave --jobs out")
+    from harness.fleet.cluster import Cluster
+    from harness.lab.power.many_machines import Elsewhere
+    from harness.running.cases import is_own
+
+    ships = Path.cwd() if any(is_own(case) for case in cases) else None
+    cluster = stack.enter_context(Cluster(arguments.cluster, ships))
+    return Elsewhere(cluster, cases), cluster.cores
 
 
 def _make(study: Study, workers: int) -> Execution:

@@ -69,6 +69,7 @@ class Study:
         work_dir: where the runs lie; one finished run is one folder, and is never run twice.
         baselines: root of the baselines.
         false_alarm_rate: of the gate.
+        elsewhere: runs what is missing on other machines; on this one where None.
 
     Attributes:
         sampling: which of the faulty runs were drawn; None where all are run.
@@ -85,7 +86,9 @@ class Study:
         work_dir: Path,
         baselines: Path,
         false_alarm_rate: float = FALSE_ALARM_RATE,
+        elsewhere: Callable[[Sequence[Request], Callable[[Request], None]], None] | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
         self._work_dir = work_dir.resolve()
         self._baselines = baselines.resolve()
         self._rate = false_alarm_rate
@@ -161,7 +164,10 @@ class Study:
             on_progress(count[0], len(experiments), asked.experiment)
 
         requests = [self._request(experiment) for experiment in missing]
-        run_requests(requests, jobs, self._work_dir / "logs", _TIMEOUT_SECONDS, on_done)
+        if self._elsewhere is not None:
+            self._elsewhere(requests, on_done)
+        else:
+            run_requests(requests, jobs, self._work_dir / "logs", _TIMEOUT_SECONDS, on_done)
         return len(missing)
 
     def _request(self, experiment: Experiment) -> Request:
