@@ -229,7 +229,7 @@ def _watch(
             return _Ending(decided=decided)
         now = time.monotonic()
         touched = _touched(folder / VALIDATING)
-        if follows and (told := read_pulses(folder)) != pulses:
+        if follows and (told := read_pulses(folder)) and told != pulses:  # one that is being written tells nothing
             iterations, pulses, touched = max(pulse[0] for pulse in told.values()), told, validated + 1
         progressed = now if lines or touched > validated else progressed
         validated = touched

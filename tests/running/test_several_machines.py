@@ -7,8 +7,10 @@ import pytest
 
 from harness.rules.rank_agreement import RankRow, judge_ranks
 from harness.rules.rank_gradients import GradientMean
+from harness.running import watchdog
 from harness.running.folder import RANKS
 from harness.running.order import Order
+from harness.running.pool import Slot
 from harness.running.pulse import rank_behind, tell_pulse
 from harness.running.watchdog import Timeouts, execute
 from harness.store.rank_stream import append_ranks, read_ranks
@@ -71,6 +73,21 @@ def test_the_process_that_got_no_further_is_named(tmp_path):
     assert rank_behind(tmp_path) == "rank 1 got no further than iteration 7, begun"
     tell_pulse(tmp_path, 1, 7, 1)
     assert rank_behind(tmp_path).startswith("ranks 0, 1, 2, 3 of this machine all stand at iteration 7, forward done")
+
+
+def test_a_pulse_that_is_just_being_written_ends_no_run(tmp_path):
+    class Child:
+        """Looked at four times: it tells its pulse, is at writing the next, tells it, ends."""
+
+        written = iter(("0 1", "", "1 0", None))
+
+        def poll(self):
+            if (text := next(self.written)) is None:
+                return 0
+            (tmp_path / "rank.2.pulse").write_text(text)
+            return None
+
+    assert watchdog._watch(Child(), tmp_path, Timeouts(), None, None, Slot(), follows=True).hung == ""
 
 
 def test_what_each_rank_saw_comes_back(tmp_path):
