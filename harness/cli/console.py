@@ -15,10 +15,14 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+
+from harness.language import language, say
+from harness.values.verdict import Status
 
 __all__ = [
     "DONE_CODES",
@@ -71,19 +75,53 @@ DONE_CODES = "exit codes: 0 done · 2 ERROR or wrong usage"
 class HelpFormatter(argparse.HelpFormatter):
     """Help texts that end with their default; a description that has lines of its own keeps them."""
 
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """The usage, in the language that was asked for."""
+        super().add_usage(usage, actions, groups, say("usage: ", "help") if prefix is None else prefix)
+
+    def start_section(self, heading: str | None) -> None:
+        """A section, in the language that was asked for."""
+        super().start_section(say(heading, "help") if heading else heading)
+
     def _get_help_string(self, action: argparse.Action) -> str:
         words = action.help or ""
+        return say(words, "help") + say(self._default(action, words), "help")
+
+    def _default(self, action: argparse.Action, words: str) -> str:
         if not action.option_strings or action.nargs == 0 or action.required or "default" in words:
-            return words
+            return ""
         if action.default is argparse.SUPPRESS:
-            return f"{words} (default: the policy's)"
+            return " (default: the policy's)"
         says_nothing = action.default in (None, "", 0) or action.default in ([], ())
-        return f"{words} (default: none)" if says_nothing else f"{words} (default: %(default)s)"
+        return " (default: none)" if says_nothing else " (default: %(default)s)"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return super()._split_lines(text, width) if language() == "en" else _by_columns(text, width)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if "\n" not in text.strip():
-            return super()._fill_text(text, width, indent)
-        return "".join(indent + line for line in text.splitlines(keepends=True))
+        said = say(text, "help")
+        if "\n" in text.strip():
+            return "".join(indent + line for line in said.splitlines(keepends=True))
+        if language() == "en":
+            return super()._fill_text(said, width, indent)
+        return "\n".join(indent + line for line in _by_columns(said, width - len(indent)))
+
+
+_WIDE = "\u2e80-\u9fff\uff00-\uffef“”"
+_CLOSING = "，。；：、）？”"
+_UNBROKEN = re.compile(f" +|（*(?:[{_WIDE}]|[^ {_WIDE}]+)[{_CLOSING}]*")
+"""What a line isn't broken in: a Chinese character or a word of other letters, with the marks around it."""
+
+
+def _by_columns(text: str, width: int) -> list[str]:
+    """The lines of a text whose characters are one column wide or two."""
+    lines = [""]
+    for piece in _UNBROKEN.findall(text):
+        if cell_len(lines[-1] + piece.rstrip()) > width and lines[-1].strip():
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return [line for line in lines if line] or [""]
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,8 +138,14 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help, with the exit codes at its end."""
         told = super().format_help()
-        said = "exit codes:" in told or "exit code is" in told
-        return told if said else f"{told}\n{self.exit_codes}\n"
+        english = f"{self.description}{self.epilog}"
+        said = "exit codes:" in english or "exit code is" in english
+        return told if said else f"{told}\n{say(self.exit_codes, 'help')}\n"
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and what is wrong, in the language that was asked for."""
+        self.print_usage(sys.stderr)
+        self.exit(Status.ERROR.exit_code, f"{self.prog}: {say('error', 'help')}: {say(message, 'help')}\n")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The parsed words; an option that is none is told with the one that was probably meant.

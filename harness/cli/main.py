@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -13,9 +14,10 @@ from importlib import metadata
 
 from harness.cli.completion import ASKED, complete
 from harness.cli.console import Parser, close_streams, prepare_streams
+from harness.cli.options import add_language_option
 from harness.cli.policy_options import verify_defaults
 from harness.cli.terminal import print_error
-from harness.language import speak
+from harness.language import LANGUAGES, say, speak
 from harness.running.isolation import prefer_own_packages
 from harness.running.libraries import missing_library
 from harness.values.errors import AlignmentError
@@ -79,8 +81,9 @@ def build_parser(words: Sequence[str] = (), defaults: Mapping[str, object] | Non
     parser.add_argument("--version", action="version", version=f"align {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     points = {point.name: point for point in sorted(metadata.entry_points(group=COMMANDS))}
-    asked = next((word for word in words if not word.startswith("-")), "")
-    of_all = not words or {"-h", "--help"} & {words[0]}
+    rest = _without_language(words)
+    asked = next((word for word in rest if not word.startswith("-")), "")
+    of_all = not rest or {"-h", "--help"} & {rest[0]}
     if asked in _MODULES or of_all:
         wanted = _MODULES.values() if of_all else [_MODULES[asked]]
         for module in dict.fromkeys(wanted):
@@ -93,7 +96,35 @@ def build_parser(words: Sequence[str] = (), defaults: Mapping[str, object] | Non
             commands.add_parser(name)
     if asked == "verify" or of_all:
         commands.choices["verify"].set_defaults(**(defaults or {}))
+    _add_language(parser)
     return parser
+
+
+def _add_language(parser: argparse.ArgumentParser) -> None:
+    """The option of the language, of every command that doesn't have it already."""
+    if "--lang" not in parser._option_string_actions:
+        add_language_option(parser)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in dict.fromkeys(action.choices.values()):
+                _add_language(command)
+
+
+def _language(words: Sequence[str]) -> str | None:
+    """The language that is asked for: help and errors are told in it too, before the words are parsed."""
+    given = [word.partition("=")[2] for word in words if word.startswith("--lang=")]
+    given += [word for before, word in itertools.pairwise(words) if before == "--lang"]
+    return given[-1] if given and given[-1] in LANGUAGES else None
+
+
+def _without_language(words: Sequence[str]) -> list[str]:
+    """The words but for the option of the language, which may stand before the command."""
+    behind = {place + 1 for place, word in enumerate(words) if word == "--lang"}
+    return [
+        word
+        for place, word in enumerate(words)
+        if place not in behind and word != "--lang" and not word.startswith("--lang=")
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,18 +156,19 @@ def _run(arguments: Sequence[str] | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        speak(_language(words))
         parser = build_parser(words, verify_defaults(words))
-        if not words:
+        if not _without_language(words):
             parser.print_help()
             return Status.ERROR.exit_code
         parsed = parser.parse_args(words)
-        speak(getattr(parsed, "lang", None))
+        speak(getattr(parsed, "lang", None) or _language(words))
         return int(parsed.func(parsed))
     except AlignmentError as error:
         print_error(error)
         return Status.ERROR.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(say("interrupted"), file=sys.stderr)
         return 130
     except OSError as error:
         where = error.filename or "unknown"

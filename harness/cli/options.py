@@ -146,11 +146,12 @@ def add_jobs_option(parser: argparse.ArgumentParser, what: str, *, by_memory: bo
 
 
 def add_language_option(parser: argparse.ArgumentParser) -> None:
-    """The option of the language that a verdict is told in."""
+    """The option of the language that everything is told in."""
     parser.add_argument(
         "--lang",
         choices=LANGUAGES,
-        help="language of verdicts and pages: English or Chinese (default: $ALIGN_LANG, else as the locale says)",
+        default=argparse.SUPPRESS,  # so that a command doesn't forget what stood before it
+        help="language of all that is shown: English or Chinese (default: $ALIGN_LANG, else as the locale says)",
     )
 
 

@@ -50,7 +50,7 @@ def open_console(*, stderr: bool = False) -> SafeConsole:
 
 def print_error(error: AlignmentError) -> None:
     """An error, to standard error."""
-    open_console(stderr=True).print(Text("ERROR ", style="bold magenta") + Text(str(error)))
+    open_console(stderr=True).print(Text("ERROR ", style="bold magenta") + Text(say(str(error))))
 
 
 def banner(text: str = _EMULATED) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 
@@ -21,13 +22,36 @@ _CHOSEN: ContextVar[str] = ContextVar("language", default="en")
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
-_NAMES = ("name", "signal", "what", "where")
-"""Places that hold a name, in which no rule's name can be hidden."""
+_NAMES = ("name", "signal", "what", "where", "op", "amount", "bound", "tensor")
+"""Places that hold a name or an amount, in which no rule's name can be hidden."""
 
-_LIST = "terms"
-"""The place of a list, whose items are texts of the table too."""
+_LISTS = ("terms", "names")
+"""Places of a list, whose items are texts of the table too, where it has them."""
+
+_SAID = ("said", "side", "why", "row", "rest", "question")
+"""Places of what may be a text of the table too."""
+
+_PARTS = ("tensor", "noun", "attribute")
+"""Places of what has a grammar of its own: which results of which calls."""
+
+_ANYTHING = ("path", "text", "rest", "question")
+"""Places of what comes from outside, whatever it holds."""
+
+_COUNTS = ("count", "bad", "all", "at", "bits", "least", "most", "size", "seconds")
+"""Places of a number, in which no other words can be."""
+
+_KEPT = {_NAMES: "[^;:]", _ANYTHING: ".", _COUNTS: "[^;a-z]"}
+"""Place → what may stand in it; elsewhere all but the end of a clause."""
 
 _CLAUSE = "; "
+
+_SENTENCE_END = re.compile(r"(?<=[.?]) (?=[A-Z0-9])")
+
+_WORDS = re.compile(r"[a-z]{2,} [a-z]{2,}")
+"""What is English, and not a name, a number or a path."""
+
+_FIELD = re.compile(r"  (where|observed|allowed|hint): +(.*)")
+"""A line of an error that has more than one. What is one word there is a name, and stays."""
 
 _RULE = re.compile(r"([a-z][a-z ]*|[a-z]+\d+): ")
 """What stands before a rule's message, and stays: its name, or a tier's."""
@@ -48,14 +72,19 @@ def language() -> str:
     return _CHOSEN.get()
 
 
-def say(text: str) -> str:
-    """A text in the chosen language; in English where the table lacks it."""
-    return text if language() == "en" or not text else _chinese(text)[0]
+def say(text: str, of: str = "") -> str:
+    """A text in the chosen language; in English where the table lacks it.
+
+    Args:
+        text: as the code writes it.
+        of: ``help`` for what argparse shows, which is looked for in its table first.
+    """
+    return text if language() == "en" or not text else _chinese(text, of)[0]
 
 
-def untranslated(text: str) -> list[str]:
+def untranslated(text: str, of: str = "") -> list[str]:
     """The clauses of a text that the table lacks."""
-    return _chinese(text)[1]
+    return _chinese(text, of)[1]
 
 
 def _of_surroundings() -> str:
@@ -74,47 +103,124 @@ def _shows_chinese() -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _chinese(text: str) -> tuple[str, list[str]]:
+def _chinese(text: str, of: str) -> tuple[str, list[str]]:
     """A text in Chinese, and what of it the table lacks."""
-    from harness.language.chinese import PHRASES
-
-    if (said := PHRASES.get(text)) is not None:
-        return said, []
-    for pattern, sentence in _patterns():
-        if found := pattern.fullmatch(text):
-            return _filled(sentence, found.groupdict())
-    clauses = text.split(_CLAUSE)
-    if len(clauses) > 1:
-        parts = [_chinese(clause) for clause in clauses]
-        return "；".join(said for said, _ in parts), [clause for _, lacking in parts for clause in lacking]
+    several = _SENTENCE_END.split(text)
+    if (found := _whole(text, of, several=len(several) > 1)) is not None:
+        return found
+    if (field := _FIELD.fullmatch(text)) is not None:
+        value = _chinese(field[2], of) if _WORDS.search(field[2]) else (field[2], [])
+        return f"  {_chinese(field[1], of)[0]}：{value[0]}", value[1]
+    for parts, mark in ((text.split("\n"), "\n"), (several, ""), (text.split(_CLAUSE), "；")):
+        if len(parts) > 1:
+            told = [_chinese(part, of) for part in parts]
+            between = mark or ("" if not told[0][1] else " ")
+            return between.join(said for said, _ in told), [clause for _, lacking in told for clause in lacking]
+    if text.endswith(".") and (found := _whole(text[:-1], of)) is not None:
+        return f"{found[0]}。", found[1]
     if (rule := _RULE.match(text)) and rule.end() < len(text):
-        said, lacking = _chinese(text[rule.end() :])
+        said, lacking = _chinese(text[rule.end() :], of)
         return f"{rule[0]}{said}", lacking
-    return text, [text]
+    return text, [text] if _WORDS.search(text) else []
 
 
-def _filled(sentence: str, places: dict[str, str]) -> tuple[str, list[str]]:
-    """A sentence with its places filled; of a list each item is translated, anything else stays as it is."""
-    if _LIST not in places:
-        return sentence.format(**places), []
-    items = [_chinese(item) for item in places[_LIST].split(", ")]
-    lacking = [clause for _, more in items for clause in more]
-    return sentence.format(**places | {_LIST: "，".join(said for said, _ in items)}), lacking
+def _whole(text: str, of: str, *, several: bool = False) -> tuple[str, list[str]] | None:
+    """A text that the tables have as it is or, where it isn't several sentences, that one of theirs fits."""
+    for table in _tables(of):
+        if (said := table.phrases.get(text)) is not None:
+            return said, []
+        for sentence in () if several else table.sentences:
+            if (places := sentence.places_in(text)) is not None:
+                return _filled(sentence.chinese, places, of)
+    return None
+
+
+def _filled(sentence: str, places: dict[str, str], of: str) -> tuple[str, list[str]]:
+    """A sentence with its places filled; what is said in one is translated, anything else stays as it is."""
+    filled, lacking = dict(places), []
+    for name, text in places.items():
+        if name in _LISTS:
+            items = [_chinese(item, of) for item in text.split(", ")]
+            filled[name] = "，".join(said for said, _ in items)
+            lacking += [clause for _, more in items for clause in more]
+        elif name in _SAID:
+            filled[name] = _chinese(text, of)[0]
+        elif name in _PARTS:
+            filled[name] = _chinese(text, "parts")[0]
+    return sentence.format(**filled), lacking
+
+
+class _Sentence:
+    """A sentence of the table. Its pattern is made where its plain parts are all in a text: few ever are."""
+
+    def __init__(self, english: str, chinese: str) -> None:
+        self.english, self.chinese = english, chinese
+        self.parts = _PLACE.sub("\0", english).split("\0")
+
+    def places_in(self, text: str) -> dict[str, str] | None:
+        """What stands in the places, where the sentence fits."""
+        if not (text.startswith(self.parts[0]) and text.endswith(self.parts[-1])):
+            return None
+        if not all(part in text for part in self.parts):
+            return None
+        found = _pattern(self.english).fullmatch(text)
+        return found.groupdict() if found is not None else None
+
+
+class _Table:
+    """Phrases, and sentences with the longest first: the plainest part of one isn't taken for another."""
+
+    def __init__(self, phrases: dict[str, str], sentences: dict[str, str]) -> None:
+        self.phrases = phrases
+        ordered = sorted(sentences.items(), key=lambda pair: -len(_PLACE.sub("", pair[0])))
+        self.sentences = tuple(_Sentence(english, chinese) for english, chinese in ordered)
+
+
+def _tables(of: str) -> Iterator[_Table]:
+    """Where a text is looked for, in this order: errors and help are read only where they are shown."""
+    if of == "parts":
+        yield _parts()
+    if of == "help":
+        yield _help()
+    yield _shown()
+    if of != "parts":
+        yield _errors()
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The sentences of the table as patterns, the longest first: the plainest part of one isn't taken for another."""
-    from harness.language.chinese import SENTENCES
+def _parts() -> _Table:
+    from harness.language.chinese import PARTS
 
-    ordered = sorted(SENTENCES.items(), key=lambda pair: -len(_PLACE.sub("", pair[0])))
-    return tuple((_pattern(english), chinese) for english, chinese in ordered)
+    return _Table({}, PARTS)
 
 
+@lru_cache(maxsize=1)
+def _shown() -> _Table:
+    from harness.language.chinese import PHRASES, SENTENCES
+
+    return _Table(PHRASES, SENTENCES)
+
+
+@lru_cache(maxsize=1)
+def _errors() -> _Table:
+    from harness.language.chinese_errors import ERRORS
+
+    whole = {english: chinese for english, chinese in ERRORS.items() if not _PLACE.search(english)}
+    return _Table(whole, {english: chinese for english, chinese in ERRORS.items() if english not in whole})
+
+
+@lru_cache(maxsize=1)
+def _help() -> _Table:
+    from harness.language.chinese_help import HELP, HELP_SENTENCES
+
+    return _Table(HELP, HELP_SENTENCES)
+
+
+@lru_cache(maxsize=512)
 def _pattern(english: str) -> re.Pattern[str]:
     parts, at = [], 0
     for place in _PLACE.finditer(english):
-        kept = "[^;:]" if place[1] in _NAMES else "[^;]"
+        kept = next((kept for names, kept in _KEPT.items() if place[1] in names), "[^;]")
         parts += [re.escape(english[at : place.start()]), f"(?P<{place[1]}>{kept}+?)"]
         at = place.end()
-    return re.compile("".join([*parts, re.escape(english[at:])]))
+    return re.compile("".join([*parts, re.escape(english[at:])]), re.DOTALL)

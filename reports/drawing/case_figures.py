@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.language import say
 from reports.drawing import captions, plots, theme
 from reports.drawing.curves import Curve
 from reports.words.legible import legible
@@ -19,12 +20,6 @@ _PICTURE = Markup(
     '<picture class="{style}"><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
     '<img src="{light}" width="{width}" height="{height}" alt="{words}"></picture>'
 )
-
-_LINES = Markup('The <b class="candidate">candidate</b> on the <b class="reference">reference</b>')
-_REGION = Markup("; below, how far they are apart, over the grey region that healthy runs of the reference stay in.")
-_DIAMONDS = Markup(' <b class="violation">◆ Diamonds</b> lie beyond it.')
-_BOUNDLESS = Markup("; below, how far they are apart. Nothing says how far healthy runs would be.")
-_UNJUDGED = Markup(", where there is one. Nothing was judged: both are shown as they are.")
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ def hero_of(curve: Curve) -> Hero:
     return Hero(
         heading=captions.heading(curve),
         key=_key(curve),
-        caption=captions.caption(curve),
+        caption=say(captions.caption(curve)),
         wide=_drawing(curve, plots.LARGE, "plot wide"),
         narrow=_drawing(curve, plots.NARROW, "plot narrow"),
     )
@@ -62,24 +57,28 @@ def multiples_of(curves: tuple[Curve, ...]) -> tuple[Multiple, ...]:
     """The small drawings: eight at most, those with violations before the others."""
     first = sorted(curves, key=lambda curve: curve.violation is None)[:MULTIPLES_DRAWN]
     return tuple(
-        Multiple(curve.signal, captions.caption(curve), _drawing(curve, plots.SMALL, "plot"))
+        Multiple(curve.signal, say(captions.caption(curve)), _drawing(curve, plots.SMALL, "plot"))
         for curve in curves
         if curve in first
     )
 
 
 def _key(curve: Curve) -> Markup:
-    """What is what in the drawing."""
+    """What is what in the drawing; the table of the language has its marks too."""
+    lines = '<b class="candidate">The candidate</b> on <b class="reference">the reference</b>'
     if curve.deviation is None:
-        return _LINES + _UNJUDGED
-    if curve.allowed is None:
-        return _LINES + _BOUNDLESS
-    return _LINES + _REGION + (_DIAMONDS if curve.left_at is not None else "")
+        told = [lines, "Nothing was judged: both are shown as they are."]
+    elif curve.allowed is None:
+        told = [f"{lines}; below, how far they are apart.", "Nothing says how far healthy runs would be."]
+    else:
+        told = [f"{lines}; below, how far they are apart, over the grey region that healthy runs stay in."]
+        told += ['<b class="violation">◆ Diamonds</b> lie beyond it.'] if curve.left_at is not None else []
+    return Markup(" ".join(map(say, told)))  # noqa: S704  # our own words
 
 
 def _drawing(curve: Curve, size: plots.Format, style: str) -> Markup:
     """Both renders of a drawing as one picture: the reader's colour scheme chooses, paper takes the light one."""
-    words = f"{captions.heading(curve)}. {captions.description(curve)}"
+    words = say(f"{captions.heading(curve)}. {captions.description(curve)}")
     return _PICTURE.format(
         style=style,
         dark=_source(plots.draw(curve, size, theme.DARK)),

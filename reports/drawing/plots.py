@@ -5,13 +5,18 @@ Signal names never enter a drawing: they come from other machines, and the page 
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 import math
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.language import language, say
 from reports.drawing import theme
 from reports.drawing.curves import Curve, thinned
 from reports.drawing.deviation_axis import deviation_axis
@@ -51,6 +56,9 @@ class Format:
         return self.right >= 40
 
 
+_CHINESE = ("Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "Source Han Sans SC", "WenQuanYi Micro Hei")
+"""Fonts of a reader's machine: a drawing has its words as text, and no shapes of letters."""
+
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 """A page says itself when and by what it was made, and a drawing is to be the same every time."""
 
@@ -75,8 +83,10 @@ def draw(curve: Curve, size: Format, style: theme.Style = theme.LIGHT) -> str:
     from matplotlib.rcsetup import cycler
 
     curve, drawn = thinned(curve), io.StringIO()
-    with mpl.rc_context(), np.errstate(all="ignore"):
+    with mpl.rc_context(), np.errstate(all="ignore"), _of_any_script():
         mpl.rcdefaults()  # a matplotlibrc of the user's would make every machine draw its own
+        if language() == "zh":
+            mpl.rcParams["font.sans-serif"] = [*mpl.rcParams["font.sans-serif"], *_CHINESE]
         mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alignment", "font.size": size.font})
         mpl.rcParams["axes.prop_cycle"] = cycler(color=list(style.values()))
         figure = Figure(figsize=(size.width / 72, size.height / 72), dpi=72)
@@ -90,6 +100,20 @@ def draw(curve: Curve, size: Format, style: theme.Style = theme.LIGHT) -> str:
             _point_out(top, bottom, curve, size)
         figure.savefig(drawn, format="svg", transparent=True, metadata=_NO_METADATA)
     return drawn.getvalue()
+
+
+@contextlib.contextmanager
+def _of_any_script() -> Iterator[None]:
+    """Nothing is said of fonts that this machine lacks: the reader's has them, whose browser writes the words."""
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        fonts.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            fonts.setLevel(level)
 
 
 def _panels(figure: Figure, size: Format, rows: int) -> list[Axes]:
@@ -111,7 +135,7 @@ def _panels(figure: Figure, size: Format, rows: int) -> list[Axes]:
         panel.grid(axis="y", color=theme.GRID, linewidth=1)
         panel.tick_params(which="both", left=False, bottom=False, labelsize=0.92 * line, labelcolor=theme.QUIET)
     panels[-1].spines.bottom.set(visible=True, color=theme.QUIET, linewidth=1)
-    panels[-1].set_xlabel("iteration", loc="right", color=theme.QUIET, fontsize=0.92 * line, labelpad=2)
+    panels[-1].set_xlabel(say("iteration"), loc="right", color=theme.QUIET, fontsize=0.92 * line, labelpad=2)
     return panels
 
 
@@ -123,11 +147,11 @@ def _point_out(top: Axes, bottom: Axes, curve: Curve, size: Format) -> None:
     at = violation.iteration
     for panel in (top, bottom):
         panel.axvline(at, color=theme.VIOLATION, linewidth=1, zorder=1)
-    words = [f"iteration {at}"]
+    words = [say(f"iteration {at}")]
     if size.named and violation.observed is not None and math.isfinite(violation.observed):
         words.append(wording.relative(violation.observed, signed=True))
         if violation.allowed:
-            words.append(f"{wording.multiple(violation.observed, violation.allowed)} what is allowed")
+            words.append(say(f"{wording.multiple(violation.observed, violation.allowed)} what is allowed"))
     early = at < curve.planned / 2
     top.annotate(
         ("▲ " if early else "") + ", ".join(words if size.width > 500 else words[:2]) + ("" if early else " ▲"),

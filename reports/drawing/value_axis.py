@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.language import say
 from harness.values.trace import FloatArray
 from reports.drawing import theme
 from reports.drawing.curves import Curve
@@ -66,7 +67,7 @@ def _digits(low: float, high: float) -> int:
 def title(panel: Axes, words: str) -> None:
     """Say above the panel what it shows, where its numbers begin."""
     panel.annotate(
-        words, (0, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", color=theme.QUIET
+        say(words), (0, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", color=theme.QUIET
     )
 
 
@@ -137,7 +138,7 @@ def _mark_the_unusual(panel: Axes, curve: Curve, low: float, high: float) -> Non
 def _remark(panel: Axes, curve: Curve, at: float, words: str, height: float) -> None:
     early = at < curve.planned / 2
     panel.annotate(
-        words,
+        say(words),
         (at, height),
         xycoords=("data", "axes fraction"),
         xytext=(6 if early else -6, 0),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.language import say
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -39,7 +41,7 @@ def name_lines(panel: Axes, names: Sequence[LineName]) -> None:
     shift = max(0.0, text / 2 - heights[0]) - max(0.0, heights[-1] - (1 - text / 2))
     for name, height in zip(ordered, heights, strict=True):
         panel.annotate(
-            name.words,
+            say(name.words),
             (name.end, height + shift),
             xycoords=("data", "axes fraction"),
             xytext=(6, 0),

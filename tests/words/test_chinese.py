@@ -1,17 +1,25 @@
 """Pages and terminal in Chinese: every text of the code has its line in the table, and nothing but words is changed."""
 
+import argparse
 import ast
 import io
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import pinned
 import pytest
+from error_templates import error_templates
+from rich.cells import cell_len
+from shown_texts import english_on
 
-from harness.cli.main import main
+import reports
+from harness.cli.main import build_parser, main
 from harness.language import language, say, speak
-from harness.language.chinese import PHRASES, SENTENCES
+from harness.language.chinese import PARTS, PHRASES, SENTENCES
+from harness.language.chinese_errors import ERRORS
+from harness.language.chinese_help import HELP, HELP_SENTENCES
 from harness.language.speech import untranslated
 from harness.rules.bounded import _sentence
 from reports.drawing.captions import heading
@@ -51,7 +59,7 @@ def test_every_text_that_is_said_as_it_stands_is_in_the_table():
     starts = tuple(SENTENCES)
     lacking = {
         text
-        for text in found - set(PHRASES)
+        for text in found - {*PHRASES, *HELP, *ERRORS}
         if text.strip() not in {"(EMULATED)"} and not any(text.strip() in sentence for sentence in starts)
     }
     assert lacking == set()
@@ -62,12 +70,86 @@ def test_questions_and_the_names_of_tables_are_in_the_table():
         assert text in PHRASES
 
 
-@pytest.mark.parametrize(("english", "chinese"), [*PHRASES.items(), *SENTENCES.items()])
+TABLES = (PHRASES, SENTENCES, PARTS, ERRORS, HELP, HELP_SENTENCES)
+
+
+@pytest.mark.parametrize(("english", "chinese"), [pair for table in TABLES for pair in table.items()])
 def test_a_translation_keeps_places_numbers_names_and_options(english, chinese):
     assert sorted(re.findall(r"\{\w+\}", chinese)) == sorted(re.findall(r"\{\w+\}", english))
     kept = [found for found in CODE.findall(english) if found not in {"loss"}]
     assert all(found in chinese for found in kept)
-    assert re.search(r"[一-鿿]", chinese) or chinese == english or ":" in english
+    assert re.search(r"[一-鿿：；、，。]", chinese) or chinese == english or "gradient" not in english
+
+
+def test_every_error_is_in_the_table():
+    """Of each text of an error, with a number wherever something is filled in."""
+    templates = error_templates()
+    assert len(templates) > 500
+    lacking = {text: place for text, place in templates.items() if untranslated(text.replace("{}", "7"))}
+    assert lacking == {}
+
+
+def test_an_error_that_is_missing_would_be_named():
+    assert untranslated("the moon is made of 7 cheeses") == ["the moon is made of 7 cheeses"]
+
+
+def help_texts_of(parser):
+    """What the help of a command and of those beneath it says."""
+    yield from filter(None, (parser.description, parser.epilog, parser.exit_codes))
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from (choice.help for choice in action._choices_actions if choice.help)
+            for command in action.choices.values():
+                yield from help_texts_of(command)
+        elif action.help:
+            yield action.help
+
+
+def test_every_help_text_is_in_the_table():
+    texts = set(help_texts_of(build_parser()))
+    assert len(texts) > 200
+    assert texts - set(HELP) == set()
+    assert set(HELP) - texts <= {text for text in HELP if "\n" not in text and len(text.split()) < 6}
+
+
+def test_help_and_errors_are_told_in_chinese(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main(["compare", "--lang", "zh", "--help"])
+    told = capsys.readouterr().out
+    assert told.startswith("用法：align compare")
+    assert "可信一方的日志" in told
+    assert all(cell_len(line) <= 60 for line in told.split("位置参数")[1].partition("第一行")[0].splitlines()[1:])
+    with pytest.raises(SystemExit):
+        main(["compare", "--lang=zh", "--otu", "x"])
+    assert "无法识别的参数：--otu" in capsys.readouterr().err
+    assert main(["--lang", "zh", "compare", "/none.log", "/none.log"]) == 2
+    assert "ERROR 没有这份日志\n  位置：/none.log" in capsys.readouterr().err
+
+
+OURS_TO_STAY = re.compile(r"first step|torchtitan text|所用健康运行于|emulated sdaa, tf32, fault")
+"""What is a rule's, a format's or a device's name, or was written by whoever recorded the baseline."""
+
+
+def test_a_page_has_no_english_sentence(tmp_path):
+    with tarfile.open(pinned.DATA / "faulty.tar.xz") as packed:
+        packed.extractall(tmp_path, filter="data")
+    results = {"healthy": pinned._healthy("tf32", 3, "fp32"), "faulty": pinned._faulty(tmp_path / "faulty")}
+    results |= {name: pinned._logs(*pair) for name, pair in pinned.LOGS.items()}
+    speak("zh")
+    for name, result in results.items():
+        reports.write([result], tmp_path / "out" / name)
+    reports.merge([tmp_path / "out" / name for name in results], tmp_path / "all")
+    pages = sorted(tmp_path.glob("**/*.html"))
+    assert len(pages) == 2 * len(results) + 1
+    for page in pages:
+        lacking = [text for text in english_on(page.read_text(encoding="utf-8")) if not OURS_TO_STAY.search(text)]
+        assert lacking == [], page
+
+
+def test_english_on_a_page_would_be_found():
+    page = '<p data-label="How many">x</p><pre>as it is</pre><p><code>left as</code> but this is told</p>'
+    assert english_on(page) == ["How many", "but this is told"]
 
 
 @pytest.mark.parametrize("violated", [True, False])
@@ -98,7 +180,7 @@ def test_the_first_screen_of_a_judged_run_has_no_english_sentence(name):
 
 def test_what_the_table_lacks_stays_english():
     speak("zh")
-    assert say("something new: 3 of 4") == "something new: 3 of 4"
+    assert say("something new: nobody wrote it") == "something new: nobody wrote it"
     assert untranslated("the reference is cpu; something new") == ["something new"]
 
 
