@@ -261,7 +261,6 @@ PHRASES = {
     "processes": "进程数",
     "global batch": "全局批大小",
     "iterations": "迭代次数",
-    "commit": "提交",
     "started": "开始于",
     "command": "命令",
     "kind": "种类",
@@ -284,10 +283,6 @@ PHRASES = {
     ", and ": "，以及 ",
     ", every iteration of the candidate": "，候选的每次迭代",
     ". ": "。",
-    "Cases by verdict": "按结论统计的用例",
-    "Cases": "用例",
-    "Each case with its verdict, the most urgent first": "每个用例及其结论，最紧急的在前",
-    "Show these cases alone": "只看这些用例",
     "not stated": "未说明",
     " on ": "，设备 ",
     "unknown, no run said what it ran on": "未知，没有运行说明在什么上运行",
@@ -345,6 +340,12 @@ PHRASES = {
 }
 
 SENTENCES = {
+    # a headline
+    "{signal} is {amount} above the reference at iteration {at}": "第 {at} 次迭代 {signal} 比参考高 {amount}",
+    "{signal} is {amount} below the reference at iteration {at}": "第 {at} 次迭代 {signal} 比参考低 {amount}",
+    "from iteration {at}": "从第 {at} 次迭代起",
+    "{count} more cause": "另有 {count} 个原因",
+    "{count} more causes": "另有 {count} 个原因",
     "invocation {number}": "第 {number} 次调用",
     "from iteration {number}": "自第 {number} 次迭代起",
     "{number} more cause": "另有 {number} 个原因",
