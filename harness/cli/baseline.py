@@ -358,9 +358,9 @@ def _compared_with_config(arrival: Arrival, arguments: argparse.Namespace) -> st
         here, there = source_digest(case), arrival.baseline.provenance.versions.get("case file", "")
         return "its file is the one that is here" if here == there else f"its file differs from {case.config}"
     from harness.running.cases import load_config
-    from harness.running.settings_of_config import effective_settings
+    from harness.running.settings_of_config import effective_settings, restart_settings
 
-    settings = effective_settings(load_config(case.config, arguments.cfg_options))
+    settings = {**effective_settings(load_config(case.config, arguments.cfg_options)), **restart_settings(case)}
     require_same_settings(arrival.baseline, settings, case.config)
     return f"all {len(settings)} settings of its config are those of {case.config}"
 

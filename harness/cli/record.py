@@ -26,7 +26,7 @@ from harness.cli.terminal import open_console
 from harness.devices.choice import DeviceChoice, choose_device
 from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
-from harness.rules.sight import judge_sight
+from harness.rules.sight import DEMANDED, Sight, judge_sight
 from harness.rules.tier import TierRules
 from harness.rules.visibility import Visibility, measure_evaluation, measure_visibility
 from harness.running.pool import slots_for
@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from harness.running.baseline_recording import Change
     from harness.values.baseline import Baseline
     from harness.values.case import Case
+    from harness.values.trace import Trace
 
 __all__ = ["add_parser", "print_visibility"]
 
 _SHOWN_ITERATIONS = (0, 1, 5, 10)
+
+_SHORTEST_PIECE = 3
+"""Iterations: momentum tells at the second update, so that it is judged while a piece sees."""
 
 
 def add_parser(commands: Any) -> None:
@@ -163,16 +167,17 @@ def _record(case: Case, choice: DeviceChoice, arguments: argparse.Namespace) -> 
                 device=choice,
                 jobs=arguments.jobs,
             )
-    _keep(baseline, root, arguments)
+    _keep(baseline, root, arguments, case)
 
 
-def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace) -> None:
+def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace, case: Case | None = None) -> None:
     """Show what the baseline can see and what it changes, and write it."""
     from harness.running.baseline_recording import compare_baselines, load_previous
     from harness.store.baselines import save_baseline
 
     console = open_console()
     print_visibility(console, baseline)
+    _print_advice(console, baseline, case)
     previous = load_previous(root, baseline.case, baseline.reference)
     if previous is not None:
         _print_changes(console, list(compare_baselines(previous, baseline)))
@@ -209,7 +214,7 @@ def print_visibility(console: Console, baseline: Baseline) -> None:
         _print_spread(
             console,
             f"{baseline.case}, {tier}: {of_runs}",
-            measure_visibility(rules, (*_SHOWN_ITERATIONS, baseline.iterations - 1)),
+            measure_visibility(rules, _shown_iterations(healthy[0])),
         )
         if answers := measure_evaluation(rules):
             _print_spread(console, f"{baseline.case}, {tier}: the same in evaluation mode", answers)
@@ -217,6 +222,59 @@ def print_visibility(console: Console, baseline: Baseline) -> None:
             undecided = finding.status is Outcome.INCONCLUSIVE
             then = "; a gate on this baseline is INCONCLUSIVE" if undecided else ""
             console.print(Text(f"warning: {tier}: {finding.message}{then}", style="bold yellow"))
+
+
+def _shown_iterations(run: Trace) -> tuple[int, ...]:
+    """A few early ones, the last; and of a run in pieces the first and the last of its last piece but one."""
+    starts = run.iterations[run.piece_starts].tolist()
+    of_pieces = (starts[-2], starts[-1] - 1, starts[-1]) if len(starts) > 1 else ()
+    return (*_SHOWN_ITERATIONS, *of_pieces, int(run.iterations[-1]))
+
+
+def _print_advice(console: Console, baseline: Baseline, case: Case | None) -> None:
+    """What the case sees at the tightest tier, in a sentence; where it is blind, what helps.
+
+    Args:
+        console: where to print.
+        baseline: that was recorded.
+        case: of which; None for runs that were watched in place.
+    """
+    tier, healthy = next(iter(baseline.tiers.items()))
+    sights = {one.signal: one for one in TierRules(tier, healthy, baseline.iterations, FALSE_ALARM_RATE).sights}
+    loss = sights["loss"]
+    blind = [sights[name] for name in DEMANDED if name in sights and sights[name].blind]
+    seen = "sees nothing of the loss"
+    if not loss.throughout:
+        off = " and ".join(
+            f"by {percent(bound)} at iteration {at}" for bound, at in dict.fromkeys((loss.best, loss.worst))
+        )
+        seen = f"sees a loss that is off {off}"
+    nothing = ", ".join(f"{one.signal} at {one.blind} of {one.iterations} iterations" for one in blind)
+    console.print(Text(f"{baseline.case}, {tier}: {seen}; it is blind to " + (nothing or "no demanded signal")))
+    if not blind:
+        return
+    console.print(Text("rounding grows until the reference's own runs part; what helps:"))
+    pieces = _pieces_that_see(blind)
+    if case is not None and pieces:
+        tried = f"{reproduction()} --cfg-options alignment.restarts={pieces} --dry-run"
+        how = f"@harness.case(restarts={pieces}, …) in {case.config.name}" if case.function else tried
+        console.print(Text(f"  start anew on the way, in {pieces} pieces: {how}"), soft_wrap=True)
+    if case is not None and not case.function:
+        start = f"{reproduction()} --cfg-options alignment.start.last_norm=0.1 --dry-run"
+        console.print(Text(f"  residual branches that begin small: {start}"), soft_wrap=True)
+    rate = "a lower learning rate" + (" (optim_wrapper.optimizer.lr)" if case and not case.function else "")
+    console.print(Text(f"  {rate}; more repeats (--repeats) tighten the bounds, and don't lift the blindness"))
+
+
+def _pieces_that_see(blind: Sequence[Sight]) -> int:
+    """In how many pieces a run would see throughout, if each is as long as its signals see now; 0 where none would."""
+    seeing = [one for one in blind if not one.throughout]
+    if not seeing:
+        return 0
+    now = seeing[0]
+    length = max(_SHORTEST_PIECE, min((one.iterations - one.blind) // one.pieces for one in seeing))
+    pieces = -(-now.iterations // length)
+    return pieces if pieces > now.pieces else 0
 
 
 def _print_spread(console: Console, title: str, seen: Sequence[Visibility]) -> None:

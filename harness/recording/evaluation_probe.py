@@ -20,14 +20,20 @@ _EARLY = 8
 """The iteration after which a training has begun to part the classes, and rounding has hardly grown yet."""
 
 
-def evaluated_iterations(planned: int) -> frozenset[int]:
-    """The iterations after which the model is evaluated: the first, the ninth and the last.
+def evaluated_iterations(planned: int, piece_starts: Sequence[int] = (0,)) -> frozenset[int]:
+    """The iterations after which the model is evaluated: the first and the ninth of each piece, and the last.
 
     The first shows the start weights on the running statistics of one batch; the last what the run leaves to its users.
     An evaluation takes 0.4 of a training step (``benchmarks/recording_cost.py``), so that three of them cost a run of
     30 iterations 4 %.
+
+    Args:
+        planned: iterations of the run.
+        piece_starts: the iterations at which it begins, and begins anew.
     """
-    return frozenset(iteration for iteration in (0, _EARLY, planned - 1) if iteration < planned)
+    ends = [*piece_starts[1:], planned]
+    early = {s + count for s, end in zip(piece_starts, ends, strict=True) for count in (0, _EARLY) if s + count < end}
+    return frozenset({planned - 1, *early})
 
 
 class EvaluationProbe:
@@ -41,6 +47,7 @@ class EvaluationProbe:
         planned: how many iterations the run has.
         around: makes what is entered around the model's answer, for example a rounding; called with the iteration.
         copies: whether the batch is kept as a copy: a loop of anybody's may change its batches.
+        piece_starts: the iterations at which the run begins, and begins anew.
     """
 
     def __init__(
@@ -49,9 +56,10 @@ class EvaluationProbe:
         around: Callable[[int], AbstractContextManager[Any]] | None = None,
         *,
         copies: bool = False,
+        piece_starts: Sequence[int] = (0,),
     ) -> None:
         self._copies = copies
-        self._iterations = evaluated_iterations(planned)
+        self._iterations = evaluated_iterations(planned, piece_starts)
         self._around = around
         self._batch: Any = None
         self._silent = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import resource
 import time
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
@@ -28,6 +29,7 @@ from harness.rules.rank_agreement import RankRow, rank_signal
 from harness.store.stream import TraceStream
 from harness.training.seam import Trained, trained_kind
 from harness.training.steps import listen
+from harness.values.trace import PIECE
 
 __all__ = ["Recorder", "state_iterations"]
 
@@ -35,13 +37,19 @@ _SEED_STRIDE = 1_000_003
 """A prime: seeds of one run's iterations don't meet those of the next seed's."""
 
 
-def state_iterations(planned: int) -> frozenset[int]:
-    """The iterations whose per-tensor norms are kept: 0, the powers of two, and the last.
+def state_iterations(planned: int, piece_starts: Sequence[int] = (0,)) -> frozenset[int]:
+    """The iterations whose per-tensor norms are kept: 0 and the powers of two, counted within each piece, and the last.
 
     Faults show in the state at once or pile up, so that few iterations carry what all of them do.
+
+    Args:
+        planned: iterations of the run.
+        piece_starts: the iterations at which it begins, and begins anew.
     """
-    powers = {2**power for power in range(planned.bit_length()) if 2**power < planned}
-    return frozenset({0, planned - 1, *powers})
+    ends = [*piece_starts[1:], planned]
+    counted = [0, *(2**power for power in range(planned.bit_length()))]
+    kept = {s + count for s, end in zip(piece_starts, ends, strict=True) for count in counted if s + count < end}
+    return frozenset({planned - 1, *kept})
 
 
 class Recorder:
@@ -59,6 +67,7 @@ class Recorder:
         on_iteration: called with the number of each iteration before it begins.
         host_draws: whether dropout's masks and other draws come from the host.
         on_ranks: called in the recording one of several processes with what each of them brought.
+        piece_starts: the iterations at which the run begins, and begins anew; recorded where there are several.
     """
 
     def __init__(
@@ -72,7 +81,9 @@ class Recorder:
         *,
         host_draws: bool = True,
         on_ranks: Callable[[RankRow], None] | None = None,
+        piece_starts: Sequence[int] = (0,),
     ) -> None:
+        self._piece_starts = piece_starts
         self._draws_on_host = host_draws
         self._on_ranks = on_ranks
         self._listening: list[Callable[[], None]] = []
@@ -81,7 +92,7 @@ class Recorder:
         self._around = around
         self._probe = probe
         self._on_iteration = on_iteration
-        self._state_iterations = state_iterations(planned)
+        self._state_iterations = state_iterations(planned, piece_starts)
         self._contexts = ExitStack()
         self._gradients: list[BlockNorms] = []
         self._learning_rates: dict[str, float] = {}
@@ -141,7 +152,7 @@ class Recorder:
             if self._stream is not None and self._on_ranks is not None:
                 self._on_ranks(dataclasses.replace(ranks, iteration=iteration))
         # Before the model is evaluated, so that the time is the iteration's own.
-        measured = self._measure(losses, keeps_state=keeps_state) if self._stream is not None else None
+        measured = self._measure(losses, iteration, keeps_state=keeps_state) if self._stream is not None else None
         evaluation = self._evaluate(iteration)
         if self._stream is not None and measured is not None:
             signals, state = measured
@@ -161,7 +172,7 @@ class Recorder:
             self._local.end()
 
     def _measure(
-        self, losses: dict[str, torch.Tensor], *, keeps_state: bool
+        self, losses: dict[str, torch.Tensor], iteration: int, *, keeps_state: bool
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
         # A loss scaler may skip the step, and gradients may be accumulated over several iterations.
@@ -186,8 +197,14 @@ class Recorder:
             "memory": _peak_memory(self._device),
             **self._draws.signal(),
             **self._host_draws,
+            **self._piece(iteration),
         }
         return signals, state
+
+    def _piece(self, iteration: int) -> dict[str, float]:
+        """The number of the piece, where there are several."""
+        several = len(self._piece_starts) > 1
+        return {PIECE: float(bisect_right(self._piece_starts, iteration) - 1)} if several else {}
 
     def _evaluate(self, iteration: int) -> dict[str, float] | None:
         """What all processes' models answer in evaluation mode, where it is asked for after this iteration."""

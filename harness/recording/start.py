@@ -9,6 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from harness.recording.restarts import piece_seed
 from harness.recording.start_weights import draw_start_weights
 from harness.values.errors import CaseError
 
@@ -54,13 +55,16 @@ class StartHook(Hook):  # type: ignore[misc]  # mmengine is not typed
     def before_train(self, runner: Any) -> None:
         """Draw the weights that nothing gives, on the host."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if runner._load_from or runner._resume:
-            self._then(runner, model, LOADED)
-            return
-        given = _outermost({*self._given, *_initialized_by_files(model)})
-        _require_modules(model, given)
-        draw_start_weights(model, self._seed, keep=given, **self._settings)
-        self._then(runner, model, _words(given))
+        loaded = runner._load_from or runner._resume
+        self._given = ("",) if loaded else _outermost({*self._given, *_initialized_by_files(model)})
+        _require_modules(model, self._given)
+        self.draw(model)
+        self._then(runner, model, _words(self._given))
+
+    def draw(self, model: torch.nn.Module, piece: int = 0) -> None:
+        """Draw the weights that nothing gives, of a piece of the run."""
+        if "" not in self._given:
+            draw_start_weights(model, piece_seed(self._seed, piece), keep=self._given, **self._settings)
 
 
 def pretrained_parts(model: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from harness.rules.envelope import watched_signals
 from harness.rules.rank_agreement import OF_RANKS
 from harness.rules.state import TOTALS
 from harness.values.provenance import Provenance
-from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, Trace
+from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, PIECE, Trace
 from harness.values.verdict import Agreement, Finding, Outcome
 
 __all__ = ["NO_SETTINGS", "RULE", "accepted_differences", "compare_provenance", "judge_comparability"]
@@ -26,7 +26,7 @@ _NAMED = 3
 NO_SETTINGS = frozenset(
     {
         *("batches", "data root", "initial weights", "seed", "global batch", "precision", "case", "iterations"),
-        *("random draws", "settings"),
+        *("random draws", "settings", "restarts"),
     }
 )
 """What must agree and is no setting: runs that differ in it have nothing to be held against each other by."""
@@ -35,8 +35,9 @@ _OF_DATA = ("train_dataloader", "randomness")
 _OF_OPTIMIZER = ("optim_wrapper", "optimizer", "param_scheduler")
 """Fields of a config whose settings change the training most; a watched loop's are named alike."""
 
-_OF_THE_DEVICE = frozenset({"seconds", "memory", DEVICE_DRAWS, HOST_DRAWS})
-"""Signals of the device or the recorder, which another may have none of; ``random draws`` compares what was drawn."""
+_OF_THE_DEVICE = frozenset({"seconds", "memory", DEVICE_DRAWS, HOST_DRAWS, PIECE})
+"""Signals of the device or the recorder, which another may have none of; ``random draws`` compares what was drawn, and
+``restarts`` where pieces begin."""
 
 
 def compare_provenance(
@@ -72,6 +73,7 @@ def compare_provenance(
         weights,
         _iterations(reference_trace, candidate_trace, planned),
         _draws(reference_trace, candidate_trace),
+        *_restarts(reference_trace, candidate_trace),
         *_recorded(reference_trace, candidate_trace),
         *settings,
     ]
@@ -197,6 +199,16 @@ def _draws(reference: Trace, candidate: Trace) -> Agreement:
         said[1] = f"as much as the reference up to iteration {at}, and then otherwise"
         return Agreement("random draws", said[0], said[1], True, False)
     return Agreement("random draws", said[0], said[1], True, ours is None and theirs is None)
+
+
+def _restarts(reference: Trace, candidate: Trace) -> Iterator[Agreement]:
+    """Where a run is started anew on its way: nothing to say of runs that aren't."""
+    if PIECE not in reference.signals and PIECE not in candidate.signals:
+        return
+    ours, theirs = (trace.iterations[trace.piece_starts].tolist() for trace in (reference, candidate))
+    due = [start for start in ours if start < candidate.reached]
+    said = [f"at {_listed(list(map(str, starts[1:])))}" if starts[1:] else "none" for starts in (ours, theirs)]
+    yield Agreement("restarts", said[0], said[1], True, due == theirs)
 
 
 def _first_other_draw(reference: Trace, candidate: Trace) -> int | None:

@@ -96,15 +96,18 @@ def judge_envelope(
 
 
 def signal_spread(healthy: Sequence[Trace], signal: str, iterations: int) -> Spread:
-    """(T,) spread of a signal over the first T iterations of healthy runs, smoothed over iterations.
+    """(T,) spread of a signal over the first T iterations of healthy runs, smoothed over those of each piece.
 
     Over those at which they have a value, the same in all of them; ``presence`` holds a candidate to the same ones.
     """
     values = np.stack([run.signals[signal][:iterations] for run in healthy])
     has_value = healthy[0].has_value(signal)[:iterations]
+    starts = healthy[0].piece_starts
+    starts = starts[starts < iterations]
     if has_value.all():
-        return smooth_over_iterations(measure_spread(values))
-    return spread_where(has_value, smooth_over_iterations(measure_spread(values[:, has_value])))
+        return smooth_over_iterations(measure_spread(values), starts)
+    starts = np.searchsorted(np.flatnonzero(has_value), starts)  # a piece without a value has no place
+    return spread_where(has_value, smooth_over_iterations(measure_spread(values[:, has_value]), starts))
 
 
 def signal_values(candidate: Trace, signals: Sequence[str]) -> FloatArray:

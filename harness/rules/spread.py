@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from harness.rules.relative import from_logarithms
-from harness.values.trace import BoolArray, FloatArray
+from harness.values.trace import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "FLOAT32_RESOLUTION",
@@ -166,23 +166,30 @@ def spread_where(has_value: BoolArray, spread: Spread) -> Spread:
     )
 
 
-def smooth_over_iterations(spread: Spread) -> Spread:
+def smooth_over_iterations(spread: Spread, piece_starts: Sequence[int] | IntArray = (0,)) -> Spread:
     """The same spread with σ pooled over neighbouring iterations, as chaos grows smoothly and k runs are few.
 
-    The window at iteration t reaches min(10, t/3) to either side: none at the start, where σ grows fastest. The degrees
-    of freedom stay k − 1, because neighbouring iterations of a run are not independent.
+    The window at iteration t of a piece reaches min(10, t/3) to either side within it: none at its start, where σ grows
+    fastest. The degrees of freedom stay k − 1, because neighbouring iterations of a run are not independent.
 
     Args:
         spread: of shape (T,).
+        piece_starts: the places at which pieces of the runs begin, each from start weights, 0 first.
     """
-    variance = spread.sigma**2
+    pieces = np.split(spread.sigma**2, np.asarray(piece_starts)[1:])
+    pooled = np.concatenate([_pooled(variance) for variance in pieces])
+    sigma = np.maximum(np.sqrt(pooled), FLOAT32_RESOLUTION)
+    return replace(spread, sigma=sigma)
+
+
+def _pooled(variance: FloatArray) -> FloatArray:
+    """(t,) means of one piece's variances over the windows of ``smooth_over_iterations``."""
     total = np.concatenate([[0.0], np.cumsum(variance)])
     t = np.arange(len(variance))
     reach = np.minimum(10, t // 3)
     low, high = t - reach, np.minimum(t + reach, len(variance) - 1)
-    pooled = (total[high + 1] - total[low]) / (high - low + 1)
-    sigma = np.maximum(np.sqrt(pooled), FLOAT32_RESOLUTION)
-    return replace(spread, sigma=sigma)
+    pooled: FloatArray = (total[high + 1] - total[low]) / (high - low + 1)
+    return pooled
 
 
 def stack_spreads(spreads: Sequence[Spread]) -> Spread:

@@ -77,12 +77,14 @@ class TierRules:
     def __init__(self, tier: str, healthy: Sequence[Trace], planned: int, false_alarm_rate: float) -> None:
         share = false_alarm_rate / STATISTICAL_RULES
         self.tier = tier
-        self._first_step = FirstStepRule(healthy, tier=tier, false_alarm_rate=share)
+        self._first_step = FirstStepRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._envelope = EnvelopeRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._equivalence = EquivalenceRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._state = StateRule(healthy, planned, tier=tier, false_alarm_rate=share)
         self._evaluation = EvaluationRule(healthy, planned, tier=tier, false_alarm_rate=share)
-        self._sights = tuple(sight for bounds in self.signal_bounds for sight in measure_sight(bounds))
+        starts = healthy[0].piece_starts
+        starts = starts[starts < planned]
+        self._sights = tuple(sight for bounds in self.signal_bounds for sight in measure_sight(bounds, starts))
 
     @property
     def signal_bounds(self) -> tuple[Bounds, ...]:
@@ -167,6 +169,8 @@ def describe_alignment(aligned: TierJudgement, judged: Sequence[TierJudgement], 
     """
     count = len(aligned.envelopes["loss"].iterations)
     iterations = f"{count} {'iteration' if count == 1 else 'iterations'}"
+    pieces = next(one for one in aligned.sights if one.signal == "loss").pieces
+    iterations += f" in {pieces} pieces" if pieces > 1 else ""
     over = f"{_name(aligned, judged)}, with the reference {reference} over {iterations}"
     return "; ".join([over, _seen_of_the_loss(aligned), *_blind(aligned)])
 
@@ -181,13 +185,13 @@ def _seen_of_the_loss(aligned: TierJudgement) -> str:
         return seen
     mean = any(finding.rule == EQUIVALENCE and finding.status is Outcome.PASS for finding in aligned.findings)
     held = f"only its mean over the run is held, to ±{percent(sight.limit)}" if mean else "nothing holds it"
-    return f"{seen}; from iteration {sight.blind_from} on the reference's own runs part by more, and there {held}"
+    return f"{seen}; {sight.blind_where} the reference's own runs part by more, and there {held}"
 
 
 def _blind(aligned: TierJudgement) -> list[str]:
     """Which other signals are blind, and from which iteration on."""
     blind = [one for one in aligned.sights if one.blind_from is not None and one.signal != "loss"]
-    told = ", ".join(f"{one.signal} from iteration {one.blind_from} on" for one in blind)
+    told = ", ".join(f"{one.signal} {one.blind_where}" for one in blind)
     return [f"blind: {told}"] if blind else []
 
 

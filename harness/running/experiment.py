@@ -22,6 +22,7 @@ from harness.recording.clock import set_iteration
 from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.processes import HostGroup
 from harness.recording.recorder import Recorder
+from harness.recording.restarts import Restarts
 from harness.recording.start import StartHook, pretrained_parts
 from harness.recording.start_weights import weights_digest
 from harness.running.around import noise_of, shadowed, together
@@ -32,7 +33,7 @@ from harness.running.folder import PROVENANCE, RANKS, STREAM, shadow_file
 from harness.running.libraries import missing_library
 from harness.running.order import Order
 from harness.running.pulse_hook import PulseHook
-from harness.running.settings_of_config import effective_settings
+from harness.running.settings_of_config import ONE_PIECE, effective_settings, restart_settings
 from harness.running.validation import add_validation
 from harness.store.atomic import write_bytes
 from harness.store.provenance_file import write_provenance
@@ -71,10 +72,12 @@ def run_experiment(
         RunError: there is no checkpoint to go on from.
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
-    settings, defaults = effective_settings(config), default_settings(config)
+    settings, defaults = effective_settings(config), {**ONE_PIECE, **default_settings(config)}
     require_known_loop(config)
     given = pretrained_parts(config.model)
     iterations = _iterations(order, case, config)
+    pieces = (0,) if order.training else case.piece_starts(iterations)
+    settings |= {} if order.training else restart_settings(case)
     _adapt(config, order, case, device, iterations, folder)
     runner, device = _open_runner(order, config, device, iterations)
     with ExitStack() as stack:
@@ -93,17 +96,30 @@ def run_experiment(
                 origin = _provenance(runner, model, order, case, device, settings, iterations)
                 write_provenance(folder / PROVENANCE, replace(origin, defaults=defaults, start=start))
 
-        runner.register_hook(StartHook(case.seed, case.start, given, begin), priority="VERY_HIGH")
+        start = StartHook(case.seed, case.start, given, begin)
+        runner.register_hook(start, priority="VERY_HIGH")
+        runner.register_hook(
+            ObserverHook(Restarts(pieces, start.draw)), priority="VERY_HIGH"
+        )  # before all that observes
         around = noise_of(order)
         asked = case.evaluate and not order.training
-        probe = None if not asked else EvaluationProbe(iterations, together(noise_of(order)))
+        probe = EvaluationProbe(iterations, together(noise_of(order)), piece_starts=pieces) if asked else None
         if order.shadow:
             shadow = stack.enter_context(shadowed(order, folder, runner.rank, device))
             runner.register_hook(ObserverHook(shadow), priority="VERY_HIGH")
             around.append(shadow.shadowing)
         seed = case.seed + (runner.rank if (config.get("randomness") or {}).get("diff_rank_seed") else 0)
         on_ranks = None if order.training else partial(append_ranks, folder / RANKS)
-        recorder = Recorder(stream, iterations, seed, together(around), probe, set_iteration, on_ranks=on_ranks)
+        recorder = Recorder(
+            stream,
+            iterations,
+            seed,
+            together(around),
+            probe,
+            set_iteration,
+            on_ranks=on_ranks,
+            piece_starts=pieces,
+        )
         runner.register_hook(ObserverHook(recorder), priority="VERY_HIGH")
         pulse = [PulseHook(folder, runner.rank)] if order.launcher != "none" else []
         for hook in (*hooks, *pulse, *([PlainCheckpointHook()] if order.training else [])):

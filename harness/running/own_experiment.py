@@ -16,12 +16,14 @@ from harness.recording.clock import set_iteration
 from harness.recording.evaluation_probe import EvaluationProbe
 from harness.recording.host_draws import HostDraws, require_drawn_on_host
 from harness.recording.recorder import Recorder
+from harness.recording.restarts import Restarts, piece_seed
 from harness.recording.start import GENERATED, KEPT
 from harness.recording.start_weights import draw_start_weights, weights_digest
 from harness.running.around import noise_of, shadowed, together
 from harness.running.folder import PROVENANCE, STREAM
 from harness.running.order import EAGER, Order
 from harness.running.own_cases import load_function, source_digest
+from harness.running.settings_of_config import ONE_PIECE, restart_settings
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.training.declaring import Training
@@ -66,15 +68,21 @@ def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ..
         )
     training = OwnTraining(declared.model, declared.optimizers, declared.evaluate, where, device.kind)
     require_drawn_on_host(training.model)
-    if not case.own_start:
-        draw_start_weights(training.model, case.seed, **dict(case.start))  # type: ignore[arg-type]  # numbers alone
-    settings = settings_of(training, declared.settings)
+    pieces = case.piece_starts(iterations)
+
+    def draw(model: torch.nn.Module, piece: int) -> None:
+        if not case.own_start:
+            draw_start_weights(model, piece_seed(case.seed, piece), **dict(case.start))  # type: ignore[arg-type]  # numbers alone
+
+    draw(training.model, 0)
+    settings = {**settings_of(training, declared.settings), **restart_settings(case)}
     batches = _endless(declared.batches, iterations, where)
     batch = next(batches)
     provenance = Provenance(
         case=case.name,
         settings=settings,
         weights=weights_digest(training.model),
+        defaults=ONE_PIECE,
         seed=case.seed,
         start=KEPT if case.own_start else GENERATED,
         precision=OWN_PRECISION,
@@ -91,18 +99,19 @@ def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ..
     )
     with ExitStack() as stack:
         stream = stack.enter_context(TraceStream(folder / STREAM, iterations))
-        observers: list[Observer] = []
+        observers: list[Observer] = [Restarts(pieces, draw)]
         around = noise_of(order)
         if order.shadow:
             shadow = stack.enter_context(shadowed(order, folder, 0, device))
             observers.append(shadow)
             around.append(shadow.shadowing)
         probe = (
-            EvaluationProbe(iterations, together(noise_of(order)), copies=True)
+            EvaluationProbe(iterations, together(noise_of(order)), copies=True, piece_starts=pieces)
             if declared.evaluate is not None
             else None
         )
-        observers.append(Recorder(stream, iterations, case.seed, together(around), probe, set_iteration))
+        recorder = Recorder(stream, iterations, case.seed, together(around), probe, set_iteration, piece_starts=pieces)
+        observers.append(recorder)
         for fault in faults:
             attach_fault(fault, training)
         write_provenance(folder / PROVENANCE, provenance)

@@ -8,8 +8,12 @@ from mmengine.config import Config
 
 from harness.recording.start import PATHS_OF_WEIGHTS
 from harness.running.cases import RUNNER_FIELDS, flatten
+from harness.values.case import Case
 
-__all__ = ["effective_fields", "effective_settings"]
+__all__ = ["ONE_PIECE", "effective_fields", "effective_settings", "restart_settings"]
+
+ONE_PIECE = {"alignment.restarts": "1"}
+"""What ``restart_settings`` has where a side says nothing."""
 
 _WITHOUT_EFFECT = frozenset(
     {
@@ -39,3 +43,8 @@ def effective_settings(config: Config) -> dict[str, str]:
             # Where a file with weights lies differs from host to host; whether its weights do, their digest says.
             settings[name] = "a checkpoint" if field in PATHS_OF_WEIGHTS and text.startswith(("'", '"')) else text
     return settings
+
+
+def restart_settings(case: Case) -> dict[str, str]:
+    """How a case's run is started anew on its way; nothing of one that isn't."""
+    return {"alignment.restarts": f"{case.restarts} in {case.iterations} iterations"} if case.restarts > 1 else {}

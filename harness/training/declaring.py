@@ -69,6 +69,7 @@ def case(
     reference: str = "",
     summary: str = "",
     start: Mapping[str, float] | None = None,
+    restarts: int = 1,
 ) -> Callable[[_Function], _Function]:
     """Declare that a function of a ``torch.device`` returns the ``Training`` of a case.
 
@@ -84,6 +85,8 @@ def case(
         summary: one line for lists.
         start: settings of generated start weights (``harness.recording.start_weights``), which replace the model's
             own, ``{}`` for their defaults; None keeps what the function gives.
+        restarts: how many pieces of equal length a run consists of, each from start weights: generated ones from a seed
+            of their own, or those that the function gave. Batches, schedules and what the step keeps for itself go on.
     """
     settings = {name: value for name, value in locals().items() if value is not None}
 

@@ -49,6 +49,14 @@ class RunnerTraining(Trained):
         """Whether a config says how it is optimized: a Runner that a script builds of objects has none."""
         return "optim_wrapper" in self.runner.cfg
 
+    def remember(self) -> Callable[[], None]:
+        """The loss scale of mixed precision, which overflows change."""
+        scaler = getattr(self.runner.optim_wrapper, "loss_scaler", None)
+        if scaler is None:
+            return super().remember()
+        kept = copy.deepcopy(scaler.state_dict())
+        return lambda: scaler.load_state_dict(kept) if kept else None  # without one it is switched off
+
     def logged(self, returned: Any) -> dict[str, torch.Tensor]:
         """What the model logs by mmengine's rules: scalars, tensors or plain numbers."""
         return scalars_of(returned, "what the model's train_step returned")

@@ -38,6 +38,14 @@ class Trained(ABC):
         """Whether it may be asked in evaluation mode."""
         return True
 
+    def remember(self) -> Callable[[], None]:
+        """Keep what a step changes beside the model's tensors and the optimizers' state.
+
+        Returns:
+            What puts it back, where a run is started anew; here nothing is known of it.
+        """
+        return lambda: None
+
     @abstractmethod
     def logged(self, returned: Any) -> dict[str, torch.Tensor]:
         """What a step logged: name → a tensor of one element; ``loss`` is the total.

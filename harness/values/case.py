@@ -29,6 +29,8 @@ class Case:
         fp64_iterations: how many iterations the float64 run of a baseline has.
         summary: one line for lists.
         start: settings of the frozen start weights (``harness.recording.start_weights.draw_start_weights``).
+        restarts: how many pieces of equal length a run consists of, each from start weights, so that rounding begins to
+            grow anew; 1 starts once.
         function: the function of a user's file that returns the training; empty for mmengine's config.
         own_start: whether the weights are kept that the training begins with, all of them.
         evaluate: whether the model is asked in evaluation mode at a few iterations.
@@ -53,9 +55,10 @@ class Case:
     own_start: bool = False
     evaluate: bool = True
     by_name: bool = False
+    restarts: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "repeats", "seed", "fp64_iterations"):
+        for name in ("iterations", "repeats", "seed", "fp64_iterations", "restarts"):
             self._require(name, type(getattr(self, name)) is int, getattr(self, name), "a whole number")
         for name in ("tier", "reference", "summary"):
             self._require(name, type(getattr(self, name)) is str, getattr(self, name), "a text")
@@ -65,6 +68,8 @@ class Case:
         self._require("start", isinstance(self.start, Mapping), self.start, "settings of the start weights")
         self._require("iterations", self.iterations >= 1, self.iterations, "at least 1")
         self._require("repeats", self.repeats >= 5, self.repeats, "at least 5: fewer can't calibrate a bound")
+        allowed = f"1 … {self.iterations}: no piece is shorter than an iteration"
+        self._require("restarts", 1 <= self.restarts <= self.iterations, self.restarts, allowed)
         self._require("seed", 0 <= self.seed < 2**32, self.seed, "0 … 2³² − 1")
         for tier in (self.tier, *self.tiers):
             self._require("tier", tier in TIERS, tier, ", ".join(TIERS))
@@ -79,6 +84,21 @@ class Case:
             self.fp64_iterations,
             f"0 … {self.iterations}",
         )
+
+    def piece_starts(self, planned: int) -> tuple[int, ...]:
+        """The iterations at which a run's pieces begin, 0 first.
+
+        They are those of the case's own length, whatever part of it is run, so that a shorter run is the first part of
+        a longer one. Where the length doesn't divide, pieces differ by one iteration.
+
+        Args:
+            planned: iterations of the run.
+        """
+        if self.restarts == 1:
+            return (0,)
+        pieces = range(-(-planned * self.restarts // self.iterations) + 1)
+        starts = (number * self.iterations // self.restarts for number in pieces)
+        return tuple(start for start in starts if start < planned)
 
     @property
     def address(self) -> str:

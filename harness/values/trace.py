@@ -15,6 +15,7 @@ __all__ = [
     "EVALUATED_LOSS",
     "EVALUATED_PIXELS",
     "HOST_DRAWS",
+    "PIECE",
     "BoolArray",
     "FloatArray",
     "IntArray",
@@ -26,6 +27,9 @@ DEVICE_DRAWS = "device_draws"
 
 HOST_DRAWS = "host_draws"
 """The signal that is 1 where an iteration drew from the device's own generator, else 0."""
+
+PIECE = "piece"
+"""The signal that numbers the pieces of a run that was started anew on its way; a run of one piece has none."""
 
 EVALUATED_LOSS = "loss/"
 """Prefix of a loss among what the model answers in evaluation mode."""
@@ -127,7 +131,8 @@ class Trace:
             in per cent; ``lr`` the learning rate; ``grad_norm``, ``param_norm``, ``update_norm``, ``bn_mean_norm`` and
             ``bn_var_norm`` Euclidean norms over all tensors; ``seconds`` and ``memory`` (MiB) of the iteration;
             ``device_draws`` 1 where the iteration drew from the generator of a device other than the host, else 0;
-            ``host_draws`` what the host's generator would draw next, in [0, 1): equal where as much was drawn.
+            ``host_draws`` what the host's generator would draw next, in [0, 1): equal where as much was drawn;
+            ``piece`` the number of the piece that the iteration is of, in a run that was started anew on its way.
             Parameter groups that have had one rate at every iteration share a name; ``lr.1`` … are the others'.
         batches: T digests of the batches, empty strings where unknown; or () where none was recorded.
         state: per-tensor norms at a few iterations.
@@ -185,6 +190,13 @@ class Trace:
     def reached(self) -> int:
         """The number of the iteration that would follow."""
         return int(self.iterations[-1]) + 1 if len(self) else 0
+
+    @property
+    def piece_starts(self) -> IntArray:
+        """The places at which a piece of the run begins, each from start weights; 0 is the first."""
+        if PIECE not in self.signals:
+            return np.zeros(min(1, len(self)), np.int64)
+        return np.flatnonzero(np.diff(self.signals[PIECE], prepend=np.nan) != 0)
 
     @property
     def loss(self) -> FloatArray:

@@ -16,7 +16,7 @@ RATE = 1e-3
 
 @pytest.fixture(scope="module")
 def rule(make):
-    return FirstStepRule([make.trace(seed) for seed in range(8)], tier="fp32", false_alarm_rate=RATE)
+    return FirstStepRule([make.trace(seed) for seed in range(8)], 30, tier="fp32", false_alarm_rate=RATE)
 
 
 @pytest.fixture(scope="module")
