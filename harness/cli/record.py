@@ -250,7 +250,8 @@ def _print_advice(console: Console, baseline: Baseline, case: Case | None) -> No
         )
         seen = f"sees a loss that is off {off}"
     nothing = ", ".join(f"{one.signal} at {one.blind} of {one.iterations} iterations" for one in blind)
-    console.print(Text(f"{baseline.case}, {tier}: {seen}; it is blind to " + (nothing or "no demanded signal")))
+    at_last = f"it is blind to {nothing}" if nothing else "no demanded signal is blind"
+    console.print(Text(f"{baseline.case}, {tier}: {seen}; {at_last}"), soft_wrap=True)
     if not blind:
         return
     console.print(Text("rounding grows until the reference's own runs part; what helps:"))
