@@ -9,7 +9,7 @@ rounded once. So no score depends on how images were divided over processes, nor
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from harness.accuracy.label_table import LabelTable
 from harness.values.errors import DataError
 
-__all__ = ["ImageCounts", "InstanceCounts", "category_key", "count_image", "sum_confusions", "sum_instances"]
+__all__ = ["ImageCounts", "InstanceCounts", "Matrix", "category_key", "count_image", "sum_confusions", "sum_instances"]
 
 Matrix = npt.NDArray[np.int64]
 
@@ -148,17 +148,19 @@ def category_key(category: str) -> str:
     return f"category {category}"
 
 
-def sum_confusions(images: Sequence[ImageCounts]) -> Matrix:
+def sum_confusions(images: Iterable[ImageCounts]) -> Matrix:
     """(R, R) of all images together.
 
     Raises:
         DataError: there is no image.
     """
-    if not images:
-        raise DataError("there is no image to score", observed="an empty set", allowed="one image or more")
-    total: Matrix = np.zeros_like(images[0].confusion)
+    total: Matrix | None = None
     for image in images:
+        if total is None:
+            total = np.zeros_like(image.confusion)
         total += image.confusion
+    if total is None:
+        raise DataError("there is no image to score", observed="an empty set", allowed="one image or more")
     return total
 
 

@@ -10,21 +10,19 @@ independent.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import stdtrit
 
-from harness.accuracy.image_counts import ImageCounts
+from harness.accuracy.image_counts import ImageCounts, Matrix, sum_confusions
 from harness.accuracy.label_table import LabelTable
 from harness.values.errors import DataError
 
 __all__ = ["PairedDifference", "clusters_of", "mean_iou", "paired_difference"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @final
@@ -55,7 +53,7 @@ def clusters_of(images: Sequence[ImageCounts], *, by_image: bool = False) -> lis
     return names if len(set(names)) > 1 else [image.image for image in images]
 
 
-def mean_iou(confusion: npt.NDArray[np.int64], table: LabelTable) -> float:
+def mean_iou(confusion: Matrix, table: LabelTable) -> float:
     """MIoU 0 … 1 of a confusion matrix (R, R), over the classes that occur; NaN without one."""
     scored = list(table.scored)
     rows = confusion[scored]
@@ -85,30 +83,35 @@ def paired_difference(
     Raises:
         DataError: the two sides' images differ.
     """
-    given = {image.image: image for image in candidate}
-    if len(given) != len(reference) or any(image.image not in given for image in reference):
+    ours, theirs = ({image.image: place for place, image in enumerate(side)} for side in (reference, candidate))
+    if ours.keys() != theirs.keys():
         raise DataError(
             "the two sides didn't answer the same images",
-            observed=f"{len(reference)} of the reference, {len(given)} of the candidate, "
-            f"{sum(image.image in given for image in reference)} of both",
+            observed=f"{len(ours)} of the reference, {len(theirs)} of the candidate, "
+            f"{len(ours.keys() & theirs.keys())} of both",
         )
-    names = clusters_of(reference, by_image=by_image)
-    places = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    size = len(table.labels)
-    sums = np.zeros((2, len(places), size, size), np.int64)
-    for image, name in zip(reference, names, strict=True):
-        sums[0, places[name]] += image.confusion
-        sums[1, places[name]] += given[image.image].confusion
-    totals = sums.sum(axis=1)
+    members: dict[str, list[str]] = defaultdict(list)
+    for name, cluster in zip(ours, clusters_of(reference, by_image=by_image), strict=True):
+        members[cluster].append(name)
 
-    def points(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> float:
+    def sums(names: Iterable[str]) -> tuple[Matrix, Matrix]:
+        """Of both sides; a set may have thousands of images with 150 classes, whose matrices are made one at a time."""
+        chosen = list(names)
+        return (
+            sum_confusions(reference[ours[name]] for name in chosen),
+            sum_confusions(candidate[theirs[name]] for name in chosen),
+        )
+
+    def points(one: Matrix, other: Matrix) -> float:
         return 100 * (mean_iou(other, table) - mean_iou(one, table))
 
-    difference = points(totals[0], totals[1])
-    count = len(places)
+    whole = sums(ours)
+    difference = points(*whole)
+    count = len(members)
     if count < 2:
         return PairedDifference(difference, None, None, None, count, confidence)
-    left_out = np.array([points(totals[0] - sums[0, i], totals[1] - sums[1, i]) for i in range(count)])
+    without = (sums(names) for names in members.values())
+    left_out = np.array([points(whole[0] - one, whole[1] - other) for one, other in without])
     variance = (count - 1) / count * float(((left_out - left_out.mean()) ** 2).sum())
     error = math.sqrt(variance)
     half = float(stdtrit(count - 1, (1 + confidence) / 2)) * error

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import final, overload
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from harness.store.decoding import complete_lines, decode_value, encode_value
 from harness.values.bounds import Count
 from harness.values.errors import RunError
 
-__all__ = ["CountsStream", "ImageRow", "counts_of", "read_rows"]
+__all__ = ["CountsOfRows", "CountsStream", "ImageRow", "counts_of", "read_rows"]
 
 _LARGEST = 4 * 2**30
 
@@ -118,3 +118,36 @@ def counts_of(row: ImageRow, table: LabelTable) -> ImageCounts:
             )
         confusion[label, answer] = pixels
     return ImageCounts(row.image, row.size, confusion, row.instances, row.seconds)
+
+
+@final
+class CountsOfRows(Sequence[ImageCounts]):
+    """The counts of rows, each made when it is asked for: of a set of thousands of images one matrix is in memory.
+
+    Args:
+        rows: of images with labels.
+        table: the data set's labels.
+    """
+
+    def __init__(self, rows: Sequence[ImageRow], table: LabelTable) -> None:
+        self._rows = rows
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> ImageCounts: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> CountsOfRows: ...
+
+    def __getitem__(self, place: int | slice) -> ImageCounts | CountsOfRows:
+        """One image's counts, or those of some rows.
+
+        Raises:
+            RunError: an image has no labels, or counts labels that the table doesn't have.
+        """
+        if isinstance(place, slice):
+            return CountsOfRows(self._rows[place], self._table)
+        return counts_of(self._rows[place], self._table)

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from harness.accuracy.image_counts import ImageCounts
 from harness.accuracy.label_table import LabelTable
 from harness.accuracy.scores import Scores, score_images
-from harness.evaluating.counts_stream import ImageRow, counts_of, read_rows
+from harness.evaluating.counts_stream import CountsOfRows, ImageRow, read_rows
 from harness.evaluating.evaluation_folder import (
     DEVICE,
     ERROR,
@@ -113,13 +112,9 @@ class Evaluation:
         return all(row.cells is not None for row in self.rows)
 
     @property
-    def counts(self) -> tuple[ImageCounts, ...]:
-        """Of each image.
-
-        Raises:
-            RunError: an image has no labels.
-        """
-        return tuple(counts_of(row, self.identity.table) for row in self.rows)
+    def counts(self) -> CountsOfRows:
+        """Of each image; one without labels raises a RunError when it is asked for."""
+        return CountsOfRows(self.rows, self.identity.table)
 
     @property
     def scores(self) -> Scores:

@@ -15,6 +15,7 @@ from harness.accuracy.answer_comparison import AnswerComparison, compare_answers
 from harness.accuracy.moved_classes import Movement, moved_classes
 from harness.accuracy.paired_difference import clusters_of, paired_difference
 from harness.accuracy.same_weights import Side
+from harness.evaluating.counts_stream import CountsOfRows
 from harness.evaluating.evaluation_folder import answer_file, margin_file
 from harness.evaluating.evaluation_pass import Evaluation, read_evaluation
 from harness.evaluating.kept_answers import read_kept
@@ -95,7 +96,8 @@ def compare_sides(reference: Evaluation, other: Evaluation, *, by_image: bool = 
     difference = None
     if reference.has_labels and other.has_labels:
         asked = {row.image for row in other.rows}
-        counts = [count for count in reference.counts if count.image in asked]
+        rows = [row for row in reference.rows if row.image in asked]
+        counts = CountsOfRows(rows, reference.identity.table)
         difference = paired_difference(counts, other.counts, reference.identity.table, by_image=by_image)
     return Side(AnswerComparison(tuple(images)), difference)
 
@@ -105,8 +107,8 @@ def movement_of(side: Side, evaluation: Evaluation, *, by_image: bool = False) -
     if not evaluation.has_labels:
         names = [image.image for image in side.answers.images]
         return moved_classes(side.answers.net(dict(zip(names, names, strict=True))))
-    counts = evaluation.counts
-    clusters = dict(zip([count.image for count in counts], clusters_of(counts, by_image=by_image), strict=True))
+    names = [row.image for row in evaluation.rows]
+    clusters = dict(zip(names, clusters_of(evaluation.counts, by_image=by_image), strict=True))
     return moved_classes(side.answers.net(clusters))
 
 
