@@ -2,8 +2,8 @@
 
     python benchmarks/evaluation_beside_mmsegmentation.py [--mode whole] [--size 512 1024] [--images 4 12] [--rounds 3]
 
-Both read the same generated street scenes with mmsegmentation's own config of FCN on ResNet-18, and its model: theirs by
-``Runner.test``, which keeps no answers and adds counts up; ours as a process of `align evaluate` does it, which also
+Both read the same generated street scenes with mmsegmentation's own config of FCN on ResNet-18, and its model: theirs
+by ``Runner.test``, which keeps no answers and adds counts up; ours as a process of `align evaluate` does it, which also
 writes each image's answer and its counts down. Each is timed over few and over more images, in turn, so that a second
 is of further images alone, and none of start or loading. Both must come to the same mIoU. Prints the ratio of times.
 
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _config(folder: Path, images: int, height: int, width: int, mode: str) -> Path:
-    """mmsegmentation's own config with a smaller backbone, and a checkpoint of its model beside it."""
+    """Their own config with a smaller backbone, and a checkpoint of its model beside it."""
     import mmseg.models  # noqa: F401  # registers its parts
     from mmengine.config import Config
     from mmseg.registry import MODELS
@@ -106,7 +106,7 @@ def _config(folder: Path, images: int, height: int, width: int, mode: str) -> Pa
         }
     )
     if mode == "slide":
-        config.model.test_cfg = dict(mode="slide", crop_size=(height, width // 2), stride=(height, width // 3))
+        config.model.test_cfg = {"mode": "slide", "crop_size": (height, width // 2), "stride": (height, width // 3)}
     torch.manual_seed(0)
     model = MODELS.build(config.model)
     torch.save({"state_dict": model.state_dict()}, folder / "weights.pth")
@@ -116,7 +116,7 @@ def _config(folder: Path, images: int, height: int, width: int, mode: str) -> Pa
 
 
 def _theirs(path: Path, count: int, folder: Path) -> float:
-    """mIoU by mmsegmentation's Runner."""
+    """By their Runner, in points of mIoU."""
     from mmengine.config import Config
     from mmengine.runner import Runner
 
@@ -129,7 +129,7 @@ def _theirs(path: Path, count: int, folder: Path) -> float:
 
 
 def _ours(path: Path, count: int, folder: Path) -> float:
-    """mIoU by a process of `align evaluate`'s own work, in this process."""
+    """By what a process of `align evaluate` does, in this process; in points of mIoU."""
     from mmengine.config import Config
 
     from models.datasets.evaluation_set import evaluation_set

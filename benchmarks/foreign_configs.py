@@ -1,16 +1,17 @@
-"""mmsegmentation's own configs as cases: made small by options alone, recorded, judged healthy and faulty.
+"""OpenMMLab's own configs as cases: made small by options alone, recorded, judged healthy and faulty.
 
     python benchmarks/foreign_configs.py                       # the table of docs/foreign.md
     python benchmarks/foreign_configs.py --only ann fcn
     python benchmarks/foreign_configs.py --classify            # all configs of the wheel: loads, runs or is refused
 
-Each config is what lies in mmsegmentation 1.2.2's wheel; what is laid over it are `--cfg-options`: the data are
-generated street scenes in Cityscapes' layout, crops are 64 x 64 (DDRNet's 128 x 128), backbones the smallest of their
-kind, and nothing is downloaded. A stand-in takes the place of mmcv's compiled operations, which mmcv-lite lacks: a
-model that calls one ends in an error. All runs of a table are made in one process, five of the host's as a baseline
+Each config is what lies in the wheel of mmsegmentation 1.2.2, and one each in mmdetection's and mmpretrain's; what is
+laid over it are `--cfg-options`: the data are generated street scenes in Cityscapes' layout (with boxes as COCO has
+them, and with classes as a list of ImageNet has them), crops are 64 x 64 (DDRNet's 128 x 128), backbones the smallest
+of their kind, and nothing is downloaded. A stand-in takes the place of mmcv's compiled operations, which mmcv-lite
+lacks: a model that calls one ends in an error. All runs of a table are made in one process, five of the host's as a baseline
 (fp32), then the emulated device's, healthy and with a convolution's weight gradient 1 % too large.
 
-The library is none of this project's requirements: `tox -e mmseg` installs it.
+The libraries are none of this project's requirements: `tox -e mmseg` installs them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from foreign_labels import BOXES, CLASSES, label_scenes
 
 from harness.devices.choice import choose_device
 from harness.devices.device_opening import open_device
@@ -47,14 +50,16 @@ class Architecture:
     """A config of the wheel, and what makes it small.
 
     Args:
-        config: its path under ``mmseg/.mim/configs``, without the ending.
+        config: its path under the library's ``.mim/configs``, without the ending.
         options: laid over it, by name.
         crop: edge of the square that a sample is, in pixels.
+        library: whose wheel it lies in.
     """
 
     config: str
     options: dict[str, Any]
     crop: int = 64
+    library: str = "mmseg"
 
 
 def _plain(config: str, **options: Any) -> Architecture:
@@ -138,8 +143,22 @@ ARCHITECTURES = {
             "train_dataloader.dataset.pipeline.2.scales": [128, 160],
         },
     ),
+    "retinanet": Architecture(
+        "retinanet/retinanet_r18_fpn_1x_coco",
+        {
+            "model.backbone.init_cfg": None,
+            "train_dataloader.dataset.ann_file": BOXES,
+            "train_dataloader.dataset.data_prefix.img": "",
+        },
+        library="mmdet",
+    ),
+    "resnet": Architecture(
+        "resnet/resnet18_8xb32_in1k",
+        {"train_dataloader.dataset.ann_file": CLASSES, "train_dataloader.dataset.split": ""},
+        library="mmpretrain",
+    ),
 }
-"""Name → what mmsegmentation calls so."""
+"""Name → what its library calls so."""
 
 
 @dataclass(frozen=True)
@@ -163,15 +182,15 @@ class Row:
     seconds: float
 
 
-def configs() -> Path:
-    """The folder of configs in mmsegmentation's wheel.
+def configs(library: str = "mmseg") -> Path:
+    """The folder of configs in a library's wheel.
 
     Raises:
         CaseError: it isn't installed.
     """
-    found = importlib.util.find_spec("mmseg")
+    found = importlib.util.find_spec(library)
     if found is None or found.origin is None:
-        raise CaseError("mmsegmentation isn't installed", hint="tox -e mmseg")
+        raise CaseError(f"{library} isn't installed", hint="tox -e mmseg")
     return Path(found.origin).parent / ".mim" / "configs"
 
 
@@ -183,9 +202,10 @@ def options_of(architecture: Architecture, scenes: Path) -> tuple[str, ...]:
         "train_dataloader.num_workers": 0,
         "train_dataloader.persistent_workers": False,
         "train_dataloader.dataset.data_root": str(scenes),
-        "model.data_preprocessor.size": size,
         "alignment.start.last_norm": 0.25,
     }
+    if architecture.library == "mmseg":
+        common["model.data_preprocessor.size"] = size
     return tuple(f"{name}={_spelt(value)}" for name, value in {**common, **architecture.options}.items())
 
 
@@ -206,6 +226,8 @@ def _small_pipeline(config: Path, options: tuple[str, ...], crop: int) -> tuple[
         name = f"train_dataloader.dataset.pipeline.{number}"
         if step.type == "RandomCrop":
             found.append(f"{name}.crop_size=({crop},{crop})")
+        elif step.type == "RandomResizedCrop":
+            found.append(f"{name}.scale={crop}")
         elif step.type in {"RandomResize", "Resize"}:
             found.append(f"{name}.scale=(256,128)")
     return tuple(found)
@@ -225,7 +247,7 @@ def measure(name: str, device: Any, scenes: Path, folder: Path) -> Row:
 
     started = time.monotonic()
     architecture = ARCHITECTURES[name]
-    path = configs() / f"{architecture.config}.py"
+    path = configs(architecture.library) / f"{architecture.config}.py"
     options = options_of(architecture, scenes)
     options += _small_pipeline(path, options, architecture.crop)
     case = replace(find_case(str(path), options), iterations=ITERATIONS, repeats=REPEATS, fp64_iterations=0)
@@ -371,6 +393,7 @@ def main() -> None:
     from models.datasets.scenes import SceneSet
 
     scenes = cached_scenes(SceneSet.of({"count": 8, "height": 128, "width": 256, "seed": 0}), "train")
+    label_scenes(scenes)
     print(f"torch {versions()['torch']}, commit {git_commit(Path(__file__).parent) or 'none'}")
     print("| architecture | healthy | 1 % fault | sees | seconds | what the fault's verdict says |")
     print("|---|---|---|---|---|---|")
