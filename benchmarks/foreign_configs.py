@@ -8,8 +8,8 @@ Each config is what lies in the wheel of mmsegmentation 1.2.2, and one each in m
 laid over it are `--cfg-options`: the data are generated street scenes in Cityscapes' layout (with boxes as COCO has
 them, and with classes as a list of ImageNet has them), crops are 64 x 64 (DDRNet's 128 x 128), backbones the smallest
 of their kind, and nothing is downloaded. A stand-in takes the place of mmcv's compiled operations, which mmcv-lite
-lacks: a model that calls one ends in an error. All runs of a table are made in one process, five of the host's as a baseline
-(fp32), then the emulated device's, healthy and with a convolution's weight gradient 1 % too large.
+lacks: a model that calls one ends in an error. All runs of a table are made in one process, five of the host's as a
+baseline (fp32), then the emulated device's, healthy and with a convolution's weight gradient 1 % too large.
 
 The libraries are none of this project's requirements: `tox -e mmseg` installs them.
 """
