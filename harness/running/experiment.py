@@ -181,7 +181,7 @@ def _provenance(
         seed=case.seed,
         precision="fp64" if order.double else precision,
         world_size=runner.world_size,
-        global_batch=runner.world_size * runner.train_dataloader.batch_size,
+        global_batch=runner.world_size * _batch_size(runner.train_dataloader),
         iterations=iterations,
         device=device,
         data_root=", ".join(_data_roots(runner.cfg.train_dataloader)),
@@ -192,6 +192,18 @@ def _provenance(
         command=order.command,
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _batch_size(loader: Any) -> int:
+    """Images a batch; 0 where nothing tells.
+
+    A loader that is given a batch sampler has no batch size of its own: mmdetection's recipes group images by their
+    aspect ratio so.
+    """
+    size = loader.batch_size
+    if size is None:
+        size = getattr(loader.batch_sampler, "batch_size", None)
+    return size if isinstance(size, int) else 0
 
 
 def _data_roots(value: Any) -> Iterator[str]:
