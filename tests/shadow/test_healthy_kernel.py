@@ -247,3 +247,33 @@ def test_a_norm_in_float64_is_held_to_float64(violated, wrong):
     """Float32's error of the host's own kernel is no excuse for a kernel of more bits."""
     device = wrong("linalg_vector_norm", lambda out, *_: out * (1 + 1e-5))
     assert violated(lambda: torch.linalg.vector_norm(gradients("equal").double()), wrong=device)
+
+
+def bias_gradient(gradient):
+    """A convolution's bias gradient alone, by the kernel that PyTorch chooses: oneDNN's adds element by element."""
+    x, weight = torch.zeros(gradient.shape[0], 4, *gradient.shape[2:]), torch.zeros(gradient.shape[1], 4, 3, 3)
+    same = [1, 1]
+    aten.convolution_backward(
+        gradient, x, weight, [gradient.shape[1]], same, same, same, False, [0, 0], 1, [False, False, True]
+    )
+
+
+def alike(rows, columns, share):
+    """Terms of one sign and nearly one size, as the gradients of a detector's empty places are: (2, 96, H, W)."""
+    torch.manual_seed(rows)
+    return 0.006 * (1 + share * torch.rand(2, 96, rows, columns))
+
+
+@pytest.mark.parametrize("size", [(16, 32), (32, 64), (64, 128)])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_a_bias_gradient_that_is_added_up_in_order_is_no_finding(violated, size, share):
+    assert violated(lambda: bias_gradient(alike(*size, share))) == set()
+
+
+def test_a_bias_gradient_that_is_off_by_a_hundredth_of_a_percent_still_is_one(violated, wrong):
+    def larger(out, *arguments):
+        return tuple(part if part is None else part * 1.0001 for part in out)
+
+    device = wrong("convolution_backward", larger)
+    found = violated(lambda: bias_gradient(alike(16, 32, 0.1)), wrong=device)
+    assert found == {("convolution_backward", "bias gradient")}
