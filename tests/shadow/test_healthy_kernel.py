@@ -277,3 +277,52 @@ def test_a_bias_gradient_that_is_off_by_a_hundredth_of_a_percent_still_is_one(vi
     device = wrong("convolution_backward", larger)
     found = violated(lambda: bias_gradient(alike(16, 32, 0.1)), wrong=device)
     assert found == {("convolution_backward", "bias gradient")}
+
+
+def gradient(function, *inputs):
+    """A backward whose incoming gradient is the same everywhere, as that of an average is."""
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    made = function(*leaves)
+    torch.autograd.grad(made, leaves, torch.full_like(made, 0.006))
+
+
+def last(tensor):
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+WEIGHT = torch.ones(16)
+RAMP = torch.arange(6250) % 3
+
+EQUAL_TERMS = {
+    "rows of a table": lambda: gradient(lambda w: F.embedding(RAMP, w), torch.ones(5, 16)),
+    "index_add": lambda: torch.zeros(5, 16).index_add_(0, RAMP, torch.full((6250, 16), 0.006)),
+    "index_put": lambda: torch.zeros(5, 16).index_put_((RAMP,), torch.full((6250, 16), 0.006), accumulate=True),
+    "layer norm": lambda: gradient(lambda x, w: F.layer_norm(x, (16,), w, w), torch.randn(4000, 16), WEIGHT),
+    "group norm": lambda: gradient(lambda x, w: F.group_norm(x, 4, w, w), torch.randn(2, 16, 30000), WEIGHT),
+    "batch norm, channels last": lambda: gradient(
+        lambda x, w: F.batch_norm(x, None, None, w, w, True), last(torch.randn(2, 16, 64, 64)), WEIGHT
+    ),
+    "convolution": lambda: gradient(
+        lambda x, w: F.conv2d(x, w, padding=1), torch.full((2, 8, 32, 32), 0.3), torch.ones(16, 8, 3, 3)
+    ),
+    "interpolation": lambda: gradient(
+        lambda x: F.interpolate(x, scale_factor=8.0, mode="bilinear"), torch.ones(2, 4, 16, 16)
+    ),
+    "product": lambda: torch.full((32, 6250), 0.006) @ torch.full((6250, 32), 0.006),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL_TERMS)
+def test_equal_terms_that_round_alike_are_no_finding(violated, name):
+    """A kernel that adds one after another is right, however far 6,250 equal terms take it."""
+    torch.manual_seed(0)
+    assert violated(EQUAL_TERMS[name]) == set()
+
+
+def test_equal_terms_of_which_some_are_lost_still_are_one(violated, wrong):
+    def without_last_rows(out, gradient, indices, *rest):
+        return aten.embedding_dense_backward(gradient[:-60], indices[:-60], *rest)
+
+    device = wrong("embedding_dense_backward", without_last_rows)
+    found = violated(EQUAL_TERMS["rows of a table"], wrong=device)
+    assert found == {("embedding_dense_backward", "output")}
