@@ -96,8 +96,8 @@ def compare_sides(reference: Evaluation, other: Evaluation, *, by_image: bool = 
     difference = None
     if reference.has_labels and other.has_labels:
         asked = {row.image for row in other.rows}
-        rows = [row for row in reference.rows if row.image in asked]
-        counts = CountsOfRows(rows, reference.identity.table)
+        shared = [row for row in reference.rows if row.image in asked]
+        counts = CountsOfRows(shared, reference.identity.table)
         difference = paired_difference(counts, other.counts, reference.identity.table, by_image=by_image)
     return Side(AnswerComparison(tuple(images)), difference)
 
