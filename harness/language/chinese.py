@@ -412,7 +412,7 @@ SENTENCES = {
     "{what} are {amount} too large": "{what} 偏大 {amount}",
     "{what} are {amount} too small": "{what} 偏小 {amount}",
     "{what} are off by {amount}": "{what} 偏差 {amount}",
-    "cause: {sentence}": "原因：{sentence}",
+    "cause: {said}": "原因：{said}",
     "{bad} of {all} calls, at iteration {at}": "{all} 次调用中有 {bad} 次，在第 {at} 次迭代",
     "shadow ops: 1 step (iteration {at}) at {tier}": "影子算子：1 步（第 {at} 次迭代），精度档 {tier}",
     "shadow ops: {count} steps (iterations {at}) at {tier}": "影子算子：{count} 步（迭代 {at}），精度档 {tier}",
