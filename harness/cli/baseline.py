@@ -342,25 +342,24 @@ def _compared_with_config(arrival: Arrival, arguments: argparse.Namespace) -> st
         CaseError: ``--case`` names another case.
     """
     from harness.baseline_folders.baseline_adoption import require_same_settings
-    from harness.running.cases import find_case
+    from harness.running.cases import load_case
     from harness.running.own_cases import source_digest
 
     name = arrival.baseline.case
     try:
-        case = find_case(arguments.case or name, arguments.cfg_options)
+        case, config = load_case(arguments.case or name, arguments.cfg_options)
     except CaseError:
         if arguments.case:
             raise
         return f"its config was not compared: --case PATH/{name}.py compares the one that is here"
     if case.name != name:
         raise CaseError("this is another case's config", where=case.config, observed=case.name, allowed=name)
-    if case.function:
+    if config is None:
         here, there = source_digest(case), arrival.baseline.provenance.versions.get("case file", "")
         return "its file is the one that is here" if here == there else f"its file differs from {case.config}"
-    from harness.running.cases import load_config
     from harness.running.settings_of_config import effective_settings, restart_settings
 
-    settings = {**effective_settings(load_config(case.config, arguments.cfg_options)), **restart_settings(case)}
+    settings = {**effective_settings(config), **restart_settings(case)}
     require_same_settings(arrival.baseline, settings, case.config)
     return f"all {len(settings)} settings of its config are those of {case.config}"
 

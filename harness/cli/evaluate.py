@@ -259,11 +259,10 @@ def prepare(arguments: argparse.Namespace, device: str) -> tuple[EvaluationOrder
     from harness.evaluating.evaluation_order import EvaluationOrder
     from harness.evaluating.evaluation_pass import Identity, file_digest
     from harness.inference.inference_settings import Fuse, settings_of
-    from harness.running.cases import find_case, flatten, load_config
+    from harness.running.cases import flatten, load_configured_case
     from models.datasets.evaluation_set import evaluation_set
 
-    case = find_case(arguments.config, arguments.cfg_options)
-    config = load_config(case.config, arguments.cfg_options)
+    case, config = load_configured_case(arguments.config, arguments.cfg_options)
     asked = {
         "mode": arguments.mode,
         "crop": arguments.crop and tuple(arguments.crop),

@@ -20,7 +20,14 @@ from harness.cli.options import chosen_device, reproduction
 from harness.cli.policy_options import add_policy_option, asked_policy, rooted
 from harness.cli.progress import Board
 from harness.cli.terminal import STATUS_STYLES, announce, open_console, plain_table
-from harness.cli.verify import add_verify_options, planned_iterations, require_evidence, verify_case, worst
+from harness.cli.verify import (
+    add_verify_options,
+    planned_iterations,
+    require_evidence,
+    require_judged,
+    verify_case,
+    worst,
+)
 from harness.policy.gate_decision import Decision, decide, require_baseline
 from harness.policy.policy_values import CaseTerms, Policy
 from harness.rules.budget import share_of
@@ -155,7 +162,7 @@ def _jobs(policy: Policy, device: str, asked: Sequence[str], options: argparse.N
     Raises:
         UsageError: nothing is, or a case is asked for that isn't demanded, or options contradict each other.
     """
-    from harness.running.cases import find_case, small_cases
+    from harness.running.cases import load_case, small_cases
 
     demanded = policy.cases or tuple(CaseTerms(case.name) for case in small_cases())
     jobs = []
@@ -167,7 +174,8 @@ def _jobs(policy: Policy, device: str, asked: Sequence[str], options: argparse.N
         if policy.case_seconds is not None:
             whole.timeout = min(whole.timeout, policy.case_seconds)
         require_evidence(whole)
-        case = find_case(rooted(terms.name, policy.path.parent), whole.cfg_options)
+        case, config = load_case(rooted(terms.name, policy.path.parent), whole.cfg_options)
+        require_judged(case, config, whole)
         if any(known.case == case.name and known.applies_to(device) for known in policy.known):
             whole.no_early_stop = True  # else a known deviation would end the run before another one shows
         if not asked or {case.name, terms.name} & set(asked):

@@ -60,14 +60,14 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train."""
     from harness.devices.choice import choose_device
-    from harness.running.cases import find_case, load_config
+    from harness.running.cases import load_case
     from harness.running.folder import STREAM
     from harness.running.order import Order
     from harness.running.watchdog import execute
 
     choice = choose_device(arguments.device)
     announce(choice)
-    case = find_case(arguments.config, arguments.cfg_options)
+    case, config = load_case(arguments.config, arguments.cfg_options)
     if arguments.val_interval and case.function:
         raise UsageError(
             "a loop of your own validates by itself",
@@ -95,8 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         val_interval=arguments.val_interval,
         command=reproduction(),
     )
-    planned = arguments.iterations or (load_config(case.config, arguments.cfg_options).get("train_cfg") or {}).get(
-        "max_iters"
+    planned = arguments.iterations or (
+        case.iterations if config is None else (config.get("train_cfg") or {}).get("max_iters")
     )
     with run_progress(case.name, planned or 0) as advance:
         trained = execute(

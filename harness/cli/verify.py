@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,15 @@ if TYPE_CHECKING:
     from harness.values.case import Case
     from harness.values.result import Result
 
-__all__ = ["add_parser", "add_verify_options", "planned_iterations", "require_evidence", "verify_case", "worst"]
+__all__ = [
+    "add_parser",
+    "add_verify_options",
+    "planned_iterations",
+    "require_evidence",
+    "require_judged",
+    "verify_case",
+    "worst",
+]
 
 _ITERATIONS_ALONE = 3
 """Iterations that shadow ops need alone: no chaos has to be waited for."""
@@ -109,14 +117,10 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, and say the worst verdict by the exit code."""
-    from harness.running.cases import find_case, require_distinct, small_cases
     from harness.running.invoking import begin_invocation
 
     require_evidence(arguments)
-    options = arguments.cfg_options
-    names = arguments.cases or [case.name for case in small_cases()]
-    cases = [find_case(name, options) for name in names]  # before the device, which is looked for by importing torch
-    require_distinct([case.name for case in cases])
+    cases = _asked_cases(arguments)  # before the device, which is looked for by importing torch
     if arguments.cluster:
         from harness.cli.cluster import verify_on_cluster
 
@@ -176,6 +180,18 @@ def _tell(results: Sequence[Result], page: str, arguments: argparse.Namespace) -
     tell_github(results, "verify")
 
 
+def _asked_cases(arguments: argparse.Namespace) -> list[Case]:
+    """The cases that the command names, or the small ones: each config is loaded here, and once more in its child."""
+    from harness.running.cases import load_case, require_distinct, small_cases
+
+    names = arguments.cases or [case.name for case in small_cases()]
+    loaded = [load_case(name, arguments.cfg_options) for name in names]
+    require_distinct([case.name for case, _ in loaded])
+    for case, config in loaded:
+        require_judged(case, config, arguments)
+    return [case for case, _ in loaded]
+
+
 def take_part(cases: Sequence[Case], device: str, arguments: argparse.Namespace) -> int:
     """Run this machine's processes of each case; the machine of node rank 0 records and judges them.
 
@@ -212,17 +228,23 @@ def require_evidence(arguments: argparse.Namespace) -> None:
         raise UsageError("no such precision tier", where="--tier", observed=arguments.tier, allowed=", ".join(tiers))
 
 
-def _require_judged(case: Case, arguments: argparse.Namespace) -> None:
-    """Without a baseline shadow ops alone judge what is compiled: of a backend whose graphs can be had."""
-    from harness.running.cases import load_config
+def require_judged(case: Case, config: Mapping[str, Any] | None, arguments: argparse.Namespace) -> None:
+    """Without a baseline shadow ops alone judge what is compiled: of a backend whose graphs can be had.
+
+    Args:
+        case: what is to be run.
+        config: with its options; None for a loop of the user's, which is refused with --compile and has no other
+            compiler.
+        arguments: every option of ``add_verify_options``.
+    """
+    if config is None or not arguments.no_baseline:
+        return  # before torch is imported, which the rest does
     from harness.running.compiling import compile_settings
     from harness.running.order import Order
     from harness.shadow.compiled.watched_backend import can_watch
 
-    if case.function:
-        return  # it is refused with --compile, and has no other compiler
     order = Order(str(case.config), arguments.device or "", compile=arguments.compile)
-    settings = compile_settings(order, load_config(case.config, arguments.cfg_options).get("compile"))
+    settings = compile_settings(order, config.get("compile"))
     if settings and (arguments.forced or not can_watch(settings.get("backend", "inductor"))):
         raise UsageError(
             "what this compiles is judged by its trace, which needs a baseline: shadow ops would see eager code",
@@ -268,8 +290,6 @@ def verify_case(
     from harness.running.cases import is_own
     from harness.running.verification import verify, verify_alone
 
-    if arguments.no_baseline:
-        _require_judged(case, arguments)
     iterations = planned_iterations(case, arguments)
     card = slot.card if slot is not None else ""
     order = order_of(case, device, arguments)

@@ -67,11 +67,11 @@ def _run(order: EvaluationOrder, folder: Path) -> None:
     from harness.accuracy.image_counts import count_image
     from harness.evaluating.counts_stream import CountsStream, ImageRow
     from harness.inference.inference import answer_image, count_passes
-    from harness.running.cases import find_case, load_config
+    from harness.running.cases import load_configured_case
     from models.datasets.evaluation_set import evaluation_set
     from models.datasets.transforms.loading import read_image
 
-    config = load_config(find_case(order.config, order.options).config, order.options, import_modules=True)
+    _, config = load_configured_case(order.config, order.options, import_modules=True)
     data = evaluation_set(config, order.split, order.data_root)
     model = _model(config, order.checkpoint)
     name = choice.kind if choice.index is None else f"{choice.kind}:{choice.index}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +24,9 @@ __all__ = [
     "flatten",
     "is_own",
     "list_cases",
+    "load_case",
     "load_config",
+    "load_configured_case",
     "parse_options",
     "require_distinct",
     "small_cases",
@@ -43,13 +45,19 @@ RUNNER_FIELDS = frozenset(
 
 def list_cases() -> list[Case]:
     """The cases that come with the project, small ones first, by name."""
-    cases = [find_case(str(path)) for path in sorted(config_files(), key=lambda path: path.stem)]
-    return sorted(cases, key=lambda case: not case.name.endswith("_small"))
+    small = _cases_along(lambda name: name.endswith("_small"))
+    return [*small, *_cases_along(lambda name: not name.endswith("_small"))]
 
 
 def small_cases() -> list[Case]:
     """What commands without a case run: the small cases that don't ask to be named."""
-    return [case for case in list_cases() if case.name.endswith("_small") and not case.by_name]
+    return [case for case in _cases_along(lambda name: name.endswith("_small")) if not case.by_name]
+
+
+def _cases_along(wanted: Callable[[str], bool]) -> list[Case]:
+    """Those whose names are wanted, by name: a config is loaded only then."""
+    paths = sorted(config_files(), key=lambda path: path.stem)
+    return [find_case(str(path)) for path in paths if wanted(path.stem)]
 
 
 def is_own(case: Case) -> bool:
@@ -58,12 +66,21 @@ def is_own(case: Case) -> bool:
 
 
 def find_case(name: str, options: Sequence[str] = ()) -> Case:
-    """A case by its name, or by the path of any config that mmengine's Runner can run.
+    """A case by its name, or by the path of any config that mmengine's Runner can run; ``load_case`` says the rest."""
+    return load_case(name, options)[0]
+
+
+def load_case(name: str, options: Sequence[str] = (), *, import_modules: bool = False) -> tuple[Case, Config | None]:
+    """A case with its config, of one load: a config is a program, and who needs both needn't run it twice.
 
     Args:
         name: a name from ``align cases``, a path that ends in ``.py``, or ``path.py:function`` of a file of a user's
             own that declares several.
         options: ``--cfg-options`` to lay over the config; those of ``alignment.*`` change the case.
+        import_modules: as ``load_config`` takes it.
+
+    Returns:
+        The case, and its config with the options in it; no config of a case that is a loop of the user's.
 
     Raises:
         CaseError: there is no such config, it can't be loaded, or its alignment block is out of range.
@@ -73,8 +90,8 @@ def find_case(name: str, options: Sequence[str] = ()) -> Case:
     path = _path_of(name)
     if (own := find_own_case(path, function)) is not None:
         _require_no_options(options, name)
-        return own
-    config = load_config(path, options)
+        return own, None
+    config = load_config(path, options, import_modules=import_modules)
     block = _mapping(config, "alignment", path)
     known = {field.name for field in fields(Case)} - {"name", "config", "function", "own_start"}
     if unknown := sorted(set(block) - known):
@@ -90,11 +107,27 @@ def find_case(name: str, options: Sequence[str] = ()) -> Case:
     if seed is not None:
         block["seed"] = seed
     try:
-        return Case(name=path.stem, config=path, **block)
+        return Case(name=path.stem, config=path, **block), config
     except TypeError as failure:
         raise CaseError(
             "the alignment block has a field of another type", where=f"{path}: alignment", observed=str(failure)
         ) from None
+
+
+def load_configured_case(
+    name: str, options: Sequence[str] = (), *, import_modules: bool = False
+) -> tuple[Case, Config]:
+    """``load_case`` of a case that has a config.
+
+    Raises:
+        CaseError: it is a loop of the user's, or as ``load_case`` says.
+    """
+    case, config = load_case(name, options, import_modules=import_modules)
+    if config is None:
+        raise CaseError(
+            "the config is no case", where=case.config, observed="a loop of your own", allowed="a Runner's config"
+        )
+    return case, config
 
 
 def require_distinct(names: Sequence[str]) -> None:

@@ -96,15 +96,14 @@ def _run(order: Order, folder: Path) -> None:
     faults = tuple(parse_fault(text) for text in order.faults)
     device = open_device(choose_device(order.device), order.profile, faults, trusted=order.trusted)
 
-    from harness.running.cases import find_case, load_config
+    from harness.running.cases import load_case
 
-    case = find_case(order.config, order.options)
-    if case.function:
+    case, config = load_case(order.config, order.options, import_modules=True)
+    if config is None:
         from harness.running.own_experiment import run_own_case
 
         run_own_case(order, case, device, faults, folder)
         return
     from harness.running.experiment import run_experiment
 
-    config = load_config(case.config, order.options, import_modules=True)
     run_experiment(order, case, config, device, faults, folder)

@@ -157,6 +157,21 @@ def test_recording_anew_asks_for_a_reason_and_shows_the_change(align_here, basel
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [("verify", "counted.py", "--no-baseline"), ("train", "--config", "counted.py")])
+def test_a_config_is_loaded_once_by_the_command_and_once_by_its_child(align, user_folder, words):
+    """A config is a program, which may take long, and which nobody expects to run three times."""
+    counted = user_folder / "counted.txt"
+    counted.unlink(missing_ok=True)
+    # mmengine takes no `import` and no `with` beside a config's values. The shell's parent is who loads the config.
+    line = f"__import__('os').system('echo $PPID >> {counted}')\n"
+    (user_folder / "counted.py").write_text((user_folder / "tiny.py").read_text() + line)
+    code, out, err = align(*words, "--device", "cpu", "--iterations", 2)
+    assert code == 0, out + err
+    processes = counted.read_text().split()
+    assert (len(processes), len(set(processes))) == (2, 2)
+
+
+@pytest.mark.slow
 def test_train_runs_in_two_processes(align, user_folder):
     code, out, err = align(
         *("train", "--config", "tiny.py", "--launcher", "pytorch", "--nproc-per-node", 2, "--device", "cpu", "--amp"),

@@ -109,11 +109,10 @@ def _run(asked: Request, folder: Path) -> Ending:
     from harness.lab.power.channels_last import ChannelsLastHook
     from harness.lab.power.fingerprint import FingerprintHook
     from harness.lab.power.stopping import SeenEnoughError, ShadowStopHook, StopHook
-    from harness.running.cases import find_case, load_config
+    from harness.running.cases import load_configured_case
     from harness.running.experiment import run_experiment
 
-    case = find_case(experiment.config)
-    config = load_config(case.config, import_modules=True)
+    case, config = load_configured_case(experiment.config, import_modules=True)
     config.experiment_name = folder.name
     hooks: list[Any] = [ChannelsLastHook()] if experiment.channels_last else []
     fingerprint = None
