@@ -19,6 +19,7 @@ from harness.running.isolation import isolated_python
 from harness.running.lifeline import die_with_parent, watched
 from harness.running.order import Order
 from harness.running.pool import Slot
+from harness.running.supervisor import end_supervisor
 
 __all__ = ["FollowUp", "follow_up", "main"]
 
@@ -51,9 +52,10 @@ def follow_up(folder: Path, wanted: FollowUp, slot: Slot | None = None) -> None:
         return
     slot = slot or Slot()
     words = [str(folder.resolve()), str(wanted.ask), str(wanted.shrink)]
+    asking = isolated_python("harness.running.follow_up_process:main", *words)
     with (folder / FOLLOW_UP).open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own words
-            isolated_python("harness.running.follow_up_process:main", *words),
+            isolated_python("harness.running.supervisor:main", str(folder / FOLLOW_UP), *asking),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -65,8 +67,7 @@ def follow_up(folder: Path, wanted: FollowUp, slot: Slot | None = None) -> None:
             while child.poll() is None and time.monotonic() < until and not slot.stop.is_set():
                 time.sleep(0.05)
         finally:
-            child.kill()
-            child.wait()
+            end_supervisor(child)
 
 
 def main(arguments: Sequence[str]) -> int:

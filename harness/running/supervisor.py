@@ -26,7 +26,7 @@ from typing import BinaryIO
 
 from harness.running.lifeline import die_with_parent, watched
 
-__all__ = ["HEAD", "TAIL", "BoundedLog", "end_descendants", "main"]
+__all__ = ["HEAD", "TAIL", "BoundedLog", "end_descendants", "end_supervisor", "main"]
 
 HEAD = 8 * 2**20
 """Bytes of the output that are kept from its beginning, as they come."""
@@ -38,6 +38,10 @@ _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 
 _KILLING = 5.0
 """Seconds to go on killing for. A process in the middle of a system call ends when that returns."""
+
+
+_ENDING = 15.0
+"""Seconds that a supervisor has to kill what its run started, more than ``_KILLING``; then it is killed itself."""
 
 
 class BoundedLog:
@@ -109,6 +113,21 @@ def main(arguments: Sequence[str]) -> int:
         end_descendants()
         copying.join(_KILLING)
     return _end_alike(status)
+
+
+def end_supervisor(child: subprocess.Popen[bytes]) -> None:
+    """End a supervisor, which kills all that its run started; nothing of it may outlive us.
+
+    Args:
+        child: begun in a session of its own, which is killed where the supervisor doesn't answer.
+    """
+    if child.poll() is None:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_ENDING)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 _asked = threading.Event()

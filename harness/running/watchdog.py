@@ -19,6 +19,7 @@ from harness.running.order import Order
 from harness.running.partial import PartialRun
 from harness.running.pool import Slot
 from harness.running.pulse import rank_behind, read_pulses
+from harness.running.supervisor import end_supervisor
 from harness.running.told import Told
 from harness.store.decoding import read_value
 from harness.store.provenance_file import read_provenance
@@ -36,8 +37,6 @@ _PLAIN = {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
 """What is printed is seen at once, and nothing is drawn on a screen."""
 
 _TAIL = 16_384  # bytes
-_ENDING = 15.0
-"""Seconds that the supervisor has to kill what the run started; then it is killed itself."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def _execute(
         except TraceError as failure:
             ending = _Ending(broken=failure)
         finally:
-            _end(child)
+            end_supervisor(child)
     seconds = time.monotonic() - started
     if ending.decided is not None:
         return Run(*ending.decided, None, _tail(folder / OUTPUT), seconds, stopped=True)
@@ -264,17 +263,6 @@ def _hung(timeouts: Timeouts, seconds: float, idle: float, iterations: int) -> s
     if seconds > timeouts.limit:
         return f"not done after {timeouts.limit:.0f} s and {iterations} iterations"
     return ""
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the supervisor, which kills all that the run started; nothing of it may outlive us."""
-    if child.poll() is None:
-        child.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_ENDING)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def read_run(folder: Path) -> Run:

@@ -5,13 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.running import follow_up_process
+from harness.running.folder import FOLLOW_UP, REPRODUCTIONS
+from harness.running.follow_up_process import FollowUp, follow_up
 from harness.running.isolation import isolated_python
+from harness.running.pool import Slot
 from harness.running.supervisor import BoundedLog
 
 
@@ -85,4 +90,32 @@ def test_daemons_end_with_it(tmp_path, end):
         child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=30) == (0 if end == "by itself" else -9)
     daemons = [int(word) for word in (tmp_path / "log").read_text().split()]
+    assert not any(map(alive, daemons))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands a process the orphans of its descendants")
+def test_what_a_follow_up_started_ends_with_it(tmp_path, monkeypatch):
+    """A device's call that is asked for again may start what outlives it, as a training may."""
+    (tmp_path / REPRODUCTIONS).mkdir()
+    (tmp_path / REPRODUCTIONS / "wrong.safetensors").touch()
+    hanging = [sys.executable, "-c", DAEMONS.replace("LAST", "600")]
+    ours = follow_up_process.isolated_python
+
+    def started(entry, *words):
+        return hanging if entry.startswith("harness.running.follow_up_process") else ours(entry, *words)
+
+    monkeypatch.setattr(follow_up_process, "isolated_python", started)
+    slot, log = Slot(), tmp_path / FOLLOW_UP
+
+    def stop_when_all_have_begun():
+        while len(log.read_text().split() if log.exists() else ()) < 3:
+            time.sleep(0.05)
+        slot.stop.set()
+
+    stopping = threading.Thread(target=stop_when_all_have_begun)
+    stopping.start()
+    follow_up(tmp_path, FollowUp(ask=60), slot)
+    stopping.join(timeout=30)
+    daemons = [int(word) for word in log.read_text().split()]
+    assert len(daemons) == 3
     assert not any(map(alive, daemons))
