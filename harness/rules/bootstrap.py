@@ -33,11 +33,13 @@ def block_length(series: FloatArray) -> int:
         series: (n,) finite values.
     """
     n = len(series)
+    # Padded to twice the length: without it the transform joins the end of the series to its beginning.
     spectrum = np.fft.rfft(series - series.mean(), 2 * n)
     covariance = np.fft.irfft(np.abs(spectrum) ** 2)[: max(2, n // 4)]
     memory = 1.0
     if covariance[0] > 0:
         correlation = covariance[1:] / covariance[0]
+        # Independent values correlate by less than this in 95 of 100 lags: from there on noise would be added up.
         faded = correlation <= 2 / math.sqrt(n)
         memory += 2 * float(correlation[: int(np.argmax(faded)) if faded.any() else None].sum())
     return int(np.clip(math.ceil(max(n ** (1 / 3), 2 * memory)), 1, max(1, n // 4)))

@@ -88,6 +88,7 @@ class Bounds:
 
     def violations(self, deviation: FloatArray) -> npt.NDArray[np.bool_]:
         """(n, t) where a candidate's deviation is out of bounds: a value that is not finite violates every bound."""
+        # Asked as "within" and turned around, here and in `find`: every comparison with NaN is false.
         within: npt.NDArray[np.bool_] = np.abs(deviation) <= self.allowed[:, : deviation.shape[-1]]
         return ~within
 
@@ -109,6 +110,7 @@ class Bounds:
         failed = np.asarray(violated.any(axis=1))
         at = np.where(failed, violated.argmax(axis=1), (size / allowed).argmax(axis=1))
         observed = self.spread.relative_at((np.array(chosen), at), deviation[chosen, at])
+        # A bound is the same to both sides in logarithms; as relative deviations people read two different numbers.
         bound = np.where(observed > 0, self.above[chosen, at], self.below[chosen, at])
         looks = zip(chosen, at.tolist(), failed.tolist(), observed.tolist(), bound.tolist(), strict=True)
         return [self._find(*look) for look in looks]

@@ -186,6 +186,7 @@ def _own_difference(traces: Sequence[Trace]) -> str:
 def _bits(card: str, ran: Mapping[str, Sequence[Trace]], own: Mapping[str, str]) -> list[str]:
     """How a card differs in its bits from others that all agree."""
     others = [trace for name, traces in ran.items() if name != card for trace in traces]
+    # Cards that don't agree among themselves are no measure of a bit: their spread is what this one is held to.
     if any(first_difference(others[0], other) for other in others[1:]):
         return []
     if own[card]:

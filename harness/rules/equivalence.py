@@ -145,9 +145,11 @@ def _reach(deviation: FloatArray) -> float:
     """
     length = len(deviation)
     block = block_length(deviation)
+    # A block's sum is a difference of two running sums, so that no resample of the series has to be built.
     total = np.concatenate([[0.0], np.cumsum(deviation - deviation.mean())])
     starts, rest = _block_starts(length, block)
     sums = (total[starts + block] - total[starts]).sum(axis=1)
+    # The blocks of a resample are longer than the series together: what the last one is too long by comes off.
     if rest:
         sums -= total[starts[:, -1] + block] - total[starts[:, -1] + block - rest]
     error = float((sums / length).std())

@@ -108,6 +108,7 @@ class _Confusion:
         repeats = len(healthy)
         squares = np.stack([self.share(run) ** 2 for run in healthy]).sum(axis=0)
         sigma = np.maximum(np.sqrt(squares / (repeats - 1)), 1.0 / self._pixels)  # a pixel between two classes may turn
+        # On its own scale: that no pixel lies elsewhere is usual, and zero has no logarithm.
         flat = np.zeros((1, len(sigma)))
         self.spread = Spread(flat, sigma[None], repeats, np.zeros_like(flat, bool), np.ones_like(flat), repeats - 1)
 

@@ -95,6 +95,7 @@ class Gate:
             reference scatters too far to decide; else PASS or FAIL.
         """
         agreements = self._compare(candidate, provenance)
+        # Before comparability: a run that was cut short lacks iterations, and would count as another experiment.
         if not candidate.complete:
             reason = f"the run is cut short: {len(candidate)} of {candidate.planned} iterations"
             return self._verdict(candidate, Status.ERROR, reason, [], agreements)

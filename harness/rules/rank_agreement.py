@@ -116,6 +116,7 @@ def _parameters(rows: Sequence[RankRow]) -> list[Finding]:
             continue
         most, times = Counter(row.parameters).most_common(1)[0]
         odd = [rank for rank, digest in enumerate(row.parameters) if digest != most]
+        # Without a majority nobody can say whose parameters are the right ones.
         if 2 * times <= len(row.parameters):
             who = f"ranks {', '.join(map(str, range(len(row.parameters))))} hold different parameters"
         else:

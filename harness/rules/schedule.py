@@ -33,6 +33,7 @@ def _judge_rate(name: str, reference: Trace, candidate: Trace) -> Finding:
     wanted = reference.signals[name][: len(candidate)]
     got = candidate.signals.get(name, np.full(len(candidate), np.nan))
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Equal rates are taken out first: two rates of zero would divide to NaN, which is out of tolerance.
         alike = (got == wanted) | ~(reference.has_value(name)[: len(candidate)] | candidate.has_value(name))
         deviation = np.where(alike, 0.0, got / wanted - 1)
     violated = ~(np.abs(deviation) <= _TOLERANCE)

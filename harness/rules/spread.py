@@ -130,6 +130,7 @@ def measure_spread(healthy: FloatArray, resolution: FloatArray | float = 0.0) ->
         logs = np.log(np.where(logarithmic, healthy, 1.0))
     mean = healthy.mean(axis=0)
     largest = np.abs(healthy).max(initial=0.0)
+    # A mean next to zero is no measure: a value is known no better than to a rounding of the largest there is.
     scale = np.maximum(np.maximum(np.abs(mean), resolution), max(FLOAT32_RESOLUTION * largest, np.finfo(float).tiny))
     sigma = np.where(logarithmic, logs.std(axis=0, ddof=1), healthy.std(axis=0, ddof=1) / scale)
     known = np.asarray(resolution) / scale

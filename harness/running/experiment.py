@@ -72,6 +72,7 @@ def run_experiment(
         RunError: there is no checkpoint to go on from.
         TraceError: the trace doesn't reach as far as the checkpoint.
     """
+    # First of all: `_adapt` changes the config, and what is compared is what the user wrote.
     settings, defaults = effective_settings(config), {**ONE_PIECE, **default_settings(config)}
     require_known_loop(config)
     given = pretrained_parts(config.model)
@@ -148,6 +149,7 @@ def _bring_shadows(order: Order, folder: Path, rank: int) -> None:
 
 def _open_runner(order: Order, config: Config, device: Device, iterations: int) -> tuple[Runner, Device]:
     """The Runner of a config that was adapted, in its process group where it has one; and the device as it computes."""
+    # Taken out of the config: mmengine would compile when it builds, also what shadow ops have to see eager.
     compiled = compile_settings(order, config.pop("compile", None))
     teach_mmengine(device.kind)
     if order.launcher != "none":
@@ -248,6 +250,7 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
         config.resume, config.load_from = True, str(checkpoint)
     if order.amp:
         config.optim_wrapper["type"] = "AmpOptimWrapper"
+    # mmengine hands DistributedDataParallel the rank as the device's index, which means nothing to these devices.
     if order.launcher != "none" and not type_of_kind(device.kind).ranks_are_indices:
         wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False, "device_ids": None}
         config.model_wrapper_cfg = wrapper

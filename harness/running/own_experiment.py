@@ -77,6 +77,7 @@ def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ..
     draw(training.model, 0)
     settings = {**settings_of(training, declared.settings), **restart_settings(case)}
     batches = _endless(declared.batches, iterations, where)
+    # Fetched before the run begins: its size is part of where the run comes from.
     batch = next(batches)
     provenance = Provenance(
         case=case.name,

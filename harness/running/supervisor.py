@@ -97,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     log, command = Path(arguments[0]), list(arguments[1:])
     signal.signal(signal.SIGTERM, lambda *_: _ask_to_end())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, which the watchdog gets too
+    # After the handler is there: where the watchdog is dead already, the signal comes at once.
     die_with_parent(signal.SIGTERM)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_SUBREAPER, 1)
@@ -147,6 +148,7 @@ def _wait(pid: int) -> int:
             return 0
         if ended == pid:
             return status
+        # Orphans end in bunches: behind one the next is looked for at once.
         pause = 0.001 if ended else min(2 * pause, 0.02)
         _asked.wait(0 if ended else pause)
     return signal.SIGKILL
@@ -155,6 +157,7 @@ def _wait(pid: int) -> int:
 def end_descendants() -> None:
     """Kill everything that this process started, and what that started, until nothing of it is left."""
     deadline = time.monotonic() + _KILLING
+    # Again until nothing is left: what is killed may have started something since the list was made.
     while time.monotonic() < deadline:
         for pid in _descendants():
             with contextlib.suppress(ProcessLookupError, PermissionError):

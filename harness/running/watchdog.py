@@ -134,6 +134,7 @@ def _execute(
         )
         raise RunError("the folder holds a run already", where=folder, hint=f"delete it, {otherwise}")
     order.write(folder / ORDER)
+    # Of the run that is resumed: its reason isn't this run's, and the origin's being there says that the trace is cut.
     for leftover in (ERROR, PROVENANCE):
         (folder / leftover).unlink(missing_ok=True)
     started = time.monotonic()
@@ -190,6 +191,7 @@ def _command(order: Order, folder: Path) -> list[str]:
             f"--master-addr={host}",
             f"--master-port={port}",
         ]
+        # To the output, and to a file a rank: `worker.launch` quotes the one that crashed first.
         kept = [f"--log-dir={folder / RANK_OUTPUTS}", "--tee=3"]
         words = [*(nodes if order.nodes > 1 else ["--standalone"]), f"--nproc-per-node={order.processes}", *kept]
         worker = isolated_python("harness.running.worker:launch", str(folder), *words, "--no-python", *worker)
@@ -212,6 +214,7 @@ def _watch(
     pulses: dict[int, tuple[int, int]] = {}
     partial = PartialRun(folder)
     while True:
+        # Asked before the stream is read: what the child wrote last is then read once more before this loop ends.
         ended = child.poll() is not None
         has_begun = (folder / PROVENANCE).exists()  # else a run that is resumed has yet to cut its trace
         lines, offset = follow_stream(folder / STREAM, offset) if has_begun else ([], offset)
@@ -289,6 +292,7 @@ def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float, *, 
         error = error or failure
     done = f"{len(trace)} of {trace.planned} iterations" if trace else "no iteration"
     hint = f"read {folder / OUTPUT}"
+    # What a child tells while it is being killed isn't why it was.
     if ending.hung:
         error = RunError(f"the run was killed: {ending.hung}", observed=done, hint=hint)
     elif error is None and returncode != 0:

@@ -51,6 +51,7 @@ def launch(arguments: Sequence[str]) -> int:
         0, or 1 where a worker ended by an error: ``error.json`` says which, with the end of what it printed.
     """
     die_with_parent()
+    # The launcher runs in this process, and its workers are to end with it: they watch this one.
     os.environ.update(watched())
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun

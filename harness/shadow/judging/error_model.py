@@ -89,6 +89,7 @@ class _Tier:
 
 
 _SMALLEST_HALF = 2.0**-14
+"""float16's smallest normal number: below it a rounding is no smaller, however small the number is."""
 
 _ALL = frozenset({*FAMILIES.values(), _ATTENTION})
 

@@ -86,6 +86,7 @@ RANDOM_MARGIN = 6.0
 """Standard deviations that the mean of a random draw may be from its expectation: 2e-9 by chance."""
 
 _EXACT = frozenset({Part.TRANSFER})
+"""What only moves has nothing to round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +331,7 @@ def _precisions(checks: Iterable[ShadowCheck], tier: str) -> tuple[EffectivePrec
 
 
 _CANCELLING = 2.0
+"""Conditioning from which on what cancels hides the format that a kernel computed in: chosen."""
 
 _TYPICAL = math.sqrt(2 * (1 / 8) / math.log(2))
 """Root mean square error of a product of two rounded operands, over the unit roundoff: a rounding is uniform in ±u and

@@ -98,6 +98,7 @@ def shrink_kept(folder: Path, device: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     found = list(read_reproductions(folder))
     for place, each in enumerate(found):
+        # What one call leaves of its time, those behind it share.
         share = (deadline - time.monotonic()) / (len(found) - place)
         path = folder / f"{each.number}.safetensors"
         if not each.program or share <= 0:

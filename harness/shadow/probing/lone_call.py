@@ -133,6 +133,7 @@ class Answer:
 
 
 _PART = 0.5
+"""Of a wrong call's error, what another one may have and count as right: chosen. Between, it counts as neither."""
 
 
 def lone_call(stored: StoredCall, tensors: Mapping[str, torch.Tensor], device: str, where: object) -> LoneCall:

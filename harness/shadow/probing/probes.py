@@ -185,6 +185,7 @@ class _Experiment:
         answers = self._asking.ask(redrawn(call, self._generator))
         sure = {result: answers[result] for result in self._wrong if result in answers}
         right = {result for result, answer in sure.items() if not answer.wrong}
+        # A fault that strikes some calls only is right most of the time: one right answer says little.
         for _ in range(_AGAIN if right else 0):
             again = self._asking.ask(redrawn(call, self._generator))
             for result in list(right):

@@ -201,6 +201,7 @@ class ShadowOps(TorchDispatchMode):
             returned = draw.run()
             reason, drawn = draw.check(returned)
             return returned, reason, [(call, drawn)]
+        # Before the call, which may overwrite its inputs; without the mode, or the host's copies would be checked too.
         with _disable_current_modes():
             call = self._prepared(call)
         returned = call.op(*args, **kwargs)

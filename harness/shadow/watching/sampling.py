@@ -66,6 +66,7 @@ class StepSample:
 
     def _chance(self, number: int, name: str) -> float:
         """Of a call, uniform in [0, 1)."""
+        # Of the call alone, not of a generator: who repeats a run has the same calls checked.
         return zlib.crc32(f"{self._iteration} {number} {name}".encode()) / 2**32
 
 
