@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from harness.values.case import Case
     from harness.values.trace import Trace
 
-__all__ = ["add_parser", "print_visibility"]
+__all__ = ["add_parser", "print_advice", "print_visibility"]
 
 _SHOWN_ITERATIONS = (0, 1, 5, 10)
 
@@ -177,7 +177,7 @@ def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace, case: C
 
     console = open_console()
     print_visibility(console, baseline)
-    _print_advice(console, baseline, case)
+    print_advice(console, baseline, case)
     previous = load_previous(root, baseline.case, baseline.reference)
     if previous is not None:
         _print_changes(console, list(compare_baselines(previous, baseline)))
@@ -231,7 +231,7 @@ def _shown_iterations(run: Trace) -> tuple[int, ...]:
     return (*_SHOWN_ITERATIONS, *of_pieces, int(run.iterations[-1]))
 
 
-def _print_advice(console: Console, baseline: Baseline, case: Case | None) -> None:
+def print_advice(console: Console, baseline: Baseline, case: Case | None) -> None:
     """What the case sees at the tightest tier, in a sentence; where it is blind, what helps.
 
     Args:

@@ -100,3 +100,19 @@ def test_an_optimizer_that_does_something_else_fails_by_the_trace(tmp_path):
     assert "this fault acts on mmengine's Runner" in told
     told = align("verify", file, "--device", "emulated", "--amp", cwd=tmp_path, rc=2)
     assert "a case of your own loop has no such option" in told
+
+
+@pytest.mark.slow
+@pytest.mark.emulated
+def test_a_loop_is_started_anew_on_its_way_and_a_fault_of_a_later_piece_is_seen_at_its_start(tmp_path):
+    text = (OWN / "plain.py").read_text().replace("iterations=12, ", "iterations=6, restarts=2, ")
+    file = written(tmp_path, text)
+    align("record", file, "--device", "cpu", cwd=tmp_path)
+    told = align("verify", file, "--device", "emulated", cwd=tmp_path)
+    assert "over 6 iterations in 2 pieces" in told
+    options = ("--device", "emulated", "--shadow", "none", "--fault", "conv-wgrad-x1.05@3")
+    told = align("verify", file, *options, cwd=tmp_path, rc=1)
+    assert re.search("first step: grad_norm is .* at iteration 3", told), told
+    written(tmp_path, text.replace("restarts=2", "restarts=3"))
+    told = align("verify", file, "--device", "emulated", cwd=tmp_path, rc=3)
+    assert "alignment.restarts is 2 in 6 iterations on the reference and 3 in 6 iterations on the candidate" in told
