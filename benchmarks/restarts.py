@@ -18,12 +18,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from harness.lab.power.finished_run import FinishedRun, find_record
 from harness.lab.power.study_run import Experiment, Kind
 from harness.lab.power.study_worker import Request
 from harness.lab.power.workers import run_requests
+from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.gate import Gate
 from harness.rules.sight import DEMANDED
@@ -42,6 +41,13 @@ HEALTHY = (6001,)
 
 _SMALL = 1e-3
 """A deviation of the loss that is told at how many iterations it is seen."""
+
+_COLUMNS = (
+    *("case", "pieces", "0.1 % of the loss seen at"),
+    *(f"{name} off from iteration {BEGINS[-1]} on" for name in ("loss", "grad_norm")),
+    *(f"{name} blind at" for name in DEMANDED),
+    *("faults from the start", f"faults from iteration {BEGINS[-1]} on", "false alarms"),
+)
 
 _TIMEOUT_SECONDS = 3600.0
 
@@ -85,12 +91,8 @@ def main() -> None:
         requests += [one for alike in candidates for one in alike]
         missing = [one for one in requests if find_record(Path(one.folder)) is None]
         run_requests(missing, 1, folder / "logs", _TIMEOUT_SECONDS, _told)
-    print(
-        "| case | pieces | loss seen, best | median | 0.1 % of it seen at | blind: " + " | ".join(DEMANDED) + " | ",
-        end="",
-    )
-    print("faults from the start | faults from the middle | false alarms |")
-    print("|" + "---|" * (8 + len(DEMANDED)))
+    print(f"| {' | '.join(_COLUMNS)} |")
+    print("|" + "---|" * len(_COLUMNS))
     for case, pieces in wanted:
         print(_row(case, pieces, arguments.repeats, folder), flush=True)
 
@@ -148,22 +150,22 @@ def _row(case: str, pieces: int, repeats: int, folder: Path) -> str:
     traces = tuple(run.trace for run in reference if run.trace is not None)
     provenance = reference[0].provenance if reference else None
     if provenance is None or len(traces) < repeats:
-        return f"| {case} | {pieces} | {len(traces)} of {repeats} repeats are there" + " |" * (6 + len(DEMANDED))
+        return f"| {case} | {pieces} | {len(traces)} of {repeats} repeats are there" + " |" * (len(_COLUMNS) - 2)
     baseline = Baseline(provenance.case, "cpu", {"fp32": traces}, provenance, None, "benchmark", provenance.started)
     rules = TierRules("fp32", traces, ITERATIONS, FALSE_ALARM_RATE)
-    seen = rules.signal_bounds[0].below[0]
+    bounds = rules.signal_bounds[0]
+    seen = dict(zip(bounds.signals, bounds.below, strict=True))
     sights = {sight.signal: sight.blind for sight in rules.sights}
     gate = Gate(baseline, ITERATIONS, "fp32")
     judged = {name: _judged(gate, run) for name, run in runs.items() if not name.startswith("repeat")}
     cells = [
         case,
         str(pieces),
-        f"{100 * float(seen.min()):.2g} %",
-        f"{100 * float(np.median(seen)):.2g} %",
-        f"{int((seen <= _SMALL).sum())} of {len(seen)}",
+        f"{int((seen['loss'] <= _SMALL).sum())} of {ITERATIONS}",
+        *(percent(float(seen[name][BEGINS[-1] :].min())) for name in ("loss", "grad_norm")),
         *(f"{sights[name]}" for name in DEMANDED),
         *(_seen({fault: judged.get(f"{fault}@{begins}") for fault in FAULTS}) for begins in BEGINS),
-        _alarms([judged[f"healthy-{seed}"] for seed in HEALTHY if f"healthy-{seed}" in judged]),
+        _alarms([status for name, status in judged.items() if name.startswith("healthy") and status is not None]),
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -180,10 +182,11 @@ def _alarms(judged: list[Status]) -> str:
     return f"{failed} of {len(judged)}" + (f", {open_} INCONCLUSIVE" if open_ else "")
 
 
-def _judged(gate: Gate, run: FinishedRun) -> Status:
-    """A run that crashed is seen without any rule."""
-    if run.trace is None or run.provenance is None:
-        return Status.FAIL
+def _judged(gate: Gate, run: FinishedRun) -> Status | None:
+    """The verdict on a candidate; none on a run that crashed, which isn't counted."""
+    if run.error or run.trace is None or run.provenance is None:
+        print(f"{run.folder}: {run.error}", file=sys.stderr)
+        return None
     verdict: Verdict = gate.judge(run.trace, run.provenance)
     print(f"{run.folder.parent.name} {run.folder.name}: {verdict.status.value} {verdict.reason[:220]}", file=sys.stderr)
     return verdict.status
