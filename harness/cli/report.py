@@ -27,12 +27,25 @@ def add_parser(commands: Any) -> None:
         "report",
         help="merge results into one index",
         description="Reads result.json files, or folders that hold them, checks that each follows from what it holds, "
-        "and writes one index of them all. A case that a command was to judge and didn't is an ERROR.",
+        "and writes one index of them all, or one file that can be mailed. A case that a command was to judge and "
+        "didn't is an ERROR.",
         epilog="The exit code is that of the worst verdict: 0 PASS, 1 FAIL, 2 ERROR, 3 INCONCLUSIVE.",
     )
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULT", help="a result.json, or a folder")
     add_language_option(parser)
-    parser.add_argument("--out", type=Path, default=Path("alignment-report"), metavar="DIR", help="the index's folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the index's folder (default: alignment-report; none with --bundle)",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="write one file that can be mailed: FILE.zip holds the index, the pages and what lies beside them, "
+        "FILE.html the index and the pages (default: none)",
+    )
     parser.set_defaults(func=run)
 
 
@@ -41,10 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
     import reports
 
     found = [path for given in arguments.results for path in result_files(given)]
-    merged = reports.merge(found, arguments.out)
-    show_records(merged.records)
-    print(shown(f"{say('report')}: {merged.index}"))
-    return worst([record.verdict.status for record in merged.records]).exit_code
+    written = []
+    if arguments.bundle is not None:
+        records = reports.write_bundle(found, arguments.bundle)
+        written.append(arguments.bundle)
+    if arguments.bundle is None or arguments.out is not None:
+        merged = reports.merge(found, arguments.out or Path("alignment-report"))
+        records = merged.records
+        written.append(merged.index)
+    show_records(records)
+    for path in written:
+        print(shown(f"{say('report')}: {path}"))
+    return worst([record.verdict.status for record in records]).exit_code
 
 
 def show_records(records: tuple[Record, ...]) -> None:

@@ -33,6 +33,7 @@ from harness.cli.options import (
     reproduction,
     run_folder,
     timeouts_of,
+    whole_argument,
 )
 from harness.cli.policy_options import add_policy_option
 from harness.cli.progress import Board, loss_note
@@ -58,6 +59,9 @@ __all__ = [
     "verify_case",
     "worst",
 ]
+
+SETTLE = 9
+"""Iterations that a run goes on after a violation: with the first one ten points, enough to see where a curve goes."""
 
 _ITERATIONS_ALONE = 3
 """Iterations that shadow ops need alone: no chaos has to be waited for."""
@@ -102,6 +106,13 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
         help="which of a case's baselines; the default is what the config names, else the only one that is there",
     )
     add_judging_options(parser)
+    parser.add_argument(
+        "--settle",
+        type=whole_argument,
+        default=SETTLE,
+        metavar="N",
+        help="where the verdict can't change any more, go on for N iterations, so that the curve is seen",
+    )
     add_shadow_options(parser)
     add_forced_option(parser)
     add_follow_up_options(parser)
@@ -320,6 +331,7 @@ def verify_case(
             false_alarm_rate=false_alarm_rate,
             gate_size=gate_size,
             early_stop=not arguments.no_early_stop,
+            settle=arguments.settle,
             same=tuple(arguments.same),
             **watching,
         )

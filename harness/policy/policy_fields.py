@@ -154,6 +154,7 @@ _OF_A_RUN: Mapping[str, Field] = {
     ),
     "no-baseline": _FLAG,
     "no-early-stop": _FLAG,
+    "settle": _count(0),
     "launcher": _one_of("none", "pytorch"),
     "nproc-per-node": _count(1),
     "timeout": _SECONDS,

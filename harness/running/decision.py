@@ -28,20 +28,31 @@ class Decision:
         gate: of the case's baseline.
         order: what is run.
         folder: where the run leaves its shadow checks.
+        settle: iterations that a run goes on after its verdict is decided, so that its curve is seen; a run that is
+            another experiment ends at once.
     """
 
-    def __init__(self, gate: Gate, order: Order, folder: Path) -> None:
+    def __init__(self, gate: Gate, order: Order, folder: Path, settle: int = 0) -> None:
         self._gate = gate
         self._order = order
         self._folder = folder
         self._shadowed = 0
         self._foreign: bool | None = None
+        self._settle = settle
+        self._decided_at: int | None = None
 
     def __call__(self, partial: Trace, provenance: Provenance) -> bool:
-        """Whether no iteration to come can change the verdict."""
+        """Whether no iteration to come can change the verdict, and those are over that it goes on for to be seen."""
         if self._foreign is None:
             self._foreign = self._gate.is_foreign(provenance)
-        return self._foreign or self._gate.decided(partial, provenance) is not None or self._is_violated(len(partial))
+        if self._foreign:
+            return True
+        if self._decided_at is None and self._is_decided(partial, provenance):
+            self._decided_at = len(partial)
+        return self._decided_at is not None and len(partial) >= self._decided_at + self._settle
+
+    def _is_decided(self, partial: Trace, provenance: Provenance) -> bool:
+        return self._gate.decided(partial, provenance) is not None or self._is_violated(len(partial))
 
     def _is_violated(self, iterations: int) -> bool:
         """Whether shadow ops found a violation; they are read where another shadowed iteration has ended."""

@@ -61,6 +61,7 @@ def verify(
     false_alarm_rate: float = FALSE_ALARM_RATE,
     gate_size: int = 1,
     early_stop: bool = True,
+    settle: int = 0,
     same: tuple[str, ...] = (),
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
@@ -79,6 +80,7 @@ def verify(
         false_alarm_rate: chance that a healthy port fails: the case's share of its gate's.
         gate_size: how many cases share that of the gate.
         early_stop: whether to end the run as soon as the verdict can't change.
+        settle: iterations that it then goes on, so that its curve is seen.
         same: names of settings in which it may differ from the baseline, each with what is beneath it.
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
@@ -97,7 +99,7 @@ def verify(
         again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
         gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again, same)
         early_stop &= order.nodes == 1  # the other machines would see theirs break off
-        decides = Decision(gate, order, folder) if early_stop else None
+        decides = Decision(gate, order, folder, settle) if early_stop else None
         run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
         _follow_up(run, folder, wanted, slot)
         verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)

@@ -10,7 +10,7 @@ from harness.values.trace import FloatArray, IntArray
 from reports.drawing.curves import MOST_DRAWN, Curve
 from reports.words.wording import multiple, quantity, relative
 
-__all__ = ["caption", "description", "heading"]
+__all__ = ["caption", "description", "heading", "short_caption", "values_at"]
 
 
 def heading(curve: Curve) -> str:
@@ -39,6 +39,31 @@ def caption(curve: Curve) -> str:
         )
         if sentence
     )
+
+
+def short_caption(curve: Curve) -> str:
+    """How far the curve goes towards its bound or beyond: all that a small drawing beside a large one has to say."""
+    return " ".join(sentence for sentence in (_closest(curve), _not_finite(curve)) if sentence)
+
+
+def values_at(curve: Curve) -> list[str]:
+    """(T,) the values of each iteration, as the pointer is told them."""
+    words = []
+    for place, iteration in enumerate(curve.iterations.tolist()):
+        told = [f"iteration {iteration}", f"candidate {_exact(float(curve.candidate[place]))}"]
+        if curve.center is not None and math.isfinite(curve.center[place]):
+            told.append(f"reference {_exact(float(curve.center[place]))}")
+        if curve.deviation is not None and math.isfinite(curve.deviation[place]):
+            told.append(f"deviation {relative(float(curve.deviation[place]), signed=True)}")
+        if curve.allowed is not None and math.isfinite(curve.allowed[place]):
+            told.append(f"allowed ±{relative(float(curve.allowed[place]))}")
+        words.append("\n".join(told))
+    return words
+
+
+def _exact(value: float) -> str:
+    """Eight digits, as many as float32 has: the two sides differ in the last of them."""
+    return f"{value:.8g}".replace("-", "−")
 
 
 def description(curve: Curve) -> str:

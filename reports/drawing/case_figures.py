@@ -12,14 +12,22 @@ from reports.drawing import captions, plots, theme
 from reports.drawing.curves import Curve
 from reports.words.legible import legible
 
-__all__ = ["MULTIPLES_DRAWN", "Hero", "Multiple", "hero_of", "multiples_of"]
+__all__ = ["MULTIPLES_DRAWN", "Hero", "Multiple", "heroes_of", "multiples_of"]
 
 MULTIPLES_DRAWN = 8
 
 _PICTURE = Markup(
-    '<picture class="{style}"><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
-    '<img src="{light}" width="{width}" height="{height}" alt="{words}"></picture>'
+    '<div class="{style}" style="max-width: {widest}"><picture>'
+    '<source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
+    '<img src="{light}" width="{width}" height="{height}" alt="{words}"></picture>{hover}</div>'
 )
+
+_HOVER = Markup('<svg class="hover" viewBox="0 0 {width} {height}" aria-hidden="true">{stripes}</svg>')
+
+_STRIPE = Markup('<rect x="{x:.1f}" y="0" width="{width:.1f}" height="{height}"><title>{words}</title></rect>')
+
+_HOVERED = 200
+"""Iterations that say their values under the pointer; those of a longer run would have less than some pixels each."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +50,23 @@ class Multiple:
     drawing: Markup
 
 
-def hero_of(curve: Curve) -> Hero:
-    """The large drawing of a signal."""
-    return Hero(
-        heading=captions.heading(curve),
-        key=_key(curve),
-        caption=say(captions.caption(curve)),
-        wide=_drawing(curve, plots.LARGE, "plot wide"),
-        narrow=_drawing(curve, plots.NARROW, "plot narrow"),
+def heroes_of(curves: tuple[Curve, ...], *, modest: bool = False) -> tuple[Hero, ...]:
+    """The large drawings: one across the page, or two beside each other.
+
+    Args:
+        curves: one or two.
+        modest: whether one is no larger than each of two: where it decides nothing.
+    """
+    size = plots.LARGE if len(curves) == 1 and not modest else plots.MIDDLE
+    return tuple(
+        Hero(
+            heading=captions.heading(curve),
+            key=_key(curve),
+            caption=say(captions.caption(curve)),
+            wide=_drawing(curve, size, "plot wide"),
+            narrow=_drawing(curve, plots.NARROW, "plot narrow"),
+        )
+        for curve in curves
     )
 
 
@@ -57,9 +74,7 @@ def multiples_of(curves: tuple[Curve, ...]) -> tuple[Multiple, ...]:
     """The small drawings: eight at most, those with violations before the others."""
     first = sorted(curves, key=lambda curve: curve.violation is None)[:MULTIPLES_DRAWN]
     return tuple(
-        Multiple(curve.signal, say(captions.caption(curve)), _drawing(curve, plots.SMALL, "plot"))
-        for curve in curves
-        if curve in first
+        Multiple(each.signal, say(captions.short_caption(each)), _drawing(each, plots.SMALL, "plot")) for each in first
     )
 
 
@@ -85,8 +100,23 @@ def _drawing(curve: Curve, size: plots.Format, style: str) -> Markup:
         light=_source(plots.draw(curve, size, theme.LIGHT)),
         width=size.width,
         height=size.height,
+        widest=f"{size.width}px" if size in {plots.LARGE, plots.MIDDLE} else "none",
         words=legible(words),
+        hover=_hover(curve, size),
     )
+
+
+def _hover(curve: Curve, size: plots.Format) -> Markup:
+    """A stripe an iteration over the drawing, which says the values under the pointer: no script is needed for it."""
+    if len(curve.iterations) > _HOVERED:
+        return Markup()
+    wide = (size.width - size.left - size.right) / max(curve.planned, 1)
+    stripes = Markup().join(
+        _STRIPE.format(x=size.left + int(at) * wide, width=wide, height=size.height, words=words)
+        for at, words in zip(curve.iterations, captions.values_at(curve), strict=True)
+        if int(at) < max(curve.planned, 1)
+    )
+    return _HOVER.format(width=size.width, height=size.height, stripes=stripes)
 
 
 def _source(svg: str) -> str:

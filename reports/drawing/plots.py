@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # matplotlib takes 0.4 s to import: only a page that draws pa
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["LARGE", "NARROW", "SMALL", "Format", "draw"]
+__all__ = ["LARGE", "MIDDLE", "NARROW", "SMALL", "Format", "draw"]
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,14 @@ _CHINESE = ("Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "Source Han Sa
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 """A page says itself when and by what it was made, and a drawing is to be the same every time."""
 
-LARGE = Format(width=960, height=500, font=13, line=2.0, left=62, right=84)
-NARROW = Format(width=380, height=430, font=12, line=1.8, left=56, right=74)
-SMALL = Format(width=340, height=250, font=11, line=1.6, left=52, right=8)
+LARGE = Format(width=960, height=400, font=13, line=2.0, left=70, right=84)
+MIDDLE = Format(width=560, height=360, font=12, line=1.8, left=66, right=76)
+NARROW = Format(width=380, height=400, font=12, line=1.8, left=62, right=74)
+SMALL = Format(width=340, height=250, font=11, line=1.6, left=58, right=8)
 
 
 def draw(curve: Curve, size: Format, style: theme.Style = theme.LIGHT) -> str:
-    """An SVG of one signal: its value over the iterations, and below it |candidate ÷ reference − 1| on a log scale.
+    """An SVG of one signal: its value over the iterations, and below it candidate ÷ reference − 1.
 
     Args:
         curve: the signal; where it was not compared, the value alone is drawn.
@@ -154,7 +155,7 @@ def _point_out(top: Axes, bottom: Axes, curve: Curve, size: Format) -> None:
             words.append(say(f"{wording.multiple(violation.observed, violation.allowed)} what is allowed"))
     early = at < curve.planned / 2
     top.annotate(
-        ("▲ " if early else "") + ", ".join(words if size.width > 500 else words[:2]) + ("" if early else " ▲"),
+        ("▲ " if early else "") + ", ".join(words if size.width > 600 else words[:2]) + ("" if early else " ▲"),
         (at, 0),
         xycoords=("data", "axes fraction"),
         xytext=(-size.font * 0.42 if early else size.font * 0.42, -0.45 * size.font),

@@ -20,6 +20,15 @@ __all__ = ["FEW", "title", "value_axis"]
 
 _LARGEST = 1e100
 
+_NAMES = {
+    "loss": "loss",
+    "loss_ce": "loss",
+    "grad_norm": "gradient norm",
+    "update_norm": "norm of the update",
+    "param_norm": "norm of the parameters",
+}
+"""What a signal is called above its panel. Others are "value": names of signals come from other machines."""
+
 FEW = 60  # up to so many points, each is dotted: a line of one or two points can't be seen otherwise
 
 
@@ -38,7 +47,7 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     at = curve.iterations
-    title(panel, "value")
+    title(panel, _NAMES.get(curve.signal.rpartition(".")[2], "value"))
     low, high = _limits(curve)
     panel.set_ylim(low, high)
     panel.set_xlim(-0.5, max(curve.planned - 0.5, 0.5))
@@ -51,11 +60,14 @@ def value_axis(panel: Axes, curve: Curve, line: float, *, named: bool) -> None:
     if curve.center is not None:
         center, broad, dot = _drawable(curve.center), line * 2.6, "o" if len(at) == 1 else ""
         panel.plot(at, center, color=theme.REFERENCE, linewidth=broad, marker=dot, solid_capstyle="round", zorder=2)
+        if curve.ahead is not None:
+            on, there = np.append(at[-1:], curve.ahead[0]), np.append(center[-1:], _drawable(curve.ahead[1]))
+            panel.plot(on, there, color=theme.REFERENCE, linewidth=broad, solid_capstyle="round", zorder=2)
     candidate, dot = _drawable(curve.candidate), "o" if len(at) <= FEW else ""
     panel.plot(at, candidate, color=theme.CANDIDATE, linewidth=line, marker=dot, markersize=line * 1.7, zorder=3)
     _mark_the_unusual(panel, curve, low, high)
     if named:
-        name_lines(panel, _names(curve, low, high))
+        name_lines(panel, _line_names(curve, low, high))
 
 
 def _digits(low: float, high: float) -> int:
@@ -87,7 +99,8 @@ def _band(curve: Curve) -> tuple[FloatArray, FloatArray] | None:
 
 def _limits(curve: Curve) -> tuple[float, float]:
     """The values shown: the reference's, and of its region and the candidate's what does not flatten them."""
-    sides = [values for values in (curve.center, curve.candidate) if values is not None]
+    known = curve.center if curve.ahead is None or curve.center is None else np.append(curve.center, curve.ahead[1])
+    sides = [values for values in (known, curve.candidate) if values is not None]
     drawable = [values[np.isfinite(values)] for values in map(_drawable, sides)]
     shown = next((values for values in drawable if len(values)), None)
     if shown is None:
@@ -115,7 +128,9 @@ def _mark_the_unusual(panel: Axes, curve: Curve, low: float, high: float) -> Non
         end = float(curve.iterations[-1]) + 0.5
         panel.axvline(end, color=theme.QUIET, linewidth=1, zorder=0.5)
         height = 0.9 if _height(curve.candidate, low, high) < 0.5 else 0.1
-        _remark(panel, curve, end, "ended", height if len(curve.iterations) > 2 else 0.5)  # between the two labels
+        between = curve.ahead is None and len(curve.iterations) <= 2  # the two labels
+        words = "ended" if curve.ahead is None else "the candidate ended"
+        _remark(panel, curve, end, words, 0.5 if between else height)
     broken = ~np.isfinite(curve.candidate)
     if broken.any():
         panel.plot(
@@ -149,8 +164,10 @@ def _remark(panel: Axes, curve: Curve, at: float, words: str, height: float) -> 
     )
 
 
-def _names(curve: Curve, low: float, high: float) -> list[LineName]:
+def _line_names(curve: Curve, low: float, high: float) -> list[LineName]:
     end = float(curve.iterations[-1]) + 0.5
+    if curve.ahead is not None:  # the reference goes on; where the candidate ends is said there
+        return [LineName("reference", theme.QUIET, float(curve.ahead[0][-1]) + 0.5, _height(curve.ahead[1], low, high))]
     names = [LineName("candidate", theme.CANDIDATE, end, _height(curve.candidate, low, high))]
     if curve.center is not None:
         names.append(LineName("reference", theme.QUIET, end, _height(curve.center, low, high)))

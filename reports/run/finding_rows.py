@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from harness.values.verdict import Finding, Outcome, Verdict
 
-__all__ = ["SHOWN", "findings_lead", "findings_rest", "in_order", "outcome_words"]
+__all__ = ["SHOWN", "findings_lead", "findings_rest", "findings_shown", "in_order", "outcome_words"]
 
-SHOWN = 20
-"""Findings in sight; the rest fold away."""
+SHOWN = 5
+"""Violated and undecided findings in sight; the rest, and all that are kept, fold away."""
 
 _ORDER = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS, Outcome.INFO)
 
@@ -50,11 +50,25 @@ def findings_lead(verdict: Verdict) -> str:
     return f"{violations} of {_checks(verdict)} checks {'was' if violations == 1 else 'were'} violated."
 
 
+def findings_shown(verdict: Verdict) -> int:
+    """How many of the findings, in their order, are in sight."""
+    open_ones = sum(finding.status in {Outcome.FAIL, Outcome.INCONCLUSIVE} for finding in in_order(verdict))
+    return min(open_ones, SHOWN)
+
+
 def findings_rest(verdict: Verdict) -> str:
     """What folds away."""
-    violations = max(0, len(verdict.violations) - SHOWN)
-    among = f"{violations} of them violations" if violations else "none of them a violation"
-    return f"{_checks(verdict) - SHOWN} more findings, {among}"
+    folded = in_order(verdict)[findings_shown(verdict) :]
+    violated = sum(finding.status is Outcome.FAIL for finding in folded)
+    undecided = sum(finding.status is Outcome.INCONCLUSIVE for finding in folded)
+    kept = sum(finding.status is Outcome.PASS for finding in folded)
+    counted = (
+        (violated, "violated"),
+        (undecided, "undecided"),
+        (kept, "kept"),
+        (len(folded) - violated - undecided - kept, "noted"),
+    )
+    return "; ".join(f"{count} {words}" for count, words in counted if count)
 
 
 def _checks(verdict: Verdict) -> int:

@@ -19,6 +19,7 @@ from reports.results.result_record import Record
 from reports.run.build_words import build_words
 from reports.run.cause_groups import group_causes, summary_of
 from reports.run.environment import render
+from reports.run.made_line import commit_of, minute_of, short_commit
 from reports.run.tiles import sharpest_of
 from reports.words import wording
 from reports.words.headline import headline
@@ -108,11 +109,12 @@ class Explained:
         return f"{len(self.rows)} {'failure' if len(self.rows) == 1 else 'failures'}"
 
 
-def render_index(entries: Sequence[Entry]) -> str:
+def render_index(entries: Sequence[Entry], pages: Mapping[str, str] | None = None) -> str:
     """The index page: one HTML document, needing no network; its script only filters, sorts and groups.
 
     Args:
         entries: in any order; they are shown with the most urgent verdict first.
+        pages: the cases' own pages, to be part of this one: the name that an entry's link has behind its ``#`` → page.
     """
     ordered = sorted(entries, key=lambda entry: _URGENCY.index(entry.record.verdict.status))
     parts = parts_of(entry.record for entry in entries)
@@ -146,6 +148,7 @@ def render_index(entries: Sequence[Entry]) -> str:
         question=_question(entries),
         invocations=describe_parts(parts),
         warnings=warnings_of(parts),
+        pages=[(row, pages[row.link[1:]]) for row in rows if row.link[1:] in pages] if pages else [],
     )
 
 
@@ -176,8 +179,6 @@ def _row(entry: Entry, build: str, numbers: Mapping[str, str]) -> Row:
     record, verdict = entry.record, entry.record.verdict
     candidate, invocation = record.candidate, record.invocation
     sharpest = sharpest_of(verdict)
-    commit = (candidate.commit if candidate is not None else "") or (invocation.commit if invocation else "")
-    started = (candidate.started if candidate is not None else "") or (invocation.started if invocation else "")
     return Row(
         case=verdict.case,
         link=entry.link,
@@ -189,8 +190,8 @@ def _row(entry: Entry, build: str, numbers: Mapping[str, str]) -> Row:
         emulated=record.emulated is True,
         build=build,
         machine=_machine(record),
-        date=_minute(started),
-        commit=_short(commit),
+        date=minute_of(candidate, invocation) or wording.NOTHING,
+        commit=short_commit(commit_of(candidate, invocation)) or wording.NOTHING,
         aligned=verdict.aligned_tier or ("no tier" if verdict.demanded_tier else wording.NOTHING),
         demanded=verdict.demanded_tier,
         seen=wording.relative(sharpest[0]) if sharpest is not None else wording.NOTHING,
@@ -212,16 +213,6 @@ def _build(record: Record) -> Mapping[str, str]:
 def _machine(record: Record) -> str:
     host = record.host or (record.invocation.machine if record.invocation is not None else "")
     return ", ".join([*([host] if host else []), *([f"card {record.card}"] if record.card else [])]) or wording.NOTHING
-
-
-def _minute(started: str) -> str:
-    """A time of ISO 8601 in UTC, as a table shows it."""
-    return started[:16].replace("T", " ") or wording.NOTHING
-
-
-def _short(commit: str) -> str:
-    digits, dirty, _ = commit.partition("-")
-    return f"{digits[:8]}{'-dirty' if dirty else ''}" or wording.NOTHING
 
 
 def _script() -> str:

@@ -23,7 +23,7 @@ from reports.run.folder_names import folder_names
 from reports.run.index import Entry, render_index
 from reports.run.page import render_case
 
-__all__ = ["Merged", "Report", "merge", "write"]
+__all__ = ["INDEX", "JUNIT", "PAGE", "Merged", "Report", "gather", "merge", "told", "write"]
 
 RESULT, PAGE, TRACE, INDEX, JUNIT = "result.json", "report.html", "trace.csv", "index.html", "junit.xml"
 REPRODUCE, OUTPUT = "reproduce", "output.log"
@@ -63,7 +63,7 @@ class Report:
         self._out = out
         self._folders = folder_names(cases)
         self._entries: dict[int, Entry] = {}
-        with _told(out):
+        with told(out):
             out.mkdir(parents=True, exist_ok=True)
             for name in (INDEX, JUNIT):
                 (out / name).unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class Report:
         """
         number = len(self._entries) if number is None else number
         folder = self._folders[number]
-        with _told(self._out):
+        with told(self._out):
             _write_case(self._out / folder, result)
         self._entries[number] = Entry(record_of(result), f"{quote(folder)}/{PAGE}")
         return self._out / folder / RESULT
@@ -103,7 +103,7 @@ class Report:
         Returns:
             The page to open: the case's own where there is one case, else the index.
         """
-        with _told(self._out):
+        with told(self._out):
             _write_overview([self._entries[number] for number in sorted(self._entries)], self._out, excused)
         return self._out / self._folders[0] / PAGE if len(self._folders) == 1 else self._out / INDEX
 
@@ -155,6 +155,24 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
         ResultError: a result is missing, half-written, too large or contradicts itself: none is left out silently.
         UsageError: there is no result among the paths, or ``out`` can't be written.
     """
+    found, missing = gather(paths)
+    entries = [Entry(record, _link(file, out)) for file, record in found]
+    entries += [Entry(record, "") for record in missing]
+    with told(out):
+        _write_overview(entries, out)
+    return Merged(out / INDEX, tuple(entry.record for entry in entries))
+
+
+def gather(paths: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Record]]:
+    """The results among some paths, each with its file, and an ERROR for each that was planned and isn't there.
+
+    Args:
+        paths: as ``merge`` takes them.
+
+    Raises:
+        ResultError: as ``merge`` does.
+        UsageError: there is no result among the paths.
+    """
     files = [file for path in paths for file in (sorted(path.rglob(RESULT)) if path.is_dir() else [path])]
     if not files:
         raise UsageError(
@@ -164,11 +182,8 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
             hint="align verify --out DIR",
         )
     files = list(dict.fromkeys(file.absolute() for file in files))
-    entries = [Entry(read_result(file), _link(file, out)) for file in files]
-    entries += [Entry(record, "") for record in _missing(files, [entry.record for entry in entries])]
-    with _told(out):
-        _write_overview(entries, out)
-    return Merged(out / INDEX, tuple(entry.record for entry in entries))
+    found = [(file, read_result(file)) for file in files]
+    return found, _missing(files, [record for _, record in found])
 
 
 def _missing(files: Sequence[Path], records: Sequence[Record]) -> list[Record]:
@@ -235,7 +250,7 @@ def _link(file: Path, out: Path) -> str:
 
 
 @contextmanager
-def _told(out: Path) -> Iterator[None]:
+def told(out: Path) -> Iterator[None]:
     """What the system refuses, as an error of ours."""
     try:
         yield

@@ -27,6 +27,7 @@ class ShadowSection:
         heading: its finding as a headline.
         lead: one sentence.
         causes: what the violations come from.
+        violated: how many tensors are.
         heatmap: None where there is no row.
         description: the heat map in words.
         calls_caption: what the table of calls holds.
@@ -44,6 +45,7 @@ class ShadowSection:
     heading: str
     lead: str
     causes: tuple[Cause, ...]
+    violated: int
     heatmap: Heatmap | None
     description: str
     calls_caption: str
@@ -76,6 +78,7 @@ def shadow_section(evidence: ShadowEvidence | None, reproductions: Sequence[Repr
         heading=_heading(evidence, len(violated)),
         lead=_lead(evidence, len(violated)),
         causes=evidence.causes,
+        violated=len(violated),
         heatmap=draw_heatmap(evidence.rows, shown if violated else ()) if evidence.rows else None,
         description=_description(evidence, len(violated)),
         calls_caption=_calls_caption(len(violated)),

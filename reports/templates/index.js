@@ -29,6 +29,9 @@
     if (group.value === "invocation") return [row.dataset.invocation || "–"];
     return [text(row, group.value)];
   };
+  const count = (number) => {
+    shown.textContent = `${number} ${tools.dataset.of.replace("{number}", rows.length)}`;
+  };
   const show = () => {
     const words = search ? search.value.toLowerCase().split(/\s+/) : [];
     const kept = rows.filter((row) => {
@@ -39,7 +42,8 @@
     const groups = new Map();
     for (const row of kept) {
       for (const label of group && group.value ? labels(row) : [""]) {
-        groups.set(label, [...(groups.get(label) || []), row]);
+        if (!groups.has(label)) groups.set(label, []);
+        groups.get(label).push(row);
       }
     }
     for (const body of [...table.tBodies]) body.remove();
@@ -61,7 +65,7 @@
       }
     }
     if (!table.tBodies.length) table.createTBody();
-    shown.textContent = `${kept.length} ${tools.dataset.of.replace("{number}", rows.length)}`;
+    count(kept.length);
   };
   if (search) search.addEventListener("input", show);
   if (group) group.addEventListener("change", show);
@@ -109,5 +113,15 @@
       show();
     });
   }
-  show();
+  const reveal = () => {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    const fold = target && target.closest("details");
+    if (fold) {
+      fold.open = true;
+      target.scrollIntoView();
+    }
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+  count(rows.length);
 })();

@@ -41,6 +41,17 @@ def test_a_command_that_was_killed_is_no_pass(align_here, tmp_path):
     assert f"holds 2 results of {invocation.started}" in out
 
 
+@pytest.mark.parametrize("name", ["report.zip", "report.html"])
+def test_a_bundle_is_written_alone_and_has_the_same_exit_code(align_here, tmp_path, name):
+    reports.write([result(Status.INCONCLUSIVE, "a"), result(Status.FAIL, "b")], tmp_path / "out")
+    (tmp_path / "out" / "index.html").unlink()
+    code, out, _ = align_here("report", tmp_path / "out", "--bundle", tmp_path / name)
+    assert code == 1
+    assert f"report: {tmp_path / name}" in out
+    assert (tmp_path / name).stat().st_size > 1000
+    assert not (tmp_path / "out" / "index.html").exists()
+
+
 def test_a_changed_result_is_an_error(align_here, tmp_path):
     reports.write([result(Status.FAIL)], tmp_path)
     file = tmp_path / "made_up" / "result.json"

@@ -31,7 +31,7 @@ def any_result(request: pytest.FixtureRequest) -> Result:
     return SAMPLES[request.param]()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def samples() -> dict[str, Callable[[], Result]]:
     """All of them, by name."""
     return SAMPLES

@@ -118,7 +118,7 @@ def test_the_page_says_that_all_is_well_and_what_is_closest(samples: Samples, pa
     page = parse(render_case(samples["shadowed"]()))
 
     assert "every tensor as close to float64 as tf32 lets it" in page.texts["h2"]
-    assert "None is violated" in page.texts["h3"]
+    assert "None is violated" in page.texts["summary"]
     assert "too far" not in page.texts["section"]
 
 

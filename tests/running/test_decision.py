@@ -65,6 +65,20 @@ def test_the_trace_decides(make, gate, tmp_path):
     assert Decision(gate, dataclasses.replace(ORDER, shadow=()), tmp_path)(so_far(trace, 1), make.provenance())
 
 
+@pytest.mark.parametrize(("settle", "ends_at"), [(0, 1), (1, 2), (9, 10), (40, None)])
+def test_a_decided_run_goes_on_for_the_iterations_that_it_settles(make, gate, tmp_path, settle, ends_at):
+    trace = make.with_signal(make.trace(77), "loss", make.trace(77).loss * 3)
+    decides = Decision(gate, dataclasses.replace(ORDER, shadow=()), tmp_path, settle)
+    ended = [seen for seen in range(1, 30) if decides(so_far(trace, seen), make.provenance())]
+
+    assert ended == ([] if ends_at is None else list(range(ends_at, 30)))
+
+
+def test_another_experiment_settles_nothing(make, gate, tmp_path):
+    decides = Decision(gate, ORDER, tmp_path, 9)
+    assert decides(so_far(make.trace(77), 0), make.provenance(seed=1))
+
+
 def test_an_operation_decides_when_its_iteration_has_ended(make, gate, tmp_path):
     decides = Decision(gate, ORDER, tmp_path)
     shadow(tmp_path, [1e-7])
