@@ -14,8 +14,10 @@ import ast
 import io
 import re
 import subprocess
+import tarfile
 import tokenize
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,20 +78,25 @@ def texts_of(tree: ast.AST) -> tuple[set[int], int]:
     return lines, notes
 
 
-def git(*words: str) -> str:
-    """What git answers."""
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
+def files_at(commit: str) -> Iterator[tuple[str, str]]:
+    """Every file of Python of a commit, its path and its text."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603, S607
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".py") else None
+            if file is not None:
+                yield member.name, file.read().decode()
 
 
 def rooms_at(commit: str) -> dict[str, Room]:
     """Every room of a commit, by name."""
     rooms: dict[str, Room] = defaultdict(Room)
-    for path in git("ls-tree", "-r", "--name-only", commit).splitlines():
+    for path, text in files_at(commit):
         floor, *inner = path.split("/")
-        if floor not in FLOORS or not path.endswith(".py") or path.startswith("models/configs/"):
+        if floor not in FLOORS or path.startswith("models/configs/"):
             continue
         name = "/".join([floor, *inner[:-1][: 2 if inner[0] == "lab" else 1]]) if floor in SPLIT else floor
-        rooms[name].add(git("show", f"{commit}:{path}"))
+        rooms[name].add(text)
     return rooms
 
 
