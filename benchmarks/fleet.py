@@ -31,6 +31,7 @@ from harness.fleet.travel import Job
 from harness.running.pool import host_cores
 
 PATIENT = {
+    "RAY_worker_niceness": "0",  # else they get nothing beside whatever else runs here
     "RAY_worker_register_timeout_seconds": "900",  # two cores start all the processes of many hosts
     "RAY_idle_worker_killing_time_threshold_ms": "3600000",
     "RAY_health_check_timeout_ms": "120000",
