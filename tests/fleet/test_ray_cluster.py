@@ -90,7 +90,7 @@ def test_with_the_head_killed_the_command_ends_and_goes_on_where_it_was(three_no
     assert went_on.code == cases.one.code, went_on.said
     assert cases.told("head") == cases.told("one")
     after = cases.results("head")
-    whole = {name for name, content in kept.items() if json.loads(content)["status"] != "ERROR"}
+    whole = {name for name, content in kept.items() if json.loads(content)["verdict"] != "ERROR"}
     assert {name: after[name] for name in whole} == {name: kept[name] for name in whole}, "what is whole was made again"
 
 
