@@ -132,9 +132,10 @@ class Cases:
         return Told(process.returncode, said, time.monotonic() - started)
 
     def results(self, out: str) -> dict[str, bytes]:
-        """Case → its result.json, of those that are there."""
+        """Case → its result.json, of those that have come: a command begins with one for each, "not run"."""
         files = sorted((self.folder / out).glob("*/result.json"))
-        return {file.parent.name: file.read_bytes() for file in files}
+        found = {file.parent.name: file.read_bytes() for file in files}
+        return {name: content for name, content in found.items() if b'"reason": "not run: ' not in content}
 
     def told(self, out: str) -> dict[str, Any]:
         """Case → what must not depend on where it ran: status, findings, losses."""
