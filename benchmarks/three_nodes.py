@@ -179,8 +179,11 @@ class Nodes:
         self._nodes.shutdown()
 
     def kill_one(self) -> None:
-        """Kill a node that isn't the head, with all that runs on it."""
-        self._nodes.remove_node(self._others.pop(), allow_graceful=False)
+        """Kill a node that isn't the head, with all that runs on it.
+
+        It is the first: a command on this machine belongs to the node that came last, and would be lost with it.
+        """
+        self._nodes.remove_node(self._others.pop(0), allow_graceful=False)
 
     def kill_head(self) -> None:
         """Kill the head, with all that runs on it."""

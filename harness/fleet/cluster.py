@@ -107,7 +107,7 @@ class Cluster:
 
         Raises:
             UsageError: no node has what a job needs.
-            RunError: the cluster's head is gone.
+            RunError: the cluster's head is gone, or this machine's own part of it.
         """
         waiting: dict[Any, _J] = {}
         self._seen = time.monotonic()
@@ -134,11 +134,7 @@ class Cluster:
             if self._head is None or _answers(self._head):
                 self._seen = time.monotonic()
             elif time.monotonic() > self._seen + _SILENCE:
-                self._lost = True
-                atexit.unregister(self._ray.shutdown)  # it would wait for the head, and end the process by force
-                atexit.register(_end_without_ray)
-                where = f"--cluster {self._address}"
-                raise RunError("the cluster's head is gone", where=where, hint="ray start --head")
+                raise self._gone("the cluster's head is gone", "ray start --head")
             if done:
                 return list(done)
 
@@ -154,9 +150,18 @@ class Cluster:
 
         return ray.remote(max_retries=RETRIES)(do)
 
+    def _gone(self, what: str, hint: str) -> RunError:
+        """An error that ends the command, whose process must not take leave of Ray as usual."""
+        self._lost = True
+        atexit.unregister(self._ray.shutdown)  # it would wait for who is gone, and end the process by force
+        atexit.register(_end_without_ray)
+        return RunError(what, where=f"--cluster {self._address}", hint=hint)
+
     def _answer(self, reference: Any, job: Sent) -> Answer:
         try:
             answer: Answer = self._ray.get(reference)
+        except self._ray.exceptions.LocalRayletDiedError:
+            raise self._gone("this machine's own part of the cluster is gone: its raylet died", "ray status") from None
         except self._ray.exceptions.RayError as failure:
             said = f"lost, after {RETRIES + 1} tries where a node was: {_last_line(str(failure))}"
             return Answer(job.number, host="", said=said)

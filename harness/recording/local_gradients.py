@@ -99,7 +99,7 @@ class LocalGradients:
 
     def _reduced(self) -> None:
         self._reducing = False
-        self._means = {name: _sums(parameter.grad) for name, parameter in self._parameters.items()}
+        self._means = {name: _sums(p.grad, sizes=False) for name, p in self._parameters.items()}
 
 
 def _compresses(distributed: Any) -> bool:
@@ -110,16 +110,27 @@ def _compresses(distributed: Any) -> bool:
 
 
 @torch.no_grad()
-def _sums(gradient: torch.Tensor | None) -> _Sums:
-    """Sums over blocks of the elements in the order of their indices, of their sizes, and of all squares."""
-    sums, sizes = np.zeros(BLOCKS), np.zeros(BLOCKS)
+def _sums(gradient: torch.Tensor | None, *, sizes: bool = True) -> _Sums:
+    """Sums over blocks of the elements in the order of their indices, of their sizes, and of all squares.
+
+    Args:
+        gradient: of one parameter.
+        sizes: whether its sizes and squares are wanted too; zeros else.
+    """
+    summed, sized = np.zeros(BLOCKS), np.zeros(BLOCKS)
     if gradient is None or not gradient.numel():
-        return sums, sizes, 0.0
+        return summed, sized, 0.0
     with _disable_current_modes():  # what watches the step's operations need not watch ours
         dense = gradient.detach().to_dense() if gradient.layout is not torch.strided else gradient.detach()
-        elements = dense.cpu().reshape(-1).double().numpy()
-    starts = np.arange(0, elements.size, -(-elements.size // BLOCKS))
-    with np.errstate(all="ignore"):
-        sums[: starts.size] = np.add.reduceat(elements, starts)
-        sizes[: starts.size] = np.add.reduceat(np.abs(elements), starts)
-        return sums, sizes, float(elements @ elements)
+        flat = dense.cpu().reshape(-1)
+        length = -(-flat.numel() // BLOCKS)
+        whole = flat.numel() // length
+        parts = [(0, whole, flat[: whole * length].view(whole, length))]
+        if whole * length < flat.numel():
+            parts.append((whole, whole + 1, flat[whole * length :].view(1, -1)))
+        for start, end, rows in parts:
+            summed[start:end] = rows.sum(1, dtype=torch.float64).numpy()
+            if sizes:
+                sized[start:end] = torch.linalg.vector_norm(rows, 1, dim=1, dtype=torch.float64).numpy()
+        norm = torch.linalg.vector_norm(flat, dtype=torch.float64) if sizes else torch.zeros(())
+        return summed, sized, float(norm) ** 2

@@ -29,7 +29,7 @@ RULE = "ranks"
 OF_RANKS = "gradient/"
 """Prefix of what a rank's own gradients are called among the tensors of the training state."""
 
-_AS_IT_MUST = 1e-3
+_AS_IT_MUST = 1e-6
 """How far a factor may be from 1 to be told as 1: who is off is told, and the others' rounding isn't."""
 
 
@@ -100,10 +100,10 @@ def _wrong_mean(mean: GradientMean, count: int) -> str:
     off = [rank for rank, factor in enumerate(mean.factors) if abs(factor - 1) > _AS_IT_MUST]
     if len(off) == 1:
         factor = mean.factors[off[0]]
-        times = "don't arrive" if abs(factor) <= _AS_IT_MUST else f"arrive {factor:.4g} times"
+        times = "don't arrive" if abs(factor) <= _AS_IT_MUST else f"arrive {factor:.7g} times"
         return f"the gradients of rank {off[0]} {times} in the mean that came back from the all-reduce"
     if off:
-        told = ", ".join(f"{mean.factors[rank]:.4g}" for rank in off)
+        told = ", ".join(f"{mean.factors[rank]:.7g}" for rank in off)
         return f"the gradients of {_named(off)} arrive {told} times in the mean that came back from the all-reduce"
     error = f"{mean.parameter} is {percent(abs(mean.error))} off"
     return f"what came back from the all-reduce isn't the mean of the ranks' gradients: {error}, beyond rounding,"
