@@ -18,6 +18,7 @@ __all__ = ["TABLE_FORMATS", "ColumnReader", "TableReader", "column_reader", "tab
 _ANY = re.compile(rb"[^\n]")
 _LARGEST_CELL = 1 << 27
 _LONGEST_ROW = 1000  # bytes of a row of three numbers
+_SPLIT = 100  # lines, blank ones counted, among which a header is looked for
 _SPACES = " "
 """Stands for a delimiter of any number of spaces."""
 _RULE = re.compile(r"[-+=|: \t]{3,100000}")  # the line under the header of a table for people
@@ -129,7 +130,8 @@ class TableReader(Formatted):
 
 def table_reader(head: bytes) -> TableReader | None:
     """The reader of a text that begins with a header of names and a row of as many numbers; None where it is none."""
-    lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()]
+    first = b"\n".join(head.split(b"\n", _SPLIT)[:_SPLIT])
+    lines = [line for line in first.decode("utf-8", "replace").splitlines() if line.strip()]
     lines = [line for line in lines[:5] if not _RULE.fullmatch(line.strip()) and not line.startswith("#")][:2]
     if len(lines) < 2 or any(len(line) > 100_000 for line in lines):
         return None

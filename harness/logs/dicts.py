@@ -6,22 +6,22 @@ to; but what is written to a file through a buffer comes later than the bar. So 
 whose steps rise in proportion to the epochs that the dicts print. Where neither does, the epochs alone give the steps,
 if the log says how many steps the last epoch ends at; else the records have no step, and are numbered by position.
 
-Dicts and states that fill a line, as nearly all do, are read by layout, many at once; what is left over is searched.
+Lines that hold one dict or one state, as nearly all do, are read by forms, many at once; the others are searched.
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.logs.forms import Forms
 from harness.logs.gathering import UNKNOWN, Gathering
-from harness.logs.layout import Layout, Reading, gaps, learn_layout, read_by_layout
-from harness.logs.numerals import NUMBER
-from harness.logs.tokens import GLOBAL_STEPS, number_of, tokens, words
+from harness.logs.meaning import Meaning
+from harness.logs.tokens import GLOBAL_STEPS, tokens, words
 from harness.values.trace import FloatArray, IntArray
 
 __all__ = ["read_dicts"]
@@ -29,15 +29,9 @@ __all__ = ["read_dicts"]
 _DICT = rb"\{['\"](?:loss['\"]:[^{}\n]{0,20000}|(train_runtime)['\"]:[^{}\n]{0,20000})\}"
 _STATE = rb"\| {0,3}(\d{1,18})/(\d{1,18}) \[\d{1,3}:\d\d"
 _PIECES = re.compile(_STATE + rb"|" + _DICT)
-_DICT_LINE = re.compile(rb"\{'loss':[^{}\n]{0,2000}\}\n")
-_STATE_LINE = re.compile(
-    rb"[^|/{\n]{0,200}\|[^|/{\n]{0,200}\| (\d{1,7})/(\d{1,7}) \[(\d{1,3}):\d\d[^|/{\n]{0,100}/s[^|/{\n]{0,100}\n"
-)
 _OWN_STEPS = (*GLOBAL_STEPS, "step", "iteration")
-_OWN_NAMES = ("step", "global_step/max_steps")
-"""Of these the names that are looked for in every dict."""
-_KNOWN_NAMES = 200  # dicts after which no new name is looked for
-_TRIED = 20  # lines, after which none was found to learn from
+_MARKER = re.compile(rb"loss|\[\d")
+"""In each line with a dict or a state."""
 _MOST_TOTALS = 16  # bars of one log
 _SLACK = 0.51  # steps: what rounding to a whole step may do
 _FEWEST = 3  # records that can show a proportion
@@ -73,14 +67,9 @@ class _Dicts:
 
 @dataclass
 class _Searched:
-    """What was found in a piece by searching: where it begins, and what it says.
+    """What was found in a piece by searching, each with where it begins: dicts; states' steps and totals."""
 
-    Args:
-        dicts: start, epoch, own step (UNKNOWN for none), metric → value.
-        states: start, step, total.
-    """
-
-    dicts: list[tuple[int, float, int, dict[str, float]]] = field(default_factory=list)
+    dicts: list[tuple[int, _Dict]] = field(default_factory=list)
     states: list[tuple[int, int, int]] = field(default_factory=list)
 
 
@@ -92,13 +81,9 @@ def read_dicts(pieces: Iterable[bytes], found: Gathering) -> None:
         found: gets the values, and is told how they were numbered.
     """
     dicts = _Dicts()
-    layouts: list[Layout] = []
+    forms = Forms(lambda line: _meaning(line, found), _MARKER, groups=False)
     for piece in pieces:
-        readings = [read_by_layout(piece, layout) for layout in layouts]
-        if 2 * sum(int((reading.ends - reading.starts).sum()) for reading in readings) < len(piece):
-            layouts = _learn(piece, found)
-            readings = [read_by_layout(piece, layout) for layout in layouts]
-        _take(piece, readings, dicts, found)
+        _take(piece, forms, dicts, found)
         found.check_records()
     steps = _steps(dicts, found)
     for name, parts in dicts.values.items():
@@ -111,63 +96,60 @@ def read_dicts(pieces: Iterable[bytes], found: Gathering) -> None:
 # ---------------------------------------------------------------------------------------------------- reading a piece
 
 
-def _learn(piece: bytes, found: Gathering) -> list[Layout]:
-    """The layouts of the piece's dicts and of its bar."""
-    layouts = []
-    for at in _line_starts(piece, b"{'loss':"):
-        if (match := _DICT_LINE.match(piece, at)) and (layout := _dict_layout(match[0][:-1], found)):
-            _all_names(match[0], found)
-            layouts.append(layout)
-            break
-    for at in _line_starts(piece, b" ["):
-        if match := _STATE_LINE.match(piece, at):
-            places = {"iteration": 1, "total": 2, "elapsed": 3}
-            starts = {name: match.start(group) - at for name, group in places.items()}
-            # What stands before the step is the bar itself, which changes; a line with a brace holds a dict too.
-            if layout := learn_layout(match[0][:-1], b"|/{", starts, {}, guard=2):
-                layouts.append(layout)
-                break
-    return layouts
+@dataclass(frozen=True)
+class _Dict:
+    """What a dict says: its epoch, its own step (UNKNOWN for none), metric → value, and where each number begins."""
+
+    epoch: float
+    own: int
+    values: dict[str, float]
+    places: dict[str, int]
+    names: tuple[str, ...]
 
 
-def _line_starts(piece: bytes, literal: bytes) -> Iterator[int]:
-    """Where the first few lines with a literal begin."""
-    at = piece.find(literal)
-    for _ in range(_TRIED):
-        if at < 0:
-            return
-        yield piece.rfind(b"\n", 0, at) + 1
-        at = piece.find(literal, piece.find(b"\n", at))
+def _read_dict(text: bytes, found: Gathering, at: int = 0) -> _Dict:
+    """Read a dict, which begins ``at`` bytes behind what its places are counted from."""
+    epoch, own = float("nan"), UNKNOWN
+    values: dict[str, float] = {}
+    places: dict[str, int] = {}
+    names: dict[str, None] = {}
+    for token in tokens(text):
+        if not token.name or token.name in names:
+            continue
+        names[token.name] = None
+        if token.name == "epoch":
+            epoch, places["epoch"] = token.value, at + token.at
+        elif words(token.name) in _OWN_STEPS:
+            if token.value >= 0 and token.value % 1 == 0:
+                own, places["iteration"] = int(token.value), at + token.at
+        elif found.keep(token.name):
+            values[token.name], places[token.name] = token.value, at + token.at
+    metrics = tuple(name for name in names if name != "epoch" and words(name) not in _OWN_STEPS)
+    return _Dict(epoch, own, values, places, metrics)
 
 
-def _dict_layout(line: bytes, found: Gathering) -> Layout | None:
-    """The layout of a line that is a dict; None where it prints a name twice, or a step under a seldom name."""
-    places = {}
-    others = []
-    own = 0
-    for token in tokens(line):
-        if not token.name or token.name in places:
-            return None
-        steps = words(token.name) in _OWN_STEPS
-        own += steps
-        if steps and token.name not in _OWN_NAMES:
-            return None
-        if token.name == "epoch" or steps or found.keep(token.name):
-            places[token.name] = token.at
-        else:
-            others.append(token.at)
-    decimals = {name: at for name, at in places.items() if name not in _OWN_NAMES}
-    integers = dict(zip(("iteration",), (at for name, at in places.items() if name in _OWN_NAMES), strict=False))
-    if own > 1 or len(decimals) + len(integers) < 2 or line[-1:] != b"}" or b"|" in line:
+def _meaning(line: bytes, found: Gathering) -> Meaning[str] | None:
+    """What a line says that holds one dict, or one state of the bar; None of another line."""
+    matches = list(itertools.islice(_PIECES.finditer(line), 2))
+    if len(matches) != 1 or matches[0][3] is not None:
         return None
-    return learn_layout(line, b":{}", integers, decimals, names=others)
+    match = matches[0]
+    if match[1] is not None:
+        places = {"iteration": match.start(1), "total": match.start(2)}
+        return Meaning("state", places, {}, {"iteration": int(match[1]), "total": int(match[2])}, ())
+    one = _read_dict(match[0], found, match.start())
+    integers = {"iteration": one.places["iteration"]} if one.own != UNKNOWN else {}
+    decimals = {name: place for name, place in one.places.items() if name != "iteration"}
+    values = {**one.values, "epoch": one.epoch, "iteration": one.own}
+    return Meaning("dict", integers, decimals, values, one.names)
 
 
-def _take(piece: bytes, readings: Sequence[Reading], dicts: _Dicts, found: Gathering) -> None:
+def _take(piece: bytes, forms: Forms[str], dicts: _Dicts, found: Gathering) -> None:
     """Put a piece's dicts and states in their order, however they were read."""
-    lines = [reading for reading in readings if reading.decimals]
-    bars = [reading for reading in readings if not reading.decimals]
-    searched = _search(piece, readings, dicts, found)
+    readings, gaps = forms.read(piece)
+    lines = [reading for reading in readings if reading.meaning.structure == "dict"]
+    bars = [reading for reading in readings if reading.meaning.structure == "state"]
+    searched = _search(piece, gaps, dicts, found)
 
     drawn = np.array(searched.states, np.int64).reshape(-1, 3).T
     at = np.concatenate([drawn[0], *(bar.starts for bar in bars)])
@@ -176,35 +158,42 @@ def _take(piece: bytes, readings: Sequence[Reading], dicts: _Dicts, found: Gathe
     dicts.steps.append(np.concatenate([drawn[1], *(bar.integers["iteration"] for bar in bars)])[order])
     dicts.totals.append(np.concatenate([drawn[2], *(bar.integers["total"] for bar in bars)])[order])
 
-    found_at = np.array([one[0] for one in searched.dicts], np.int64)
-    at = np.concatenate([found_at, *(line.starts for line in lines)])
+    at = np.concatenate([np.array([start for start, _ in searched.dicts], np.int64), *(line.starts for line in lines)])
     order = np.argsort(at, kind="stable")
     number = np.empty(len(at), np.int64)
     number[order] = dicts.count + np.arange(len(at))
-    nothing = [line.decimals.get("epoch", np.full(len(line.starts), np.nan)) for line in lines]
-    dicts.epochs.append(np.concatenate([np.array([one[1] for one in searched.dicts], np.float64), *nothing])[order])
-    dicts.states.append(dicts.drawn + np.searchsorted(states, at[order]))
-
-    own = np.concatenate(
-        [
-            np.array([one[2] for one in searched.dicts], np.int64),
-            *(line.integers.get("iteration", np.full(len(line.starts), UNKNOWN, np.int64)) for line in lines),
-        ]
+    epochs = [line.decimals.get("epoch", np.full(len(line.starts), np.nan)) for line in lines]
+    dicts.epochs.append(
+        np.concatenate([np.array([one.epoch for _, one in searched.dicts], np.float64), *epochs])[order]
     )
+    dicts.states.append(dicts.drawn + np.searchsorted(states, at[order]))
+    steps = [line.integers.get("iteration", np.full(len(line.starts), UNKNOWN, np.int64)) for line in lines]
+    own = np.concatenate([np.array([one.own for _, one in searched.dicts], np.int64), *steps])
     if np.any(own != UNKNOWN):
         dicts.own.append((number[own != UNKNOWN], own[own != UNKNOWN]))
+
+    named = [(start, one.names) for start, one in searched.dicts]
+    named += [(int(line.starts[0]), line.meaning.names) for line in lines]
+    for _, names in sorted(named, key=lambda one: one[0]):
+        for name in names:
+            found.column(name)
+    parts: dict[str, list[tuple[IntArray, FloatArray]]] = {}
     begin = len(searched.dicts)
-    by_layout: dict[str, tuple[IntArray, FloatArray]] = {}
     for line in lines:
         for name, values in line.decimals.items():
             if name != "epoch":
-                by_layout[name] = number[begin : begin + len(values)], values
+                parts.setdefault(name, []).append((number[begin : begin + len(values)], values))
         begin += len(line.starts)
-    for name in dict.fromkeys([*by_layout, *(name for one in searched.dicts for name in one[3])]):
-        rows = [(row, one[3][name]) for row, one in enumerate(searched.dicts) if name in one[3]]
-        numbers, values = by_layout.get(name, (np.empty(0, np.int64), np.empty(0)))
-        numbers = np.concatenate([number[[row for row, _ in rows]], numbers]) if rows else numbers
-        values = np.concatenate([[value for _, value in rows], values]) if rows else values
+    rows: dict[str, list[tuple[int, float]]] = {}
+    for row, (_, one) in enumerate(searched.dicts):
+        for name, value in one.values.items():
+            rows.setdefault(name, []).append((int(number[row]), value))
+    for name, found_rows in rows.items():
+        parts.setdefault(name, []).append(
+            (np.array([row for row, _ in found_rows], np.int64), np.array([value for _, value in found_rows]))
+        )
+    for name, columns in parts.items():
+        numbers, values = (np.concatenate(column) for column in zip(*columns, strict=True))
         order = np.argsort(numbers, kind="stable")
         dicts.values.setdefault(name, []).append((numbers[order], values[order]))
     dicts.count += len(at)
@@ -212,62 +201,20 @@ def _take(piece: bytes, readings: Sequence[Reading], dicts: _Dicts, found: Gathe
     found.records += len(at)
 
 
-def _search(piece: bytes, readings: Sequence[Reading], dicts: _Dicts, found: Gathering) -> _Searched:
-    """The dicts and states of a piece that were not read by layout."""
+def _search(piece: bytes, gaps: Iterable[tuple[int, int]], dicts: _Dicts, found: Gathering) -> _Searched:
+    """The dicts and states of a piece that were not read by forms."""
     searched = _Searched()
-    lines = [reading.starts for reading in readings if reading.decimals]
-    before = np.concatenate(lines) if lines else np.empty(0, np.int64)
-    known = {*dicts.values, *(name for reading in readings for name in reading.decimals if name != "epoch")}
-    for start, end in gaps(readings, len(piece)):
+    for start, end in gaps:
         for match in _PIECES.finditer(piece, start, end):
             if match[1] is not None:
                 searched.states.append((match.start(), int(match[1]), int(match[2])))
                 continue
-            number = dicts.count + len(searched.dicts)
-            if number < _KNOWN_NAMES:
-                number += int(np.searchsorted(before, match.start()))
-            every = match[3] is not None or number < _KNOWN_NAMES
-            named = _all_names(match[0], found) if every else _kept_names(match[0], known)
-            epoch = named.pop("epoch", float("nan"))
+            one = _read_dict(match[0], found)
             if match[3] is not None:
-                dicts.last_epoch = epoch
-                continue
-            own = UNKNOWN
-            values = {}
-            for name, value in named.items():
-                if words(name) in _OWN_STEPS:
-                    own = int(value) if value >= 0 and value % 1 == 0 else own
-                elif found.keep(name):
-                    values[name] = value
-            known.update(values)
-            searched.dicts.append((match.start(), epoch, own, values))
+                dicts.last_epoch = one.epoch
+            else:
+                searched.dicts.append((match.start(), one))
     return searched
-
-
-def _all_names(text: bytes, found: Gathering) -> dict[str, float]:
-    """Every name and number of a dict."""
-    named: dict[str, float] = {}
-    for token in tokens(text):
-        if token.name:
-            named.setdefault(token.name, token.value)
-            if token.name != "epoch" and words(token.name) not in _OWN_STEPS:
-                found.column(token.name)
-    return named
-
-
-def _kept_names(text: bytes, known: Iterable[str]) -> dict[str, float]:
-    """The numbers of a dict that are kept, of names that are known by now: a tenth of the time."""
-    named = {}
-    for name in ("epoch", *_OWN_NAMES, *known):
-        if match := _number_of(name).search(text):
-            named[name] = number_of(match[1])
-    return named
-
-
-@functools.lru_cache(maxsize=256)
-def _number_of(name: str) -> re.Pattern[bytes]:
-    quoted = rb"['\"]" + re.escape(name.encode()) + rb"['\"]: ?['\"]?"
-    return re.compile(quoted + rb"(" + NUMBER + rb")(?![\w.])")
 
 
 # ------------------------------------------------------------------------------------------------- numbering the dicts

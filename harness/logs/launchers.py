@@ -8,6 +8,7 @@ itself prints and every reader knows, or by nothing where one process alone spea
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ _PATTERNS = tuple(
 )
 """Each begins with the newline before it: a byte to look for, where ``^`` would be tried at every place of a text."""
 _LOOKED_AT = 400  # lines
+_SPLIT = 4 * _LOOKED_AT  # among these, blank ones counted
 _NEARLY_ALL = 0.9
 
 
@@ -73,7 +75,8 @@ def find_launcher(head: bytes, found: Gathering) -> Launcher | None:
         head: the log's first part, of whole lines.
         found: is told of it.
     """
-    lines = [b"\n" + line for line in head[: 1 << 18].split(b"\n") if line.strip()][:_LOOKED_AT]
+    some = head[: 1 << 18].split(b"\n", _SPLIT)[:_SPLIT]
+    lines = [b"\n" + line for line in itertools.islice(filter(bytes.strip, some), _LOOKED_AT)]
     for name, pattern in _PATTERNS:
         first = pattern.match(lines[0]) or pattern.match(lines[-1]) if lines else None
         if first is None:

@@ -11,13 +11,24 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.values.trace import FloatArray, IntArray
 
-__all__ = ["NUMBER", "NUMBER_END", "PADDING", "Mask", "WordArray", "as_words", "read_decimals", "read_integers"]
+__all__ = [
+    "NUMBER",
+    "NUMBER_END",
+    "PADDING",
+    "Mask",
+    "WordArray",
+    "as_words",
+    "read_decimals",
+    "read_fixed",
+    "read_integers",
+]
 
 WordArray = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -30,14 +41,13 @@ PADDING = 32
 """Bytes that must follow a text, so that reading whole words at its last number stays inside the buffer."""
 
 _TOKEN = re.compile(NUMBER + NUMBER_END)
-_UNGROUPED = re.compile(NUMBER + NUMBER_END + rb"(?!,\d)")
-"""The same where commas may stand between thousands: the 1 of ``1,000`` is no number."""
 
 _LOWEST_BITS = np.uint64(0x0101010101010101)
 _HIGHEST_BITS = np.uint64(0x8080808080808080)
 _ASCII_ZEROS = np.uint64(0x3030303030303030)
 _PAST_NINE = np.uint64(0x7676767676767676)
 _EIGHT, _BYTE = np.uint64(8), np.uint64(0xFF)
+_WORD = 8  # bytes
 _POWERS = np.array([10**power for power in range(17)], np.uint64)
 _MOST_DIGITS = np.uint64(15)
 _LARGEST_EXACT_POWER = 22
@@ -52,7 +62,6 @@ def _separators(characters: bytes) -> Mask:
 
 
 _AFTER_NUMBER = _separators(b" \t\n\r,;)]}|\"'")
-_AFTER_INTEGER = _separators(b" \t\n\r,;)]}|\"'/:")
 
 
 def as_words(buffer: bytes) -> WordArray:
@@ -60,49 +69,67 @@ def as_words(buffer: bytes) -> WordArray:
     return np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer, strides=(1,))
 
 
-def read_integers(
-    words: WordArray, at: IntArray, first: WordArray | None = None, *, groups: bool = False
-) -> tuple[IntArray, Mask]:
-    """The integers of one to seven digits that begin at the given bytes.
+def read_integers(words: WordArray, at: IntArray) -> tuple[IntArray, IntArray]:
+    """The integers that begin at the given bytes, of up to eight digits.
 
     Args:
         words: of the text.
         at: (N,) byte positions.
-        first: (N,) the words there, where they were read before.
-        groups: whether commas may stand between thousands: then the 1 of ``1,000`` is no integer.
 
     Returns:
-        (N,) integers, and (N,) whether there is such an integer, with a separator behind it.
+        (N,) integers, and (N,) how many digits each has: 8 for eight or more, 0 for none.
     """
-    text = words[at] if first is None else first
-    if len(text) > 1 and text[0] == text[-1] and np.all(text == text[0]):  # such as a column of ranks
-        value, read = read_integers(words, at[:1], text[:1], groups=groups)
-        return value.repeat(len(at)), read.repeat(len(at))
+    text = words[at]
     digits = _count_digits(text)
-    behind = _byte_of(text, digits)
-    read = (digits > 0) & (digits < _EIGHT) & _AFTER_INTEGER[behind]
-    if groups and (rows := np.flatnonzero(read & (behind == ord(",")))).size:
-        beyond = words[at[rows] + digits[rows].astype(np.int64) + 1] & _BYTE
-        read[rows] = (beyond < ord("0")) | (beyond > ord("9"))
-    return _sum_up(text, digits).astype(np.int64), read
+    return _sum_up(text, digits).astype(np.int64), digits.astype(np.int64)
 
 
-def read_decimals(
-    buffer: bytes, words: WordArray, at: IntArray, first: WordArray | None = None, *, groups: bool = False
-) -> tuple[FloatArray, Mask]:
+def read_fixed(words: Callable[[int], WordArray], at: int, before: int, after: int, power: int) -> FloatArray:
+    """Numbers of one shape, each the float64 nearest to what is printed.
+
+    Args:
+        words: column → (N,) the eight bytes from there on.
+        at: the column of the first digit.
+        before: digits before the point.
+        after: digits behind it, at most 15 together; 0 where there may be no point.
+        power: of ten that the digits, without their point, are times of: −22 … 22.
+    """
+    if after and before + 1 + after <= _WORD:  # one word, with its point taken out
+        text, low = words(at), np.uint64(8 * before)
+        whole = text & ((np.uint64(1) << low) - np.uint64(1))
+        mantissa = _sum_up(((text >> (low + _EIGHT)) << low) | whole, np.uint64(before + after))
+    else:
+        mantissa = _fixed_digits(words, at, before)
+        if after:
+            mantissa = mantissa * _POWERS[after] + _fixed_digits(words, at + before + 1, after)
+    values: FloatArray = mantissa.astype(np.float64)
+    if power < 0:
+        values /= _EXACT_POWERS[-power]
+    elif power > 0:
+        values *= _EXACT_POWERS[power]
+    return values
+
+
+def _fixed_digits(words: Callable[[int], WordArray], at: int, digits: int) -> WordArray:
+    """The integers of one number of digits that begin at a column."""
+    value = _sum_up(words(at), np.uint64(min(digits, _WORD)))
+    if digits > _WORD:
+        value = value * _POWERS[digits - _WORD] + _fixed_digits(words, at + _WORD, digits - _WORD)
+    return value
+
+
+def read_decimals(buffer: bytes, words: WordArray, at: IntArray) -> tuple[FloatArray, Mask]:
     """The numbers that begin at the given bytes, each the float64 nearest to what is printed.
 
     Args:
         buffer: the text.
         words: of the same text.
         at: (N,) byte positions.
-        first: (N,) the words there, where they were read before.
-        groups: whether commas may stand between thousands: then the 1 of ``1,000`` is no number.
 
     Returns:
         (N,) numbers, and (N,) whether there is a number, with a separator behind it.
     """
-    text = words[at] if first is None else first
+    text = words[at]
     before = _count_digits(text)
     pointed = _byte_of(text, before) == ord(".")
     mantissa = _sum_up(text, before)
@@ -123,7 +150,7 @@ def read_decimals(
     if not read.all():
         _read_sentences(words, end + after.astype(np.int64), read, short & ~closed)
         _read_exponents(words, end + after.astype(np.int64), mantissa, after, values, read, short & ~closed)
-        _read_one_by_one(buffer, at, values, read, _UNGROUPED if groups else _TOKEN)
+        _read_one_by_one(buffer, at, values, read)
     return values, read
 
 
@@ -171,13 +198,13 @@ def _read_exponents(
     values[rows[known]], read[rows[known]] = numbers[known], True
 
 
-def _read_one_by_one(buffer: bytes, at: IntArray, values: FloatArray, read: Mask, pattern: re.Pattern[bytes]) -> None:
+def _read_one_by_one(buffer: bytes, at: IntArray, values: FloatArray, read: Mask) -> None:
     """Fill in, in place, the numbers that the arithmetic above can't read exactly.
 
     Digits that spell more than float64 holds are left to the reading line by line, which says so.
     """
     for row in np.flatnonzero(~read).tolist():
-        if token := pattern.match(buffer, int(at[row])):
+        if token := _TOKEN.match(buffer, int(at[row])):
             value = float(token[0])
             if math.isfinite(value) or token[0][-1:] not in b"0123456789.":
                 values[row], read[row] = value, True
@@ -191,7 +218,7 @@ def _count_digits(text: WordArray) -> WordArray:
     return ((below & _LOWEST_BITS) * _LOWEST_BITS) >> np.uint64(56)
 
 
-def _sum_up(text: WordArray, digits: WordArray) -> WordArray:
+def _sum_up(text: WordArray, digits: WordArray | np.uint64) -> WordArray:
     """The integer that a word's first digits spell."""
     value = (text & np.uint64(0x0F0F0F0F0F0F0F0F)) << ((_EIGHT - digits) * _EIGHT)
     value = (value * np.uint64(10) + (value >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ STEPS = (
 EPOCHS, RANKS = ("epoch", "epoch_num"), ("rank", "local_rank", "global_rank")
 PHASES = ("mode", "phase", "split", "stage")
 _NESTED = ("signals", "metrics", "data")  # objects whose name is no part of their metrics' names
+_SPLIT = 1200  # lines, blank ones counted, among which a row is looked for
 _LONGEST_PREFIX = 300  # bytes before an object
 _REFUSED = "{count} JSON row(s) that hold a name twice, are nested too deeply or hold half a character were left out"
 _STEP_LIST = re.compile(rb'"step"\s{0,4}:\s{0,4}\[\s{0,4}(\d{1,18})\s{0,4},\s{0,4}(\d{1,18})\s{0,4}\]')
@@ -184,8 +186,8 @@ class JsonReader(Formatted):
 
 def json_reader(head: bytes) -> JsonReader | None:
     """The reader of a text of JSON rows; None where it is none."""
-    lines = [line for line in head.split(b"\n") if line.strip()]
-    for line in lines[:300]:
+    lines = list(itertools.islice(filter(bytes.strip, head.split(b"\n", _SPLIT)), 300))
+    for line in lines:
         begin = line.find(b"{")
         if 0 <= begin < _LONGEST_PREFIX and (row := _parse(line[begin:])) is not None:
             before = line[:begin]

@@ -1,8 +1,7 @@
-"""Logs of lines, streamed: the bulk by layout, what is built otherwise line by line."""
+"""Logs of lines, streamed: the bulk by forms, what fits none line by line."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import re
@@ -11,21 +10,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.logs.forms import Forms, Reading
 from harness.logs.gathering import UNKNOWN, Gathering
-from harness.logs.layout import Layout, Reading, gaps, learn_layout, read_by_layout
+from harness.logs.meaning import Meaning
 from harness.logs.records import LineReader, Record, RowError
-from harness.values.trace import FloatArray, IntArray
+from harness.values.trace import IntArray
 
 __all__ = ["holds_records", "read_text"]
 
 _INTEGERS = ("epoch", "iteration", "rank")
-_WORTH_LEARNING = 64  # lines in a piece that may hold a record; fewer are read as fast one by one
-_SAMPLE = 1 << 15  # bytes that a layout is tried on
-_LONGEST_LEARNED = 1 << 14  # bytes of a line
-_TRIED = 40  # records, after which no line was found to learn from
 _THOUSAND = 1000.0
 _GROUPED = re.compile(rb"[+-]?\d{1,3}(?:,\d{3}){1,6}(?![\d.])")
-_KNOWN_NAMES = 200  # records after which only lines that may hold the metric are looked at
 
 
 def holds_records(piece: bytes, reader: LineReader) -> int:
@@ -44,9 +39,9 @@ def read_text(pieces: Iterable[bytes], reader: LineReader, metric: str | None, f
     """
     marker = _marker(reader, metric)
     above = _Above()
-    layouts: list[Layout] = []
+    forms = Forms(lambda line: _meaning(line, reader, found), reader.marker, groups=reader.groups)
     for number, piece in enumerate(pieces):
-        layouts = _read_piece(piece, reader, marker if number else _ANY, layouts, above, found)
+        _read_piece(piece, reader, marker if number else _ANY, forms, above, found)
         found.check_records()
 
 
@@ -64,29 +59,62 @@ def _read_piece(
     piece: bytes,
     reader: LineReader,
     marker: re.Pattern[bytes],
-    layouts: list[Layout],
+    forms: Forms[_Structure],
     above: _Above,
     found: Gathering,
-) -> list[Layout]:
-    """Gather one piece; returns the layouts to try first on the next one."""
-    if not layouts:
-        layouts = _learn(piece, reader, found)
-    readings = [read_by_layout(piece, layout) for layout in layouts]
-    if 2 * sum(int((reading.ends - reading.starts).sum()) for reading in readings) < len(piece):
-        relearned = _learn(piece, reader, found)
-        if relearned != layouts:
-            layouts, readings = relearned, [read_by_layout(piece, layout) for layout in relearned]
+) -> None:
+    """Gather one piece."""
+    readings, gaps = forms.read(piece)
     rows = _Rows()
-    for start, end in gaps(readings, len(piece)):
-        looked = reader.marker if found.records > _KNOWN_NAMES and marker is not _ANY else marker
-        for at, record in _records(piece, reader, looked, start, end, found):
+    for start, end in gaps:
+        for at, record in _records(piece, reader, marker, start, end, found):
             rows.append(at, record)
             _note(record, found)
             found.records += 1
             if record.lacks and not any(found.keep(name) for name in record.values):
                 found.lacking[record.iteration] = record.lacks
+    named = [(int(reading.starts[0]), reading.meaning.names) for reading in readings]
+    for _, names in sorted([*named, *rows.named], key=lambda one: one[0]):
+        for name in names:
+            found.column(name)
+    for reading in readings:
+        _note(Record(length=reading.meaning.structure.length, total=reading.meaning.structure.total), found)
     _gather(readings, rows, above, found)
-    return layouts
+
+
+@dataclass(frozen=True)
+class _Structure:
+    """What a record says beside its numbers at places."""
+
+    length: int
+    total: int
+    kept: tuple[str, ...]
+
+
+def _meaning(line: bytes, reader: LineReader, found: Gathering) -> Meaning[_Structure] | None:
+    """What a line says that holds one record; None where more is to be said of it than its numbers."""
+    try:
+        records = list(itertools.islice(reader.read_line(line), 2))
+    except RowError:
+        return None
+    if len(records) != 1:
+        return None
+    record = records[0]
+    kept = tuple(name for name in record.values if found.keep(name))
+    integers = {name: record.places[name] for name in _INTEGERS if name in record.places}
+    known = [name for name in _INTEGERS if getattr(record, name) != UNKNOWN]
+    if known != list(integers) or not all(name in record.places for name in kept):
+        return None
+    if record.contradictions or record.odd or (record.lacks and not kept):
+        return None
+    values = {name: record.values[name] for name in kept} | {name: getattr(record, name) for name in known}
+    return Meaning(
+        _Structure(record.length, record.total, kept),
+        integers,
+        {name: record.places[name] for name in kept},
+        values,
+        tuple(record.values),
+    )
 
 
 def _records(
@@ -112,62 +140,6 @@ def _records(
             if found is not None:
                 found.note(str(odd))
         start = stop
-
-
-def _learn(piece: bytes, reader: LineReader, found: Gathering) -> list[Layout]:
-    """The layouts of the piece's first line that holds one record, and of the first that numbers others."""
-    if len(reader.marker.findall(piece, 0, 1 << 18)) < _WORTH_LEARNING:
-        return []
-    layouts: dict[bool, Layout] = {}
-    for tried, (begin, record) in enumerate(_lone_records(piece, reader)):
-        if tried > _TRIED or len(layouts) == 2:
-            break
-        kept = [name for name in record.values if found.keep(name)]
-        numbers = not record.values
-        if numbers in layouts or record.contradictions or not (kept or numbers):
-            continue
-        if not all(name in record.places for name in kept):
-            continue
-        line = piece[begin : piece.index(b"\n", begin)]
-        for name in record.values:
-            found.column(name)
-        if layout := _best_layout(piece[begin : begin + _SAMPLE], line, reader, record, kept):
-            _note(record, found)
-            layouts[numbers] = layout
-            if not numbers and "iteration" in record.places:
-                break
-    return list(layouts.values())
-
-
-def _lone_records(piece: bytes, reader: LineReader) -> Iterator[tuple[int, Record]]:
-    """The records that stand alone on a line of usual length."""
-    start = 0
-    while mark := reader.marker.search(piece, start):
-        begin = piece.rfind(b"\n", start, mark.start()) + 1 or start
-        start = piece.find(b"\n", mark.end())
-        start = len(piece) if start < 0 else start
-        if start - begin < _LONGEST_LEARNED:
-            with contextlib.suppress(RowError):
-                records = list(itertools.islice(reader.read_line(piece[begin:start]), 2))
-                if len(records) == 1:
-                    yield begin, records[0]
-
-
-def _best_layout(sample: bytes, line: bytes, reader: LineReader, record: Record, kept: Sequence[str]) -> Layout | None:
-    """Of the layouts by each anchor, the first that reads nine tenths of what the best one reads."""
-    sample = sample[: sample.rfind(b"\n") + 1]
-    integers = {name: record.places[name] for name in _INTEGERS if name in record.places}
-    decimals = {name: record.places[name] for name in kept}
-    best, most = None, 0
-    for anchor in reader.anchors:
-        layout = learn_layout(line, anchor, integers, decimals, record.guards, groups=reader.groups)
-        if layout is None:
-            continue
-        reading = read_by_layout(sample, layout)
-        read = int((reading.ends - reading.starts).sum())
-        if read > 1.1 * most:
-            best, most = layout, read
-    return best
 
 
 def _note_odd_numbers(line: bytes, record: Record, found: Gathering) -> None:
@@ -211,40 +183,46 @@ class _Rows:
     rows: dict[str, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
     above: list[tuple[int, int, int, int]] = field(default_factory=list)
+    named: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
 
     def append(self, at: int, record: Record) -> None:
         numbers = (at, record.epoch, record.iteration, record.rank)
         if not record.values:
             self.above.append(numbers)
+        if any(name not in self.rows for name in record.values):
+            self.named.append((at, tuple(record.values)))
         for name, value in record.values.items():
             self.rows.setdefault(name, []).append(numbers)
             self.values.setdefault(name, []).append(value)
 
 
-def _gather(readings: Sequence[Reading], rows: _Rows, above: _Above, found: Gathering) -> None:
+def _gather(readings: Sequence[Reading[_Structure]], rows: _Rows, above: _Above, found: Gathering) -> None:
     """Both kinds of reading, merged in the order of the log, each numbered by what stands above it."""
-    numbering = [(reading.starts, *_numbers(reading)) for reading in readings if not reading.decimals]
+    numbering = [(reading.starts, *_numbers(reading)) for reading in readings if not reading.meaning.names]
     slow = np.array(rows.above, np.int64).reshape(-1, 4).T
     over = [np.concatenate(parts) for parts in zip(tuple(slow), *numbering, strict=True)] if numbering else list(slow)
     over = [column[np.argsort(over[0], kind="stable")] for column in over]
-    valued = [reading for reading in readings if reading.decimals]
+    valued = [reading for reading in readings if reading.meaning.names]
     for name in dict.fromkeys([*(name for reading in valued for name in reading.decimals), *rows.rows]):
         if (column := found.column(name)) is None:
             continue
-        parts = [(reading.starts, *_numbers(reading)) for reading in valued if name in reading.decimals]
-        values: list[FloatArray] = [reading.decimals[name] for reading in valued if name in reading.decimals]
-        slow_at, *slow_numbers = np.array(rows.rows.get(name, []), np.int64).reshape(-1, 4).T
-        parts.append((slow_at, slow_numbers[0], slow_numbers[1], slow_numbers[2]))
-        values.append(np.array(rows.values.get(name, []), np.float64))
-        at, *numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
-        joined = np.concatenate(values)
-        if len(parts) > 1 and len(parts[-1][0]):
-            order = np.argsort(at, kind="stable")
-            at, joined = at[order], joined[order]
-            numbers = [number[order] for number in numbers]
+        parts = [
+            (reading.starts, *_numbers(reading), reading.decimals[name])
+            for reading in valued
+            if name in reading.decimals
+        ]
+        if name in rows.rows:
+            at, *numbers = np.array(rows.rows[name], np.int64).T
+            parts.append((at, numbers[0], numbers[1], numbers[2], np.array(rows.values[name], np.float64)))
+        at, epochs, iterations, ranks, values = parts[0]
+        if len(parts) > 1:
+            order = np.argsort(np.concatenate([part[0] for part in parts]), kind="stable")
+            at, epochs, iterations, ranks, values = (
+                np.concatenate(columns)[order] for columns in zip(*parts, strict=True)
+            )
         if len(over[0]) or above != _Above():
-            numbers = _numbered(at, numbers, over, above)
-        column.extend(numbers[0], numbers[1], numbers[2], joined)
+            epochs, iterations, ranks = _numbered(at, (epochs, iterations, ranks), over, above)
+        column.extend(epochs, iterations, ranks, values)
     if len(over[0]):
         above.epoch, above.iteration, above.rank = (
             int(column[-1]) if column[-1] != UNKNOWN else old
@@ -269,7 +247,7 @@ def _carried(column: IntArray, old: int) -> IntArray:
     return np.where(last >= 0, column[np.maximum(last, 0)] if len(column) else column, old)
 
 
-def _numbers(reading: Reading) -> tuple[IntArray, IntArray, IntArray]:
+def _numbers(reading: Reading[_Structure]) -> tuple[IntArray, IntArray, IntArray]:
     unknown = np.full(len(reading.starts), UNKNOWN, np.int64)
     epochs, iterations, ranks = (reading.integers.get(name, unknown) for name in _INTEGERS)
     return epochs, iterations, ranks
