@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.logs.forms import Forms
 from harness.logs.gathering import UNKNOWN, Gathering
-from harness.logs.meaning import Meaning
+from harness.logs.meaning import Meaning, Reading
 from harness.logs.tokens import GLOBAL_STEPS, tokens, words
 from harness.values.trace import FloatArray, IntArray
 
@@ -177,6 +177,14 @@ def _take(piece: bytes, forms: Forms[str], dicts: _Dicts, found: Gathering) -> N
     for _, names in sorted(named, key=lambda one: one[0]):
         for name in names:
             found.column(name)
+    _take_values(searched, lines, number, dicts)
+    dicts.count += len(at)
+    dicts.drawn += len(states)
+    found.records += len(at)
+
+
+def _take_values(searched: _Searched, lines: Sequence[Reading[str]], number: IntArray, dicts: _Dicts) -> None:
+    """Put the values of a piece's dicts in their order; ``number`` is that of each, those that were searched first."""
     parts: dict[str, list[tuple[IntArray, FloatArray]]] = {}
     begin = len(searched.dicts)
     for line in lines:
@@ -196,9 +204,6 @@ def _take(piece: bytes, forms: Forms[str], dicts: _Dicts, found: Gathering) -> N
         numbers, values = (np.concatenate(column) for column in zip(*columns, strict=True))
         order = np.argsort(numbers, kind="stable")
         dicts.values.setdefault(name, []).append((numbers[order], values[order]))
-    dicts.count += len(at)
-    dicts.drawn += len(states)
-    found.records += len(at)
 
 
 def _search(piece: bytes, gaps: Iterable[tuple[int, int]], dicts: _Dicts, found: Gathering) -> _Searched:

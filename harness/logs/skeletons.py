@@ -1,8 +1,8 @@
 """Skeletons: a text without what numbers of one format vary in, for all lines of a text at once.
 
 Of each run of digits the first one stays; a number's sign, its exponent (``e-05``, ``E+02``) and all but one of the
-spaces before it go. So lines of one format string have one skeleton, however wide their numbers are, and where the bytes
-that stayed lay before says how wide each was.
+spaces before it go. So lines of one format string have one skeleton, however wide their numbers are, and where the
+bytes that stayed lay before says how wide each was.
 """
 
 from __future__ import annotations

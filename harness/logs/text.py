@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.logs.forms import Forms, Reading
+from harness.logs.forms import Forms
 from harness.logs.gathering import UNKNOWN, Gathering
-from harness.logs.meaning import Meaning
+from harness.logs.meaning import Meaning, Reading
 from harness.logs.records import LineReader, Record, RowError
 from harness.values.trace import IntArray
 
