@@ -19,6 +19,7 @@ __all__ = ["choose_reader", "guess_reader", "names_in"]
 _WINDOW = 1 << 17  # bytes
 _WINDOWS = 8
 _LOSS = re.compile(rb"[lL]oss|LOSS|trl:|entropy|\d: {1,4}100%")
+_NO_DIGITS = bytes(ord("0") if 48 <= character < 58 else character for character in range(256))
 _LONGEST = 4000  # bytes of a line
 _LINES = 16  # neighbours of a window, thrice of either kind
 _NEAR = 100  # lines, thrice, in which those that speak of a loss are looked for first
@@ -37,7 +38,8 @@ def choose_reader(head: bytes, metric: str | None, path: Path) -> LineReader | N
         return rows
     for start in range(0, min(len(head), _WINDOWS * _WINDOW), _WINDOW):
         lines = _sample(head[start : start + _WINDOW])
-        text = b"\n".join(lines)
+        shapes = {line.translate(_NO_DIGITS): line for line in reversed(lines)}  # one of those that differ in digits
+        text = b"\n".join(shapes.values())
         likely = [reader for reader in FORMATS if reader.record.search(text)]
         counts = [_count(lines, reader, metric, 1 if len(likely) == 1 else len(lines)) for reader in likely]
         if any(counts):
