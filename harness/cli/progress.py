@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.cli.console import SafeConsole
+from harness.language import say
 from harness.store.stream import StreamRow
 
 __all__ = ["Board", "loss_note", "run_progress"]
@@ -66,7 +67,7 @@ class Board:
         Yields:
             What to call with a note after each step.
         """
-        name = f"{title} on {where}" if where else title
+        name = f"{title}{say(' on ')}{where}" if where else title
         task = self._progress.add_task(name, total=steps or None, note="")
         made = [0]
 
@@ -98,7 +99,7 @@ class Board:
             self._progress.update(self._all, advance=steps)
 
     def _title(self) -> str:
-        return f"{self._ended} of {self._planned} {self._what}"
+        return say(f"{self._ended} of {self._planned} {self._what}")
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from harness.cli.options import (
 from harness.cli.progress import run_progress
 from harness.cli.terminal import open_console
 from harness.devices.choice import DeviceChoice, choose_device
+from harness.language import say
 from harness.rules.bounded import percent
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.rules.sight import DEMANDED, Sight, judge_sight
@@ -182,9 +183,9 @@ def _keep(baseline: Baseline, root: Path, arguments: argparse.Namespace, case: C
     if previous is not None:
         _print_changes(console, list(compare_baselines(previous, baseline)))
     if arguments.dry_run:
-        console.print("nothing written (--dry-run)")
+        console.print(say("nothing written (--dry-run)"))
         return
-    console.print(f"baseline: {save_baseline(root, baseline)}")
+    console.print(f"{say('baseline')}: {save_baseline(root, baseline)}")
 
 
 def _record_runs(arguments: argparse.Namespace) -> int:
@@ -213,15 +214,15 @@ def print_visibility(console: Console, baseline: Baseline) -> None:
         )
         _print_spread(
             console,
-            f"{baseline.case}, {tier}: {of_runs}",
+            f"{baseline.case}, {tier}: {say(of_runs)}",
             measure_visibility(rules, _shown_iterations(healthy[0])),
         )
         if answers := measure_evaluation(rules):
-            _print_spread(console, f"{baseline.case}, {tier}: the same in evaluation mode", answers)
+            _print_spread(console, f"{baseline.case}, {tier}: {say('the same in evaluation mode')}", answers)
         for finding in judge_sight(rules.sights, tier):
             undecided = finding.status is Outcome.INCONCLUSIVE
             then = "; a gate on this baseline is INCONCLUSIVE" if undecided else ""
-            console.print(Text(f"warning: {tier}: {finding.message}{then}", style="bold yellow"))
+            console.print(Text(f"{say('warning')}: {tier}: {say(finding.message + then)}", style="bold yellow"))
 
 
 def _shown_iterations(run: Trace) -> tuple[int, ...]:
@@ -251,20 +252,23 @@ def print_advice(console: Console, baseline: Baseline, case: Case | None) -> Non
         seen = f"sees a loss that is off {off}"
     nothing = ", ".join(f"{one.signal} at {one.blind} of {one.iterations} iterations" for one in blind)
     at_last = f"it is blind to {nothing}" if nothing else "no demanded signal is blind"
-    console.print(Text(f"{baseline.case}, {tier}: {seen}; {at_last}"), soft_wrap=True)
+    console.print(Text(f"{baseline.case}, {tier}: {say(f'{seen}; {at_last}')}"), soft_wrap=True)
     if not blind:
         return
-    console.print(Text("rounding grows until the reference's own runs part; what helps:"))
+    console.print(Text(say("rounding grows until the reference's own runs part; what helps:")))
     pieces = _pieces_that_see(blind)
     if case is not None and pieces:
         tried = f"{reproduction()} --cfg-options alignment.restarts={pieces} --dry-run"
         how = f"@harness.case(restarts={pieces}, …) in {case.config.name}" if case.function else tried
-        console.print(Text(f"  start anew on the way, in {pieces} pieces: {how}"), soft_wrap=True)
+        console.print(Text(f"  {say(f'start anew on the way, in {pieces} pieces')}: {how}"), soft_wrap=True)
     if case is not None and not case.function:
         start = f"{reproduction()} --cfg-options alignment.start.last_norm=0.1 --dry-run"
-        console.print(Text(f"  residual branches that begin small: {start}"), soft_wrap=True)
+        console.print(Text(f"  {say('residual branches that begin small')}: {start}"), soft_wrap=True)
     rate = "a lower learning rate" + (" (optim_wrapper.optimizer.lr)" if case and not case.function else "")
-    console.print(Text(f"  {rate}; more repeats (--repeats) tighten the bounds, and don't lift the blindness"))
+    console.print(Text(f"  {say(f'{rate}; {_MORE}')}"))
+
+
+_MORE = "more repeats (--repeats) tighten the bounds, and don't lift the blindness"
 
 
 def _pieces_that_see(blind: Sequence[Sight]) -> int:
@@ -281,9 +285,9 @@ def _pieces_that_see(blind: Sequence[Sight]) -> int:
 def _print_spread(console: Console, title: str, seen: Sequence[Visibility]) -> None:
     """A row a signal, a column an iteration."""
     table = Table(title=title, box=None, pad_edge=False, title_justify="left")
-    table.add_column("signal")
+    table.add_column(say("signal"))
     for iteration in sorted({entry.iteration for entry in seen}):
-        table.add_column(f"iteration {iteration}", justify="right")
+        table.add_column(say(f"iteration {iteration}"), justify="right")
     for signal in dict.fromkeys(entry.signal for entry in seen):
         cells = [entry for entry in seen if entry.signal == signal]
         table.add_row(signal, *(f"{entry.floor:.1e} / {percent(entry.detectable)}" for entry in cells))
@@ -292,9 +296,9 @@ def _print_spread(console: Console, title: str, seen: Sequence[Visibility]) -> N
 
 def _print_changes(console: Console, changes: list[Change]) -> None:
     """How the new baseline differs from the one that it replaces, signed."""
-    table = Table(title="change from the baseline that is there", box=None, pad_edge=False, title_justify="left")
+    table = Table(title=say("change from the baseline that is there"), box=None, pad_edge=False, title_justify="left")
     for name in ("tier", "signal", "mean", "largest", "at iteration"):
-        table.add_column(name)
+        table.add_column(say(name))
     for change in changes:
         mean, largest = f"{100 * change.mean:+.3g} %", f"{100 * change.largest:+.3g} %"
         table.add_row(change.tier, change.signal, mean, largest, str(change.iteration))

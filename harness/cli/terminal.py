@@ -75,7 +75,8 @@ def interim_line(results: Sequence[Result], planned: int) -> Text | None:
         return None
     last = results[-1]
     verdict = Text(last.verdict.status.value, style=STATUS_STYLES[last.verdict.status])
-    return verdict + Text(f" {_where(last)} ({len(results)} of {planned}): {say(last.verdict.reason)}")
+    counted = say(f"{len(results)} of {planned}")
+    return verdict + Text(f" {_where(last)} ({counted}): {say(last.verdict.reason)}")
 
 
 class _PlainTable(Table):
@@ -108,7 +109,7 @@ def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:
     """
     table = _PlainTable(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, justify="left" if left is None or name in left else "right")
+        table.add_column(say(name), justify="left" if left is None or name in left else "right")
     return table
 
 
@@ -118,7 +119,7 @@ def print_results(results: Sequence[Result], page: str) -> None:
 
     console = open_console()
     names = ("case", "device", "verdict", "aligned at", "loss, largest deviation", "legacy")
-    table = plain_table(*map(say, names))
+    table = plain_table(*names)
     for result in results:
         verdict = result.verdict
         device = result.candidate.device.label if result.candidate else "—"
