@@ -680,7 +680,7 @@ SENTENCES = {
     "All {calls} calls of {count} operations were checked.": "{count} 种算子的全部 {calls} 次调用都检查了。",
     "{checked} of {calls} calls were checked ({share}).": "检查了 {calls} 次调用中的 {checked} 次（{share}）。",
     "Left by the device to its host: {ops}.": "设备留给主机去算的：{ops}。",
-    "{count} of {all}": "{all} 中的 {count}",
+    "{count} of {all}": "{count}/{all}",
     "{module} ({count} times)": "{module}（{count} 次）",
     "{where}, {op}, {tensor}: {said}": "{where}，{op}，{tensor}：{said}",
     "{op}, {tensor}: {said}": "{op}，{tensor}：{said}",

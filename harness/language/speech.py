@@ -118,7 +118,7 @@ def _chinese(text: str, of: str) -> tuple[str, list[str]]:
             return between.join(said for said, _ in told), [clause for _, lacking in told for clause in lacking]
     if text.endswith(".") and (found := _whole(text[:-1], of)) is not None:
         return f"{found[0]}。", found[1]
-    if (rule := _RULE.match(text)) and rule.end() < len(text):
+    if (rule := _RULE.match(text)) and _WORDS.search(text[rule.end() :]):  # one word alone is a signal's name
         said, lacking = _chinese(text[rule.end() :], of)
         return f"{rule[0]}{said}", lacking
     return text, [text] if _WORDS.search(text) else []
