@@ -383,7 +383,12 @@ PHRASES = {
     "ended": "结束",
     "× NaN or ∞": "× NaN 或 ∞",
     "leaves the panel": "超出图幅",
-    "relative deviation from the reference": "与参考的相对偏差",
+    "deviation from the reference": "与参考的偏差",
+    "loss": "损失",
+    "gradient norm": "梯度范数",
+    "norm of the update": "更新的范数",
+    "norm of the parameters": "参数的范数",
+    "the candidate ended": "候选结束",
     "There is no reference to compare with.": "没有可以比较的参考。",
     # operations and their results, in a sentence
     "convolutions": "卷积",

@@ -552,6 +552,8 @@ ERRORS = {
     "the inputs of a reproduction can't be read": "复现程序的输入无法读取",
     "these iterations can't be shadowed": "不能对这些迭代用影子算子",
     "auto, none, or numbers from 0 to {last} with commas between them": "auto、none，或从 0 到 {last} 的数，以逗号分隔",
+    # reports/run
+    "a bundle is a ZIP or an HTML file": "打包的文件只能是 ZIP 或 HTML 文件",
     # harness/store
     "{path} can't be the name of a folder": "{path} 不能作文件夹的名称",
     "letters, digits, '.', '_' and '-', beginning with a letter or digit": "字母、数字、'.'、'_' 和 '-'，以字母或数字开头",

@@ -67,6 +67,7 @@ HELP = {
     "chance that any of the cases fails a healthy port, divided over them": "任一用例把健康移植判为失败的概率，分摊到各用例",
     "how many cases the whole gate has, where this command judges a part of it, as one job of a CI matrix: the false-alarm rate is divided over N (default: as many as the command judges)": "整个门禁有多少个用例；当本命令只判定其中一部分时使用，例如 CI 矩阵的一个任务：误报率除以 N（默认：本命令判定的用例数）",
     "run to the end, also where the verdict can't change any more": "一直运行到结尾，即使结论已不会再变",
+    "where the verdict can't change any more, go on for N iterations, so that the curve is seen": "结论已不会再变时，再运行 N 次迭代，以便看到曲线",
     "a setting that may differ from the baseline's, with what is beneath it, by the name that the report has for it; every output says so; may be given several times": "允许与基线不同的一项设置及其下的各项，按报告中的名称；每份输出都会说明；可以给多次",
     "which iterations: numbers with commas between them, auto (the first two, one a third of the way and the last; the default) or none; a shadowed step costs about six plain ones on the CPU": "哪些迭代：以逗号分隔的数、auto（前两次、三分之一处的一次和最后一次；默认）或 none；在 CPU 上一个影子步约等于六个普通步",
     "these operations only, for example convolution mm (default: all)": "只检查这些算子，例如 convolution mm（默认：全部）",
@@ -273,9 +274,10 @@ HELP = {
     "the most records that are read of a log, at 32 bytes of memory each; by default 50 million": "一份日志读取的最多记录数，每条占 32 字节内存；默认 5000 万",
     "print a block for a pull request": "打印用于 pull request 的一段",
     "print the result as JSON": "以 JSON 打印结果",
-    "Reads result.json files, or folders that hold them, checks that each follows from what it holds, and writes one index of them all. A case that a command was to judge and didn't is an ERROR.": "读取 result.json 文件或含有它们的文件夹，检查每个结果与其内容是否一致，并写出一份总索引。命令本应判定而没有判定的用例为 ERROR。",
+    "Reads result.json files, or folders that hold them, checks that each follows from what it holds, and writes one index of them all, or one file that can be mailed. A case that a command was to judge and didn't is an ERROR.": "读取 result.json 文件或含有它们的文件夹，检查每个结果与其内容是否一致，并写出一份总索引，或一个可以用邮件发送的文件。命令本应判定而没有判定的用例为 ERROR。",
     "a result.json, or a folder": "一个 result.json，或一个文件夹",
-    "the index's folder": "索引的文件夹",
+    "the index's folder (default: alignment-report; none with --bundle)": "索引的文件夹（默认：alignment-report；有 --bundle 时不写）",
+    "write one file that can be mailed: FILE.zip holds the index, the pages and what lies beside them, FILE.html the index and the pages (default: none)": "写一个可以用邮件发送的文件：FILE.zip 含索引、各页及其旁边的文件，FILE.html 含索引和各页（默认：不写）",
     (
         "Verifies the cases that a policy demands of a device, and says whether the gate opens.\n"
         "\n"
