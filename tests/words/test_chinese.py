@@ -127,7 +127,7 @@ def test_help_and_errors_are_told_in_chinese(capsys, monkeypatch):
     assert "ERROR 没有这份日志\n  位置：/none.log" in capsys.readouterr().err
 
 
-OURS_TO_STAY = re.compile(r"first step|torchtitan text|所用健康运行于|emulated sdaa, tf32, fault")
+OURS_TO_STAY = re.compile(r"capability AVX512|first step|torchtitan text|所用健康运行于|emulated sdaa, tf32, fault")
 """What is a rule's, a format's or a device's name, or was written by whoever recorded the baseline."""
 
 
