@@ -28,7 +28,7 @@ from zoo_models import stub_compiled_operations
 
 from harness.accuracy.scores import score_images
 from harness.devices.surroundings import git_commit
-from harness.evaluating.counts_stream import counts_of, read_rows
+from harness.evaluating.counts_stream import CountsOfRows, read_rows
 from harness.evaluating.evaluation_folder import counts_files
 from harness.evaluating.evaluation_order import EvaluationOrder
 from harness.evaluating.evaluation_worker import _run as answer_and_count
@@ -148,10 +148,9 @@ def _ours(path: Path, count: int, folder: Path) -> float:
         images=tuple(range(count)),
     )
     answer_and_count(order, folder)
-    (file,) = counts_files(folder)
-    data = evaluation_set(config, "val", None)
-    counts = [counts_of(row) for row in read_rows(file)]
-    return 100 * float(score_images(counts, data.table).mean_iou)
+    table = evaluation_set(config, "val", None).table
+    rows = list(read_rows(counts_files(folder)).values())
+    return 100 * float(score_images(CountsOfRows(rows, table), table).mean_iou or 0.0)
 
 
 if __name__ == "__main__":

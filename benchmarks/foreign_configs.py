@@ -76,6 +76,11 @@ _ADE = {
 }
 """ADE20K's recipes on the generated scenes."""
 
+_COCO = {"train_dataloader.dataset.ann_file": BOXES, "train_dataloader.dataset.data_prefix.img": ""}
+"""The drawn boxes in place of COCO's."""
+
+_PYRAMID = {**_RESNET, "model.backbone.init_cfg": None, "model.neck.in_channels": [64, 128, 256, 512]}
+
 ARCHITECTURES = {
     "ann": _plain(f"ann/ann_r50-d8_4xb2-40k_{_CITY}", model__decode_head__in_channels=[256, 512]),
     "ccnet": _plain(f"ccnet/ccnet_r50-d8_4xb2-40k_{_CITY}"),
@@ -148,14 +153,10 @@ ARCHITECTURES = {
         },
     ),
     "retinanet": Architecture(
-        "retinanet/retinanet_r18_fpn_1x_coco",
-        {
-            "model.backbone.init_cfg": None,
-            "train_dataloader.dataset.ann_file": BOXES,
-            "train_dataloader.dataset.data_prefix.img": "",
-        },
-        library="mmdet",
+        "retinanet/retinanet_r18_fpn_1x_coco", {**_COCO, "model.backbone.init_cfg": None}, library="mmdet"
     ),
+    "fcos": Architecture("fcos/fcos_r50-caffe_fpn_gn-head_1x_coco", {**_COCO, **_PYRAMID}, library="mmdet"),
+    "atss": Architecture("atss/atss_r50_fpn_1x_coco", {**_COCO, **_PYRAMID}, library="mmdet"),
     "resnet": Architecture(
         "resnet/resnet18_8xb32_in1k",
         {"train_dataloader.dataset.ann_file": CLASSES, "train_dataloader.dataset.split": ""},
