@@ -31,7 +31,7 @@ from harness.running.cases import find_case
 from harness.values.baseline import Baseline
 from harness.values.verdict import Status, Verdict
 
-CASES = ("ann_small", "fcn_small", "pspnet_small", "ocrnet_small")
+CASES = ("pspnet_small", "fcn_small", "deeplabv3plus_small", "ocrnet_small")
 ITERATIONS = 30
 FAULTS = ("conv-dgrad-x1.02", "conv-wgrad-x1.01", "relu-leaks-1pct")
 BEGINS = (0, ITERATIONS // 2)
