@@ -56,18 +56,16 @@ def main() -> int:
     built = arguments.folder / "dist"
     shutil.rmtree(built, ignore_errors=True)
     _run([sys.executable, "-m", "build", "--outdir", str(built), str(HERE)])
-    tried = []
-    for name in arguments.roots:
-        root = _root(arguments.folder, name, ROOTS[name])
-        tried.append(
-            _try(root, built, with_sdist=not tried, models=name in arguments.models, links=arguments.find_links)
-        )
     commit = _told(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"])
     print(f"\n{datetime.date.today()}, commit {commit}\n")
     print("| root | Python | wheel installed, without extras | two logs | [models], `align verify` |")
-    print("|---|---|---|---|---|")
-    for each in tried:
-        print(f"| {each.root} | {each.python} | {each.installed} | {each.compared} | {each.verified} |")
+    print("|---|---|---|---|---|", flush=True)
+    tried: list[Tried] = []
+    for name in arguments.roots:
+        root, models = _root(arguments.folder, name, ROOTS[name]), name in arguments.models
+        each = _try(root, built, with_sdist=not tried, models=models, links=arguments.find_links)
+        print(f"| {each.root} | {each.python} | {each.installed} | {each.compared} | {each.verified} |", flush=True)
+        tried.append(each)
     return 0 if all("wrong" not in f"{each.compared} {each.verified}" for each in tried) else 1
 
 
@@ -89,6 +87,7 @@ def _try(root: Path, built: Path, *, with_sdist: bool, models: bool, links: Path
     place = root / "try"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(built, place / "dist")
+    shutil.copy(HERE / "constraints.txt", place)
     if links is not None:
         shutil.copytree(links, place / "links")
     wheel, sdist = next(built.glob("*.whl")).name, next(built.glob("*.tar.gz")).name
@@ -111,7 +110,15 @@ def _try(root: Path, built: Path, *, with_sdist: bool, models: bool, links: Path
     if models:
         extra = ["--find-links", "/try/links"] if links is not None else []
         began = time.monotonic()
-        inside.run("/try/venv/bin/pip", "install", "--quiet", *extra, f"/try/dist/{wheel}[models]")
+        inside.run(
+            "/try/venv/bin/pip",
+            "install",
+            "--quiet",
+            "-c",
+            "/try/constraints.txt",
+            *extra,
+            f"/try/dist/{wheel}[models]",
+        )
         verified = f"installed in {time.monotonic() - began:.0f} s, {_megabytes(place / 'venv')} MB; "
         verified += _answer(inside, 0, "PASS", "verify", "ann_small", "--shadow", "0", "--iterations", "4")
     python = inside.told("python3", "-c", "import platform; print(platform.python_version())")
