@@ -180,7 +180,7 @@ def _is_global_step(token: Token) -> bool:
 
 def _is_epoch(token: Token) -> bool:
     name = words(token.name).split(" ")
-    return name[-1] in _EPOCHS and token.value >= 0 and (len(name) == 1 or name[-2] in _BEFORE_STEPS)
+    return name[-1] in _EPOCHS and 0 <= token.value < 1e15 and (len(name) == 1 or name[-2] in _BEFORE_STEPS)
 
 
 def _is_in_brackets(group: Sequence[Token], number: int) -> bool:
