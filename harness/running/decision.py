@@ -51,6 +51,11 @@ class Decision:
             self._decided_at = len(partial)
         return self._decided_at is not None and len(partial) >= self._decided_at + self._settle
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether the verdict was decided by what it was called with so far."""
+        return self._foreign is True or self._decided_at is not None
+
     def _is_decided(self, partial: Trace, provenance: Provenance) -> bool:
         return self._gate.decided(partial, provenance) is not None or self._is_violated(len(partial))
 

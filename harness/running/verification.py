@@ -102,7 +102,9 @@ def verify(
         decides = Decision(gate, order, folder, settle) if early_stop else None
         run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
         _follow_up(run, folder, wanted, slot)
-        verdict = _forced(_shadowed(_judge(case, gate, run), run, order, folder), order, folder)
+        decided = decides is not None and decides.is_decided
+        verdict = _judge(case, gate, run, decided=decided)
+        verdict = _forced(_shadowed(verdict, run, order, folder), order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
     terms = terms_of(
@@ -196,7 +198,7 @@ def judge_run(
     try:
         again = partial(baseline.record_again, case=name, place=str(baselines))
         gate = _gate(baseline, order.iterations, tier or case.tier, false_alarm_rate, again, same)
-        verdict = _shadowed(_judge(case, gate, run), run, order, folder)
+        verdict = _shadowed(_judge(case, gate, run, decided=False), run, order, folder)
     except AlignmentError as error:
         verdict = _error(case, error)
     terms = terms_of(
@@ -295,12 +297,24 @@ def _reproductions(folder: Path) -> tuple[Reproduction, ...]:
         return (Reproduction(0, 0, "", "", "", "", note=f"{error.what}: {error.observed}"),)
 
 
-def _judge(case: Case, gate: Gate, run: Run) -> Verdict:
-    if run.error is not None or run.trace is None or run.provenance is None:
+def _judge(case: Case, gate: Gate, run: Run, *, decided: bool) -> Verdict:
+    """What the gate says of a run.
+
+    Args:
+        case: that was run.
+        gate: of its baseline.
+        run: that ended.
+        decided: whether its verdict was decided before: then a crash later on is told, and takes nothing back.
+    """
+    failed = run.error is not None
+    if run.trace is None or run.provenance is None or (failed and not decided):
         return _ended(case, run.error)
-    if not run.stopped:
+    if not run.stopped and not failed:
         return gate.judge(run.trace, run.provenance)
     verdict = gate.so_far(run.trace, run.provenance)
+    if run.error is not None:
+        done = f"{len(run.trace)} of {run.trace.planned} iterations, when its verdict was decided"
+        return dataclasses.replace(verdict, reason=f"{verdict.reason}; the run ended after {done}: {run.error.what}")
     if not len(run.trace):
         stopped = "stopped before it trained, as no iteration can change that (--no-early-stop trains on)"
         return dataclasses.replace(verdict, reason=f"{verdict.reason}; {stopped}")

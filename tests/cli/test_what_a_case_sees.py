@@ -33,9 +33,9 @@ def chaotic(make, pieces=1, blind_after=6):
 def said(monkeypatch):
     def say(baseline, case):
         monkeypatch.setattr(sys, "argv", ["align", "record", "mine.py", "--device", "cpu"])
-        console = Console(file=io.StringIO(), width=80)
-        print_advice(console, baseline, case)
-        return console.file.getvalue()
+        printed = io.StringIO()
+        print_advice(Console(file=printed, width=80), baseline, case)
+        return printed.getvalue()
 
     return say
 

@@ -1,13 +1,14 @@
 """What `locks/` promises: each package that an install brings, its version for each Python, and hashes of its files."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:  # Python 3.10
+else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]

@@ -127,3 +127,11 @@ optim_wrapper = dict(type='AmpOptimWrapper')
         "seed": "612048961", "world size": "4", "batch size": "2", "global batch": "8", "precision": "amp",
         "torch": "2.7.1+cu118", "device": "NVIDIA GeForce RTX 4090", "launcher": "pytorch",
     } == found  # fmt: skip
+
+
+def test_an_epoch_past_what_a_whole_number_holds_is_none(tmp_path):
+    path = tmp_path / "run.log"
+    path.write_text("".join(f"epoch 12345678901234567890 my loss {number}.5\n" for number in range(5)))
+    log = read_log(path)
+    assert log.series.values.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
+    assert not log.numbered

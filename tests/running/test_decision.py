@@ -1,15 +1,21 @@
 """What decides a run before its end: its trace, or an operation that is wrong."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from harness.rules.gate import Gate
+from harness.running import verification
 from harness.running.decision import Decision
 from harness.running.folder import shadow_file
 from harness.running.order import Order
+from harness.running.watchdog import Run
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.files.check_stream import ShadowStream
+from harness.values.case import Case
+from harness.values.errors import RunError
+from harness.values.verdict import Status
 
 ORDER = Order(config="made_up.py", device="cpu", shadow=(0, 3), shadow_tier="tf32")
 
@@ -77,6 +83,24 @@ def test_a_decided_run_goes_on_for_the_iterations_that_it_settles(make, gate, tm
 def test_another_experiment_settles_nothing(make, gate, tmp_path):
     decides = Decision(gate, ORDER, tmp_path, 9)
     assert decides(so_far(make.trace(77), 0), make.provenance(seed=1))
+
+
+def test_it_says_whether_the_verdict_was_decided(make, gate, tmp_path):
+    decides = Decision(gate, dataclasses.replace(ORDER, shadow=()), tmp_path, 9)
+    decides(so_far(make.trace(77), 1), make.provenance())
+    assert not decides.is_decided
+    far = make.with_signal(make.trace(77), "loss", make.trace(77).loss * 3)
+    decides(so_far(far, 2), make.provenance())
+    assert decides.is_decided
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_crash_takes_no_decided_verdict_back(make, gate, decided):
+    far = make.with_signal(make.trace(77), "loss", make.trace(77).loss * 3)
+    run = Run(so_far(far, 4), make.provenance(), RunError("the run crashed"), "", 1.0)
+    verdict = verification._judge(Case("made_up", Path("made_up.py")), gate, run, decided=decided)
+    assert verdict.status is (Status.FAIL if decided else Status.ERROR)
+    assert "the run crashed" in verdict.reason
 
 
 def test_an_operation_decides_when_its_iteration_has_ended(make, gate, tmp_path):

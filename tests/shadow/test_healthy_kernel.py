@@ -267,7 +267,8 @@ def alike(rows, columns, share):
 @pytest.mark.parametrize("size", [(16, 32), (32, 64), (64, 128)])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_a_bias_gradient_that_is_added_up_in_order_is_no_finding(violated, size, share):
-    assert violated(lambda: bias_gradient(alike(*size, share))) == set()
+    rows, columns = size
+    assert violated(lambda: bias_gradient(alike(rows, columns, share))) == set()
 
 
 def test_a_bias_gradient_that_is_off_by_a_hundredth_of_a_percent_still_is_one(violated, wrong):
