@@ -455,6 +455,7 @@ ERRORS = {
     "run the second by a command of its own, with another --out or --baseline-dir": "第二个用单独的命令运行，换一个 --out 或 --baseline-dir",
     "the config can't be loaded": "配置无法加载",
     "the config is no case": "配置不是用例",
+    "a loop of your own": "你自己的训练循环",
     "a Runner's config": "Runner 的配置",
     "a config option is no assignment": "配置选项不是赋值",
     "there is no such config": "没有这份配置",
