@@ -181,9 +181,15 @@ class Nodes:
     def kill_one(self) -> None:
         """Kill a node that isn't the head, with all that runs on it.
 
-        It is the first: a command on this machine belongs to the node that came last, and would be lost with it.
+        Every node is on this machine, and a command takes any of them for its own: it would be lost with that one.
         """
-        self._nodes.remove_node(self._others.pop(0), allow_graceful=False)
+        from ray._raylet import GcsClient
+
+        jobs = GcsClient(address=self.address).get_all_job_info().values()
+        own = {job.driver_address.node_id.hex() for job in jobs}
+        node = next(node for node in self._others if node.node_id not in own)
+        self._others.remove(node)
+        self._nodes.remove_node(node, allow_graceful=False)
 
     def kill_head(self) -> None:
         """Kill the head, with all that runs on it."""
