@@ -3,13 +3,12 @@
 import random
 
 import pytest
+from both_ways import require_read_alike
 
-from harness.logs import forms, read_log
 from harness.logs.choosing import choose_reader
 from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
 from harness.logs.rows import JSON_FORMATS
-from harness.values.errors import LogError
 
 OTHERS = [
     "", "2024-01-01 INFO epoch 3 ended", "val loss: 3.21 step 5", "{'eval_loss': 2.0, 'epoch': 1.0}",
@@ -25,10 +24,7 @@ def test_bulk_and_one_by_one_read_the_same(known, tmp_path, monkeypatch):
     join = not getattr(known, "above", None) and not getattr(known, "follows", False)  # one record a line, by itself
     for disturbed in (False, True):
         path.write_text("\n".join(disturb(lines, chance, join=join) if disturbed else lines) + "\n")
-        with monkeypatch.context() as one_by_one:
-            one_by_one.setattr(forms, "_WORTH_LEARNING", 1 << 40)
-            expected = read(path)
-        assert read(path) == expected
+        require_read_alike(path, monkeypatch)
 
 
 def written(known, path, count):
@@ -68,12 +64,3 @@ def disturb(lines, chance, *, join):
         else:
             lines.insert(at, chance.choice(OTHERS))
     return lines
-
-
-def read(path):
-    try:
-        log = read_log(path)
-    except LogError as error:
-        return str(error)
-    ranks = {rank: (series.iterations.tolist(), list(map(repr, series.values))) for rank, series in log.ranks.items()}
-    return log.format, log.metric, ranks, log.decisions, log.lacking, log.epoch_length, log.numbered

@@ -4,15 +4,15 @@ import random
 import re
 
 import pytest
+from both_ways import require_read_alike
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.logs import forms, read_log
+from harness.logs import forms
 from harness.logs.choosing import choose_reader
 from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
 from harness.logs.rows import JSON_FORMATS
-from harness.values.errors import LogError
 
 LINES = 140
 SMALL = {"_FEWEST": 3, "_WORTH_LOOKING": 1, "_FIRST": 1500, "_MOST_TRIED": 20}
@@ -60,10 +60,7 @@ def test_damaged_logs_are_read_in_bulk_as_one_by_one(known, tmp_path, monkeypatc
         monkeypatch.setattr(forms, limit, value)
     path = tmp_path / "run.log"
     path.write_bytes(damaged(written(known, path, random.Random(seed)), drawn))  # noqa: S311
-    with monkeypatch.context() as one_by_one:
-        one_by_one.setattr(forms, "_WORTH_LEARNING", 1 << 40)
-        expected = read(path)
-    assert read(path) == expected
+    require_read_alike(path, monkeypatch)
 
 
 def written(known, path, chance):
@@ -146,13 +143,3 @@ def with_number(line, where, new, *, whole):
     """A line with its next number from a place on, or a digit of it, replaced."""
     found = re.compile(rb"\d[\d.]*" if whole else rb"\d").search(line, where)
     return line[: found.start()] + new + line[found.end() :] if found else line
-
-
-def read(path):
-    try:
-        log = read_log(path)
-    except LogError as error:
-        return str(error)
-    ranks = {rank: (series.iterations.tolist(), list(map(repr, series.values))) for rank, series in log.ranks.items()}
-    told = log.format, log.metric, log.metrics, log.losses, log.decisions, log.lacking, log.numbered
-    return ranks, told, (log.by_epoch, log.epoch_length, log.epoch_length_printed, log.first_epoch)
