@@ -11,6 +11,7 @@ import torch
 
 from harness.recording.host_draws import HostDraws
 from harness.recording.reductions import fetch
+from harness.recording.restarts import counted_in_pieces
 from harness.training.seam import Trained
 from harness.values.trace import EVALUATED_LOSS, EVALUATED_PIXELS
 
@@ -31,9 +32,7 @@ def evaluated_iterations(planned: int, piece_starts: Sequence[int] = (0,)) -> fr
         planned: iterations of the run.
         piece_starts: the iterations at which it begins, and begins anew.
     """
-    ends = [*piece_starts[1:], planned]
-    early = {s + count for s, end in zip(piece_starts, ends, strict=True) for count in (0, _EARLY) if s + count < end}
-    return frozenset({planned - 1, *early})
+    return frozenset({planned - 1, *counted_in_pieces((0, _EARLY), piece_starts, planned)})
 
 
 class EvaluationProbe:

@@ -25,6 +25,7 @@ from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup, parameters_digest
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
+from harness.recording.restarts import counted_in_pieces
 from harness.rules.rank_agreement import RankRow, rank_signal
 from harness.store.stream import TraceStream
 from harness.training.seam import Trained, trained_kind
@@ -46,10 +47,8 @@ def state_iterations(planned: int, piece_starts: Sequence[int] = (0,)) -> frozen
         planned: iterations of the run.
         piece_starts: the iterations at which it begins, and begins anew.
     """
-    ends = [*piece_starts[1:], planned]
-    counted = [0, *(2**power for power in range(planned.bit_length()))]
-    kept = {s + count for s, end in zip(piece_starts, ends, strict=True) for count in counted if s + count < end}
-    return frozenset({planned - 1, *kept})
+    counts = [0, *(2**power for power in range(planned.bit_length()))]
+    return frozenset({planned - 1, *counted_in_pieces(counts, piece_starts, planned)})
 
 
 class Recorder:
@@ -87,6 +86,7 @@ class Recorder:
         self._draws_on_host = host_draws
         self._on_ranks = on_ranks
         self._listening: list[Callable[[], None]] = []
+        self._local: LocalGradients | None = None  # an end without a beginning has nothing to let go of
         self._stream = stream
         self._seed = seed
         self._around = around

@@ -11,14 +11,14 @@ started anew alike, and how far healthy runs part is measured on runs that are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 
 from harness.training.seam import Trained
 
-__all__ = ["Restarts", "piece_seed"]
+__all__ = ["Restarts", "counted_in_pieces", "piece_seed"]
 
 _SEED_STRIDE = 7_919
 """A prime, so that the start weights of a piece are none of a piece of the next seeds' cases."""
@@ -32,6 +32,20 @@ def piece_seed(seed: int, piece: int) -> int:
         piece: its number, from 0.
     """
     return seed + piece * _SEED_STRIDE
+
+
+def counted_in_pieces(counts: Iterable[int], piece_starts: Sequence[int], planned: int) -> Iterator[int]:
+    """The iterations that are some counts past the start of their piece.
+
+    Args:
+        counts: iterations from the start of a piece on, 0 for the first.
+        piece_starts: the iterations at which a run begins, and begins anew.
+        planned: iterations of the run.
+    """
+    ends = [*piece_starts[1:], planned]
+    wanted = list(counts)
+    for start, end in zip(piece_starts, ends, strict=True):
+        yield from (start + count for count in wanted if start + count < end)
 
 
 class Restarts:
