@@ -19,7 +19,16 @@ import numpy.typing as npt
 from harness.accuracy.label_table import LabelTable
 from harness.values.errors import DataError
 
-__all__ = ["ImageCounts", "InstanceCounts", "Matrix", "category_key", "count_image", "sum_confusions", "sum_instances"]
+__all__ = [
+    "ImageCounts",
+    "InstanceCounts",
+    "Matrix",
+    "category_key",
+    "cluster_of",
+    "count_image",
+    "sum_confusions",
+    "sum_instances",
+]
 
 Matrix = npt.NDArray[np.int64]
 
@@ -59,12 +68,6 @@ class ImageCounts:
     confusion: Matrix
     instances: InstanceCounts | None = None
     seconds: float = 0.0
-
-    @property
-    def cluster(self) -> str:
-        """The city or sequence that it is part of: images of one aren't independent. Itself where it names none."""
-        folder, slash, _ = self.image.rpartition("/")
-        return folder if slash else self.image
 
 
 def count_image(
@@ -141,6 +144,15 @@ def _count_instances(
     return InstanceCounts(
         {of: math.fsum(parts) for of, parts in right.items()}, {of: math.fsum(parts) for of, parts in wrong.items()}
     )
+
+
+def cluster_of(image: str) -> str:
+    """The city or sequence that an image is part of, by its name: images of one aren't independent.
+
+    Itself where it names none.
+    """
+    folder, slash, _ = image.rpartition("/")
+    return folder if slash else image
 
 
 def category_key(category: str) -> str:

@@ -18,7 +18,7 @@ from typing import final
 import numpy as np
 from scipy.special import stdtrit
 
-from harness.accuracy.image_counts import ImageCounts, Matrix, sum_confusions
+from harness.accuracy.image_counts import ImageCounts, Matrix, cluster_of, sum_confusions
 from harness.accuracy.label_table import LabelTable
 from harness.values.errors import DataError
 
@@ -47,10 +47,10 @@ class PairedDifference:
     confidence: float
 
 
-def clusters_of(images: Sequence[ImageCounts], *, by_image: bool = False) -> list[str]:
-    """The cluster of each image: its city or sequence; the image itself where asked, or where all are of one city."""
-    names = [image.image if by_image else image.cluster for image in images]
-    return names if len(set(names)) > 1 else [image.image for image in images]
+def clusters_of(images: Sequence[str], *, by_image: bool = False) -> list[str]:
+    """The cluster of each image, by its name; the image itself where asked, or where all are of one cluster."""
+    clusters = list(images) if by_image else [cluster_of(image) for image in images]
+    return clusters if len(set(clusters)) > 1 else list(images)
 
 
 def mean_iou(confusion: Matrix, table: LabelTable) -> float:
@@ -91,7 +91,7 @@ def paired_difference(
             f"{len(ours.keys() & theirs.keys())} of both",
         )
     members: dict[str, list[str]] = defaultdict(list)
-    for name, cluster in zip(ours, clusters_of(reference, by_image=by_image), strict=True):
+    for name, cluster in zip(ours, clusters_of(list(ours), by_image=by_image), strict=True):
         members[cluster].append(name)
 
     def sums(names: Iterable[str]) -> tuple[Matrix, Matrix]:

@@ -108,7 +108,7 @@ def movement_of(side: Side, evaluation: Evaluation, *, by_image: bool = False) -
         names = [image.image for image in side.answers.images]
         return moved_classes(side.answers.net(dict(zip(names, names, strict=True))))
     names = [row.image for row in evaluation.rows]
-    clusters = dict(zip(names, clusters_of(evaluation.counts, by_image=by_image), strict=True))
+    clusters = dict(zip(names, clusters_of(names, by_image=by_image), strict=True))
     return moved_classes(side.answers.net(clusters))
 
 
