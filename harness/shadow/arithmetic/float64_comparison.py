@@ -25,9 +25,6 @@ from harness.shadow.judging.operations import allow_rounding
 
 __all__ = ["change_arguments", "compare_bits", "compare_in_double", "host_inputs"]
 
-_PLACE_OF_BIAS = 2
-"""Of a convolution's backward: the results are the gradients of its input, its weight and its bias."""
-
 
 def host_inputs(call: Call) -> Arguments:
     """The arguments on the host in float64, as they are now; of an update a sample of each tensor."""
@@ -152,11 +149,7 @@ def _conditioned(call: Call, before: Arguments, found: list[Compared], tier: str
     try:
         moved = measure_scale(run, *before, references, seed, smallest)
         dtypes = [result.candidate.dtype for result in floating]
-        kernel = HealthyKernel(call, tier, smallest)
-        healthy = kernel.measure(run, before, references, dtypes, seed)
-        if call.name == "convolution_backward" and keys[-1][1] == _PLACE_OF_BIAS and dtypes[-1] is torch.float32:
-            ordered = kernel.of_bias_gradient(before, references[-1])
-            healthy[-1] = (max(healthy[-1][0], ordered[0]), max(healthy[-1][1], ordered[1]))
+        healthy = HealthyKernel(call, tier, smallest).measure(run, before, references, dtypes, seed)
     except (RuntimeError, ValueError, KeyError):  # a result whose shape depends on values
         return found
     scales = dict(zip(keys, zip(moved, healthy, strict=True), strict=True))

@@ -18,7 +18,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -109,32 +108,14 @@ class HealthyKernel:
         plain = self._in_float32(run, before, references)
         return [(max(a[0], b[0]), max(a[1], b[1])) for a, b in zip(measured, plain, strict=True)]
 
-    def of_bias_gradient(self, before: Arguments, reference: torch.Tensor) -> tuple[float, float]:
-        """How far the gradient of a convolution's bias is from exact where it is added up one element after another.
-
-        oneDNN's kernel of the CPU does that, in one lane of float32. Where the terms are of one sign and one size, as
-        the gradients of a detector's thousands of empty places are, each sum rounds alike, and so does that of the
-        next channel: nothing averages out. How far depends on the values, so it is tried on them.
-
-        Args:
-            before: the arguments of the backward, in float64, as the call met them.
-            reference: the exact gradient (C,).
-
-        Returns:
-            As ``measure`` has it.
-        """
-        terms = before[0][0].detach().movedim(1, 0).reshape(reference.numel(), -1)
-        made = [float(np.add.accumulate(row.to(torch.float32).numpy())[-1]) for row in terms]
-        norm, along = change_of(reference, torch.tensor(made, dtype=reference.dtype))
-        return norm / (float(torch.linalg.vector_norm(reference.nan_to_num(0, 0, 0))) or 1.0), abs(along)
-
     def _in_float32(self, run: Run, before: Arguments, references: Sequence[torch.Tensor]) -> list[tuple[float, float]]:
         """How far the host's own kernel in float32 is from the exact results, as ``measure`` has it.
 
         Roundings at random average out. Those of a sum needn't: where its terms are equal, as the gradient of an
         average is in each place, each step from one partial sum to the next rounds alike. PyTorch's norm of 8 million
-        equal elements is 0.7 % off on the CPU, a norm's bias gradient of 30,000 of them 0.035 %. How far depends on
-        the values and the order, so the host's kernel is asked.
+        equal elements is 0.7 % off on the CPU, a norm's bias gradient of 30,000 of them 0.035 %; oneDNN adds up a
+        convolution's bias gradient in one lane, where a detector's thousands of empty places are nearly equal terms.
+        How far depends on the values and the order, so the host's kernel is asked.
         """
         narrow = _changed(before, lambda t: t.to(torch.float32) if t.dtype is torch.float64 else t.clone())
         try:
