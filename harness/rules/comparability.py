@@ -73,9 +73,9 @@ def compare_provenance(
         weights,
         _iterations(reference_trace, candidate_trace, planned),
         _draws(reference_trace, candidate_trace),
-        *_restarts(reference_trace, candidate_trace),
         *_recorded(reference_trace, candidate_trace),
         *settings,
+        *_restarts(reference_trace, candidate_trace),  # behind the setting that explains them
     ]
     return _ordered(rows, _shown(reference, candidate))
 

@@ -70,13 +70,13 @@ def test_a_shorter_run_is_the_first_part(restarted, tmp_path):
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 4])
-def test_other_pieces_are_another_experiment_and_end_before_they_train(restarted, tiny, tmp_path, pieces):
+def test_other_pieces_are_another_experiment_by_the_setting_however_far_the_run_came(restarted, tiny, tmp_path, pieces):
     case = find_case(str(config_in(tmp_path, tiny, lines=f"alignment = dict(restarts={pieces})")))
     verdict = judged(restarted, tmp_path / "run", case=case)
+    # A run of so few iterations may end before it is looked at, or after some: the reason is the same.
     here = "1" if pieces == 1 else f"{pieces} in 12 iterations"
     assert verdict.status is Status.INCONCLUSIVE
     assert f"alignment.restarts is 3 in 12 iterations on the reference and {here} on the candidate" in verdict.reason
-    assert "stopped before it trained" in verdict.reason
 
 
 def test_weights_that_are_given_return(tiny, changed, tmp_path):
