@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -37,6 +38,9 @@ _PLAIN = {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
 """What is printed is seen at once, and nothing is drawn on a screen."""
 
 _TAIL = 16_384  # bytes
+
+_FULL = 2**20
+"""Bytes. A disk with less is taken for full: what a run that failed to write a file had begun is deleted by then."""
 
 
 @dataclass(frozen=True)
@@ -298,9 +302,21 @@ def _collect(folder: Path, returncode: int, ending: _Ending, seconds: float, *, 
     elif error is None and returncode != 0:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
         error = RunError("the run crashed", observed=f"{how}, {done}", hint=hint)
+        if (free := _free(folder)) < _FULL:  # its traceback found no room either
+            error = RunError(
+                "the run crashed, and the disk that its files lie on is full",
+                where=folder,
+                observed=f"{how}, {done}; {free:,} bytes are free",
+                hint="free space there, or choose a folder on another disk: --work-dir",
+            )
     elif error is None and records and (trace is None or provenance is None or not trace.complete):
         error = RunError("the run ended before its end", observed=done, hint=hint)
     return Run(trace, provenance, error, _tail(folder / OUTPUT), seconds)
+
+
+def _free(folder: Path) -> int:
+    """Bytes that can still be written there."""
+    return shutil.disk_usage(folder).free
 
 
 def _told(path: Path) -> AlignmentError | None:

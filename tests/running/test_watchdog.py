@@ -82,6 +82,14 @@ def test_trouble_at_the_fourth_iteration_leaves_three(changed, tmp_path, trouble
         assert "the kernel fell over" in run.output
 
 
+def test_a_crash_beside_a_full_disk_says_so(changed, tmp_path, monkeypatch):
+    """Its traceback can't: there is no room for it."""
+    monkeypatch.setattr(watchdog, "_free", lambda folder: 4096)
+    run = execute(changed(options=("model.trouble=crash",)), tmp_path)
+    assert "the disk that its files lie on is full" in str(run.error)
+    assert "exit code 1, 3 of 12 iterations; 4,096 bytes are free" in str(run.error)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands a process the orphans of its descendants")
 @pytest.mark.parametrize("trouble", ["daemon", "daemon-then-hang"])
 def test_a_daemon_that_a_training_starts_ends_with_it(changed, tmp_path, monkeypatch, trouble):
