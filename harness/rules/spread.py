@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from harness.rules.relative import from_logarithms
 from harness.values.trace import BoolArray, FloatArray, IntArray
@@ -81,6 +80,8 @@ class Spread:
         Returns:
             (…) bound, in the units of ``sigma``.
         """
+        from scipy.special import stdtrit  # here: each run's process imports this file, and judges nothing
+
         quantile = -stdtrit(self.freedom, false_alarm_rate / (2 * max(looks, 1)))  # of Student's t, by symmetry
         return self.sigma * np.asarray(quantile, dtype=np.float64) * math.sqrt(1 + 1 / self.repeats)
 
