@@ -30,6 +30,7 @@ from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
 from harness.running.compiling import COMPILER, compile_in_place, compile_settings
 from harness.running.defaults_of_config import default_settings
 from harness.running.folder import PROVENANCE, RANKS, STREAM, shadow_file
+from harness.running.late_visualizer import LateVisualizer
 from harness.running.libraries import missing_library
 from harness.running.order import Order
 from harness.running.pulse_hook import PulseHook
@@ -257,7 +258,7 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
     if not order.training:
         config.default_hooks = {"logger": None, "checkpoint": None, "timer": None}
         config.log_level = "WARNING"
-        config.visualizer = None
+        config.visualizer = {"type": LateVisualizer.__name__, "vis_backends": None}
 
 
 def _loop(config: Config, order: Order) -> dict[str, Any]:
