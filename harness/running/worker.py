@@ -54,9 +54,11 @@ def launch(arguments: Sequence[str]) -> int:
     die_with_parent()
     # The launcher runs in this process, and its workers are to end with it: they watch this one.
     os.environ.update(watched())
+    gc.disable()
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
+    _collect_what_comes()
     folder = Path(arguments[0])
     try:
         torchrun(list(arguments[1:]))

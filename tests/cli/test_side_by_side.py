@@ -76,7 +76,9 @@ def test_an_interrupted_command_ends_all_that_it_started(three, user_folder, tmp
         )
     shutil.copy(user_folder / "tiny_parts.py", tmp_path)
     work = tmp_path / "work"
-    command = [Path(sys.executable).with_name("align"), "verify", "tiny.py", "second.py", "--device", "cpu"]
+    # Where the tests run in the background of a shell that ignores SIGINT, so would what they start.
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from harness.cli import main"
+    command = [sys.executable, "-c", f"{heard}; sys.exit(main())", "verify", "tiny.py", "second.py", "--device", "cpu"]
     command += ["--jobs", "2", "--no-early-stop", "--work-dir", work, "--baseline-dir", three]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 120
