@@ -17,7 +17,8 @@ def of_two(tiny, order, tmp_path_factory):
     """A baseline of the tiny case in two processes, and an order that trains so on the emulated device."""
     folder = tmp_path_factory.mktemp("two")
     whole = dataclasses.replace(order, launcher="pytorch", processes=2, iterations=4)
-    made = record(dataclasses.replace(tiny, fp64_iterations=0), whole, reference="cpu", reason="", repeats=5, tiers=("fp32",), folder=folder)
+    case = dataclasses.replace(tiny, fp64_iterations=0)
+    made = record(case, whole, reference="cpu", reason="", repeats=5, tiers=("fp32",), folder=folder)
     save_baseline(folder / "baselines", made)
     return folder / "baselines", dataclasses.replace(whole, device="emulated", profile="fp32")
 
