@@ -35,6 +35,7 @@ _MARKER = re.compile(rb"loss|\[\d")
 _MOST_TOTALS = 16  # bars of one log
 _SLACK = 0.51  # steps: what rounding to a whole step may do
 _FEWEST = 3  # records that can show a proportion
+_FIRST = 1000  # records, looked at before all are
 _NEAR = 0.2  # steps: what epochs of four digits may be off a whole step
 
 
@@ -263,6 +264,13 @@ def _frequent(totals: IntArray) -> list[int]:
     return [int(total) for total in distinct[chosen][np.argsort(first[chosen])]]
 
 
+def _have(numbers: FloatArray, places: int) -> bool:
+    """Whether numbers have no more decimals than so many."""
+    with np.errstate(invalid="ignore"):  # infinite ones have more
+        rounded = np.round(numbers, places)
+        return bool(np.all(np.abs(numbers - rounded) <= 1e-9 + 1e-5 * np.abs(rounded)))
+
+
 def _misfit(steps: IntArray, epochs: FloatArray) -> float:
     """How far steps are from a proportion to their epochs, or from even intervals; infinite where they are none."""
     if np.any(steps <= 0) or np.any(np.diff(steps) <= 0):
@@ -271,6 +279,6 @@ def _misfit(steps: IntArray, epochs: FloatArray) -> float:
         intervals = np.diff(steps)
         return float(np.mean(intervals != np.median(intervals))) if len(intervals) else 0.0
     ratio = float(np.median(steps / epochs))
-    decimals = next((places for places in range(8) if np.allclose(epochs, np.round(epochs, places), atol=1e-9)), 8)
+    decimals = next((places for places in range(8) if _have(epochs[:_FIRST], places) and _have(epochs, places)), 8)
     error = np.abs(steps - ratio * epochs)
     return float(error.mean()) if np.all(error <= _SLACK + ratio * 10.0**-decimals) else np.inf

@@ -20,31 +20,50 @@ UNKNOWN = -1
 """Stands for an iteration, epoch or rank that a record does not print."""
 
 
-@dataclass
-class Column:
-    """One metric's values in the order of the log: epoch, iteration, rank and value a record. 32 bytes each."""
+_Part = tuple[IntArray, IntArray, IntArray, FloatArray]
 
-    epochs: array[int] = field(default_factory=lambda: array("q"))
-    iterations: array[int] = field(default_factory=lambda: array("q"))
-    ranks: array[int] = field(default_factory=lambda: array("q"))
-    values: array[float] = field(default_factory=lambda: array("d"))
+
+class Column:
+    """One metric's values in the order of the log: epoch, iteration, rank and value a record. 32 bytes each.
+
+    What comes in bulk is kept as it comes, and put together once: an array that grows by a little at a time is copied
+    again and again.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[_Part] = []
+        self._numbers: array[int] = array("q")
+        self._values: array[float] = array("d")
 
     def append(self, epoch: int, iteration: int, rank: int, value: float) -> None:
         """Take one record's value."""
-        self.epochs.append(epoch)
-        self.iterations.append(iteration)
-        self.ranks.append(rank)
-        self.values.append(value)
+        self._numbers.extend((epoch, iteration, rank))
+        self._values.append(value)
 
     def extend(self, epochs: IntArray, iterations: IntArray, ranks: IntArray, values: FloatArray) -> None:
         """Take many records' values; each array is (N,)."""
-        self.epochs.frombytes(np.ascontiguousarray(epochs, np.int64).data.cast("B"))
-        self.iterations.frombytes(np.ascontiguousarray(iterations, np.int64).data.cast("B"))
-        self.ranks.frombytes(np.ascontiguousarray(ranks, np.int64).data.cast("B"))
-        self.values.frombytes(np.ascontiguousarray(values, np.float64).data.cast("B"))
+        self._close()
+        self._parts.append((epochs, iterations, ranks, values))
+
+    def read(self) -> _Part:
+        """(N,) epochs, (N,) iterations, (N,) ranks and (N,) values of all records."""
+        self._close()
+        if len(self._parts) != 1:
+            empty = np.empty(0, np.int64)
+            parts = [(empty, empty, empty, np.empty(0)), *self._parts]
+            epochs, iterations, ranks, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+            self._parts = [(epochs, iterations, ranks, values)]
+        return self._parts[0]
 
     def __len__(self) -> int:
-        return len(self.values)
+        return sum(len(values) for *_, values in self._parts) + len(self._values)
+
+    def _close(self) -> None:
+        """Make a part of the records that came one by one."""
+        if self._values:
+            epochs, iterations, ranks = np.array(self._numbers, np.int64).reshape(-1, 3).T
+            self._parts.append((epochs, iterations, ranks, np.array(self._values, np.float64)))
+            self._numbers, self._values = array("q"), array("d")
 
 
 @dataclass

@@ -49,10 +49,7 @@ def settle(column: Column, found: Gathering, numbering: Numbering) -> dict[int, 
         found: is told of each decision.
         numbering: what is asked for; is told what was found.
     """
-    epochs = np.frombuffer(column.epochs, np.int64)
-    iterations = np.frombuffer(column.iterations, np.int64)
-    ranks = np.frombuffer(column.ranks, np.int64)
-    values = np.frombuffer(column.values, np.float64)
+    epochs, iterations, ranks, values = column.read()
     series = {}
     given = numbering.epoch_length
     for rank, mine in _by_rank(ranks, found).items():

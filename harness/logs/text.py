@@ -235,16 +235,20 @@ def _numbered(at: IntArray, numbers: Sequence[IntArray], over: Sequence[IntArray
     last = np.searchsorted(over[0], at, side="right")
     before = (above.epoch, above.iteration, above.rank)
     return [
-        np.where(mine == UNKNOWN, np.concatenate([[old], _carried(column, old)])[last], mine)
+        mine if (known := mine != UNKNOWN).all() else np.where(known, mine, _carried(column, old)[last])
         for mine, column, old in zip(numbers, over[1:], before, strict=True)
     ]
 
 
 def _carried(column: IntArray, old: int) -> IntArray:
-    """What each line above says, or the last one before it that says something."""
-    known = np.where(column != UNKNOWN, np.arange(len(column)), -1)
-    last = np.maximum.accumulate(known) if len(known) else known
-    return np.where(last >= 0, column[np.maximum(last, 0)] if len(column) else column, old)
+    """(N + 1,) what was said before N lines above records, and what each of them says, or the last one that does."""
+    carried = np.concatenate([[old], column])
+    known = carried != UNKNOWN
+    if not known[1:].any():
+        return np.full(len(carried), old)
+    if not known[1:].all():
+        carried = carried[np.maximum.accumulate(np.where(known, np.arange(len(carried)), 0))]
+    return carried
 
 
 def _numbers(reading: Reading[_Structure]) -> tuple[IntArray, IntArray, IntArray]:
