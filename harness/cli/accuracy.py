@@ -7,10 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from harness.cli.options import reproduction
 from harness.cli.terminal import STATUS_STYLES, open_console
+from harness.language import say
 from harness.values.errors import UsageError
 from harness.values.result import Result
 from harness.values.terms import Against, Terms
@@ -121,15 +123,22 @@ def plan(arguments: argparse.Namespace) -> int:
         f"to show that an equal candidate is within ± {margin:g} points: {_count(show)} runs a side",
         f"two healthy runs differ by up to {usual:.2g} points in 95 % of cases: one run a side decides nothing",
         "",
-        "runs a side   smallest difference seen   chance to see the margin   chance to show equivalence",
     ]
-    lines += [
-        f"{runs:>11}   {smallest_seen(spread, runs, runs, alpha, power):>24.2f}   "
-        f"{_percent(power_to_see(margin, spread, runs, runs, alpha)):>24}   "
-        f"{_percent(equivalence_power(margin, spread, runs, runs, alpha)):>26}"
+    columns = ("runs a side", "smallest difference seen", "chance to see the margin", "chance to show equivalence")
+    rows = [
+        (
+            str(runs),
+            f"{smallest_seen(spread, runs, runs, alpha, power):.2f}",
+            _percent(power_to_see(margin, spread, runs, runs, alpha)),
+            _percent(equivalence_power(margin, spread, runs, runs, alpha)),
+        )
         for runs in (2, 3, 5, 10, 20, 50)
     ]
-    print("\n".join(lines))
+    names = [say(column) for column in columns]
+    widths = [max(cell_len(cell) for cell in (name, *cells)) for name, *cells in zip(names, *rows, strict=True)]
+    print("\n".join(say(line) for line in lines))
+    for cells in (names, *rows):
+        print("   ".join(" " * (width - cell_len(cell)) + cell for cell, width in zip(cells, widths, strict=True)))
     return 0
 
 
@@ -149,13 +158,13 @@ def show_verdict(result: Result, out: Path | None) -> int:
     console = open_console()
     verdict = result.verdict
     style = STATUS_STYLES[verdict.status]
-    console.print(Text(verdict.status.value, style=style) + Text(f" {verdict.case}: {verdict.reason}"))
+    console.print(Text(verdict.status.value, style=style) + Text(f" {verdict.case}: {say(verdict.reason)}"))
     for line in terms_lines(result.terms):
-        console.print(Text(f"  {line}"))
+        console.print(Text(f"  {say(line)}"))
     for finding in verdict.findings:
-        console.print(Text(f"  {finding.signal:<10} {finding.status.value:<12} {finding.message}"))
+        console.print(Text(f"  {finding.signal:<10} {finding.status.value:<12} {say(finding.message)}"))
     if page is not None:
-        console.print(f"report: {page}", markup=False)
+        console.print(f"{say('report')}: {page}", markup=False)
     return verdict.status.exit_code
 
 

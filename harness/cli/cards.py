@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.cli.options import count_argument, reproduction
 from harness.cli.terminal import STATUS_STYLES, open_console, plain_table
+from harness.language import say
 from harness.running.pool import Slot, cards_of
 from harness.values.errors import UsageError
 from harness.values.verdict import Status
@@ -130,7 +131,7 @@ def tell_cards(
         _print(spread, verdicts[spread.case])
     emulated = any(result.emulated for result in results)
     page = write_cards(spreads, verdicts, arguments.out, emulated=emulated, command=reproduction())
-    console.print(f"cards: {page}")
+    console.print(f"{say('cards')}: {page}")
     return Status.FAIL if any(spread.odd for spread in spreads) else Status.PASS
 
 
@@ -160,14 +161,16 @@ def _print(spread: CardSpread, verdicts: dict[str, str]) -> None:
             row.card,
             str(row.runs),
             verdicts[row.card],
-            bits_words(row),
-            f"{percent(row.deviation)}, {row.look}" if looked else "—",
+            say(bits_words(row)),
+            f"{percent(row.deviation)}, {say(row.look)}" if looked else "—",
             percent(row.allowed) if looked else "—",
-            Text(alike, style=style),
+            Text(say(alike), style=style),
         )
-    console.print(Text(f"{spread.case} on {len(spread.rows)} {'card' if len(spread.rows) == 1 else 'cards'}"))
+    console.print(Text(say(f"{spread.case} on {len(spread.rows)} {'card' if len(spread.rows) == 1 else 'cards'}")))
     console.print(table)
     for row in spread.odd:
         for reason in row.reasons:
-            console.print(Text("FAIL", style=STATUS_STYLES[Status.FAIL]) + Text(f" card {row.card}: {reason}"))
-    console.print(Text(spread_words(spread)))
+            console.print(
+                Text("FAIL", style=STATUS_STYLES[Status.FAIL]) + Text(f" {say(f'card {row.card}')}: {say(reason)}")
+            )
+    console.print(Text(say(spread_words(spread))))

@@ -12,6 +12,7 @@ from harness.cli.options import add_device_options, add_jobs_option, chosen_devi
 from harness.cli.progress import Board
 from harness.cli.terminal import announce, open_console
 from harness.devices.choice import DeviceChoice
+from harness.language import say
 from harness.rules.budget import FALSE_ALARM_RATE, require_rate
 from harness.running.pool import Slot, run_side_by_side, slots_for
 from harness.store.atomic import write_text
@@ -143,9 +144,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.work_dir or Path("work_dirs") / identity.case / f"evaluation-{str(choice).replace(':', '-')}"
     console = open_console(stderr=True)
     wanted = len(names) if order.images is None else len(order.images)
-    console.print(f"{identity.case}: {wanted} images of {identity.data}", markup=False)
-    console.print(identity.inference, markup=False)
-    with Board(1, "evaluations") as board, board.running("evaluating", wanted) as advance:
+    console.print(say(f"{identity.case}: {wanted} images of {identity.data}"), markup=False)
+    console.print(say(identity.inference), markup=False)
+    with Board(1, "evaluations") as board, board.running(say("evaluating"), wanted) as advance:
         done = evaluate(
             order,
             identity,
@@ -156,11 +157,13 @@ def run(arguments: argparse.Namespace) -> int:
             on_image=lambda row: advance(image_note(row)),
         )
     if done.resumed:
-        console.print(f"went on from {done.resumed} images that were done before", markup=False)
+        console.print(say(f"went on from {done.resumed} images that were done before"), markup=False)
     passes = sum(row.passes for row in done.rows)
     console.print(
-        f"{len(done.rows)} images, {passes} passes; the model took {1 / done.images_a_second:.3g} s an image "
-        f"({done.images_a_second:.3g} images a second a process)",
+        say(
+            f"{len(done.rows)} images, {passes} passes; the model took {1 / done.images_a_second:.3g} s an image "
+            f"({done.images_a_second:.3g} images a second a process)"
+        ),
         markup=False,
     )
     _show(done, data, folder)
@@ -170,7 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
         packed = check_and_pack(
             Path(order.export), [data.files[i] for i in order.images or range(len(names))], data.table
         )
-        print(f"export: {packed}, {wanted} label-id maps, checked")
+        print(say(f"export: {packed}, {wanted} label-id maps, checked"))
     if arguments.as_reference:
         _repeat(arguments, choice, order, identity, names, folder)
     if arguments.against is not None:
@@ -195,8 +198,8 @@ def _repeat(
     with Board(arguments.repeats, "repeats", arguments.repeats * len(names)) as board:
 
         def repeat(number: int, slot: Slot) -> None:
-            place = f"card {slot.card}" if slot.card else ""
-            with board.running(f"repeat {number} of {arguments.repeats}", len(names), place) as advance:
+            place = say(f"card {slot.card}") if slot.card else ""
+            with board.running(say(f"repeat {number} of {arguments.repeats}"), len(names), place) as advance:
                 evaluate(
                     replace(order, noise_tier=tier, noise_seed=number, keep_margins=False, export=""),
                     replace(identity, noise=f"{tier}, repeat {number}"),
@@ -210,10 +213,10 @@ def _repeat(
 
         def tell(place: int, _: None) -> None:
             board.done()
-            board.print(f"repeat {place + 1} of {arguments.repeats} at {tier}")
+            board.print(say(f"repeat {place + 1} of {arguments.repeats} at {tier}"))
 
         run_side_by_side(range(1, arguments.repeats + 1), repeat, slots, tell)
-    print(f"reference: {folder}, {arguments.repeats} repeats at {tier}")
+    print(say(f"reference: {folder}, {arguments.repeats} repeats at {tier}"))
 
 
 def _judge(arguments: argparse.Namespace, done: Evaluation) -> int:
@@ -316,12 +319,12 @@ def prepare(arguments: argparse.Namespace, device: str) -> tuple[EvaluationOrder
 
 def image_note(row: ImageRow) -> str:
     """What an image took, for the bar."""
-    return f"{row.seconds:.3g} s, {row.passes} passes"
+    return say(f"{row.seconds:.3g} s, {row.passes} passes")
 
 
 def _show(done: Evaluation, data: EvaluationSet, folder: Path) -> None:
     if not done.has_labels:
-        print("not scored: the images have no labels")
+        print(say("not scored: the images have no labels"))
         return
     from harness.evaluating.evaluation_folder import SCORES, TABLE
     from harness.store.decoding import encode_value
@@ -341,5 +344,5 @@ def _show(done: Evaluation, data: EvaluationSet, folder: Path) -> None:
     write_text(folder / TABLE, table)
     write_text(folder / SCORES, encode_value(score_data(done, command), schema=SCORES_SCHEMA))
     write_text(folder / "report.html", score_page(done, pictures, command))
-    print(table, end="")
-    print(f"report: {folder / 'report.html'}")
+    print("\n".join(map(say, table.splitlines())))
+    print(f"{say('report')}: {folder / 'report.html'}")

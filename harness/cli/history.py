@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.cli.options import count_argument
 from harness.cli.terminal import STATUS_STYLES, open_console, print_error
+from harness.language import say
 from harness.values.errors import AlignmentError, UsageError
 from harness.values.verdict import Status
 
@@ -134,7 +135,7 @@ def _add(history: History, arguments: argparse.Namespace) -> int:
         [row_of(record, label=arguments.build, source=str(file.resolve())) for file, record in records]
     )
     there = f"; {len(files) - new} were there already" if new < len(files) else ""
-    open_console().print(Text(f"added {new} of {len(files)} results to {history.shown}{there}"))
+    open_console().print(Text(say(f"added {new} of {len(files)} results to {history.shown}{there}")))
     return 0
 
 
@@ -154,7 +155,7 @@ def _show(history: History, arguments: argparse.Namespace) -> int:
     page = arguments.out / "history.html"
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_text(page, render_history(found, shown=history.shown, made=made, last=arguments.last))
-    open_console().print(Text(f"page: {page}"))
+    open_console().print(Text(f"{say('page')}: {page}"))
     return 0
 
 
@@ -173,30 +174,33 @@ def _print(found: Answer) -> None:
         counts = ", ".join(f"{number} {status}" for status, number in device.counts.items() if number)
         builds = "1 build" if device.builds == 1 else f"{device.builds} builds"
         cases = "1 case" if device.cases == 1 else f"{device.cases} cases"
-        console.print(
-            Text(f"{device.device}: {builds}; on the latest, {device.latest}, {cases}: ") + Text(counts, style="bold")
-        )
+        said = say(f"{device.device}: {builds}; on the latest, {device.latest}, {cases}: ")
+        console.print(Text(said) + Text(counts, style="bold"))
     if not found.timeline.series:
-        console.print(Text("the history holds no result yet"))
+        console.print(Text(say("the history holds no result yet")))
         return
     for broke in broke_together(found):
         broken = broke.first.broken
         style = STATUS_STYLES[Status(broken.status)]
         shown = ", ".join(broke.cases[:8]) + (" …" if len(broke.cases) > 8 else "")
-        number = f"{len(broke.cases)} cases, " if len(broke.cases) > 1 else ""
+        number = say(f"{len(broke.cases)} cases, ") if len(broke.cases) > 1 else ""
         console.print(Text(broken.status, style=style) + Text(f" {number}{shown} ({broken.series.device})"))
         for line in breakage_lines(broke.first):
-            console.print(Text(f"  {line}"))
-        console.print(Text(f"  {broken.series.case}: {broke.first.reason}", style="dim"))
+            console.print(Text(f"  {say(line)}"))
+        console.print(Text(f"  {broken.series.case}: {say(broke.first.reason)}", style="dim"))
     for flaky in found.flaky:
-        console.print(Text("flaky ", style="bold yellow") + Text(f"{flaky.series.case}: {flaky_line(flaky)}"))
+        console.print(_marked("flaky") + Text(f"{flaky.series.case}: {say(flaky_line(flaky))}"))
     for drift in found.drifts:
-        console.print(Text("drift ", style="bold yellow") + Text(f"{drift.series.case}: {drift_line(drift)}"))
+        console.print(_marked("drift") + Text(f"{drift.series.case}: {say(drift_line(drift))}"))
     for blind in found.blind:
-        said = f"{blind.series.case}, since {blind.since.title}: {'; '.join(blind.what)}"
-        console.print(Text("sees less ", style="bold yellow") + Text(said))
+        said = say(f"{blind.series.case}, since {blind.since.title}: ") + say("; ").join(map(say, blind.what))
+        console.print(_marked("sees less") + Text(said))
     for series, missed in found.absent:
         builds = "build" if missed == 1 else f"{missed} builds"
         said = f"{series.case} ({series.device}) was not judged on the latest {builds}"
-        console.print(Text("absent ", style="bold yellow") + Text(said))
-    console.print(Text(tested_line(found), style="dim"))
+        console.print(_marked("absent") + Text(say(said)))
+    console.print(Text(say(tested_line(found)), style="dim"))
+
+
+def _marked(what: str) -> Text:
+    return Text(f"{say(what)} ", style="bold yellow")

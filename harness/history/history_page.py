@@ -19,6 +19,7 @@ from harness.history.history_words import (
     tested_line,
 )
 from harness.history.timeline import Build, Cell, build_table, table_changes
+from harness.language import say
 from reports.run.environment import render
 
 __all__ = ["render_history"]
@@ -75,7 +76,7 @@ def render_history(answer: Answer, *, shown: str, made: str, last: int) -> str:
     """
     return render(
         "history.html.j2",
-        title="History of builds",
+        title=say("History of builds"),
         script_source="",
         shown=shown,
         made=made,

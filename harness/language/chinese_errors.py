@@ -378,7 +378,6 @@ ERRORS = {
     "split it by process, or let each line begin with its rank, as torchrun's [rank0]: does": "按进程拆开，或让每行以进程号开头，如 torchrun 的 [rank0]:",
     "the log holds no record of that rank": "日志中没有该进程的记录",
     "--rank with one of them, or --rank mean": "--rank 给其中之一，或 --rank mean",
-    "rank {path}": "进程 {path}",
     # harness/pairs, harness/policy
     "a series has not one value an iteration": "序列不是每次迭代一个值",
     "the iterations of a series do not increase": "序列的迭代次数没有递增",
@@ -515,7 +514,7 @@ ERRORS = {
     "delete it, or choose another folder": "删除它，或换一个文件夹",
     "the folder holds no run": "文件夹中没有运行",
     "what harness.watch left": "harness.watch 留下的内容",
-    "the run was killed: {path}": "运行被终止：{path}",
+    "the run was killed: {rest}": "运行被终止：{rest}",
     "the run was ended, as the command that it belongs to was": "运行随它所属的命令一起被结束",
     "the run crashed": "运行崩溃了",
     "the run crashed, and the disk that its files lie on is full": "运行崩溃了，而且存放其文件的磁盘已满",

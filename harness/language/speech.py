@@ -22,7 +22,7 @@ _CHOSEN: ContextVar[str] = ContextVar("language", default="en")
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
-_NAMES = ("name", "signal", "what", "where", "op", "amount", "bound", "tensor")
+_NAMES = ("name", "side", "signal", "what", "where", "op", "amount", "bound", "tensor")
 """Places that hold a name or an amount, in which no rule's name can be hidden."""
 
 _LISTS = ("terms", "names")
@@ -40,7 +40,10 @@ _ANYTHING = ("path", "text", "rest", "question")
 _COUNTS = ("count", "bad", "all", "at", "bits", "least", "most", "size", "seconds")
 """Places of a number, in which no other words can be."""
 
-_KEPT = {_NAMES: "[^;:]", _ANYTHING: ".", _COUNTS: "[^;a-z]"}
+_ONE_WORD = ("word",)
+"""Places of one word, which is a name."""
+
+_KEPT = {_NAMES: "[^;:]", _ANYTHING: ".", _COUNTS: "[^;a-z]", _ONE_WORD: r"[^\s;:]"}
 """Place → what may stand in it; elsewhere all but the end of a clause."""
 
 _CLAUSE = "; "
@@ -77,7 +80,7 @@ def say(text: str, of: str = "") -> str:
 
     Args:
         text: as the code writes it.
-        of: ``help`` for what argparse shows, which is looked for in its table first.
+        of: ``help`` for what argparse shows, which is looked for in its table first; ``fault`` for what is said of one.
     """
     return text if language() == "en" or not text else _chinese(text, of)[0]
 
@@ -177,11 +180,13 @@ class _Table:
 
 
 def _tables(of: str) -> Iterator[_Table]:
-    """Where a text is looked for, in this order: errors and help are read only where they are shown."""
+    """Where a text is looked for, in this order: errors, faults and help are read only where they are shown."""
     if of == "parts":
         yield _parts()
     if of == "help":
         yield _help()
+    if of == "fault":
+        yield _faults()
     yield _shown()
     if of != "parts":
         yield _errors()
@@ -197,8 +202,16 @@ def _parts() -> _Table:
 @lru_cache(maxsize=1)
 def _shown() -> _Table:
     from harness.language.chinese import PHRASES, SENTENCES
+    from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
 
-    return _Table(PHRASES, SENTENCES)
+    return _Table(PHRASES | STUDY_PHRASES, SENTENCES | STUDY_SENTENCES)
+
+
+@lru_cache(maxsize=1)
+def _faults() -> _Table:
+    from harness.language.chinese_faults import FAULT_PHRASES
+
+    return _Table(FAULT_PHRASES, {})
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.language import say
 from harness.rules.card_spread import CardRow, CardSpread
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value
@@ -50,12 +51,12 @@ def write_cards(
     odd = sorted({row.card for spread in spreads for row in spread.odd})
     page = render(
         "cards.html.j2",
-        title=f"Cards{' · EMULATED' if emulated else ''}",
+        title=f"{say('Cards')}{' · EMULATED' if emulated else ''}",
         script_source="",
         emulated=emulated,
         answer=_answer(spreads, odd),
         tone="fail" if odd else "inconclusive" if any(spread.undecided for spread in spreads) else "pass",
-        cases=[_Shown(spread, verdicts[spread.case], spread_words(spread)) for spread in spreads],
+        cases=[_Shown(spread, verdicts[spread.case], _sentence(spread_words(spread))) for spread in spreads],
         bits=bits_words,
         command=command,
     )
@@ -80,6 +81,12 @@ def spread_words(spread: CardSpread) -> str:
         f"a round of healthy cards has one that is called with a chance of {spread.false_alarm_rate:g}, over "
         f"{len(spread.rows)} cards and {spread.looks} looks at each"
     )
+
+
+def _sentence(words: str) -> str:
+    """The words with a capital and a full stop, in the chosen language."""
+    said = say(words)
+    return f"{said[0].upper()}{said[1:]}{say('. ').rstrip()}"
 
 
 def _answer(spreads: Sequence[CardSpread], odd: Sequence[str]) -> str:

@@ -33,12 +33,12 @@ def render(template: str, **values: object) -> str:
         values: what it shows. Only Markup goes in unescaped.
     """
     sheet = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704  # our own file
-    return _environment().get_template(template).render(style=sheet, language=_language_of(template), **values)
+    return _environment().get_template(template).render(style=sheet, language=_html_language(), **values)
 
 
-def _language_of(template: str) -> str:
-    """As HTML names it; the pages of studies, evaluations and histories are English."""
-    return "zh-Hans" if language() == "zh" and template in {"case.html.j2", "index.html.j2"} else "en"
+def _html_language() -> str:
+    """As HTML names it."""
+    return "zh-Hans" if language() == "zh" else "en"
 
 
 @lru_cache(maxsize=1)
@@ -60,9 +60,9 @@ def _environment() -> Environment:
 
 
 @pass_context
-def _say(_: Context, text: str) -> str:
+def _say(_: Context, text: str, of: str = "") -> str:
     """A text in the chosen language; a filter without context would be asked once, when the template is compiled."""
-    return say(text)
+    return say(text, of)
 
 
 def _fit_to_show(value: object) -> object:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from harness.lab.power.effect import CLEARLY
 from harness.lab.power.outcome import PowerResult
 from harness.lab.power.proportions import Rate
+from harness.language import say
 from reports.run.environment import render
 from reports.run.tiles import Tile
 from reports.study.study_faults import heat_rows, unseen_rows
@@ -38,7 +39,7 @@ def render_power(result: PowerResult) -> str:
     heat = heat_rows(result)
     return render(
         "power.html.j2",
-        title=f"{percent(result.gate.detected)} of faults detected · EMULATED",
+        title=f"{say(f'{percent(result.gate.detected)} of faults detected')} · EMULATED",
         script_source="",
         tiles=_tiles(result),
         rates=rate_rows(result),
@@ -58,8 +59,8 @@ def render_power(result: PowerResult) -> str:
         layers=[(layer, [row for row in heat if row.strikes == layer]) for layer in _layers(result)],
         unseen=unseen_rows(result),
         alarms=alarm_rows(result),
-        not_run=result.not_run,
-        missing={case: count for case, count in result.missing.items() if count},
+        not_run=", ".join(f"{row.fault} (needs {row.needs})" for row in result.not_run),
+        missing=", ".join(f"{count} runs of {case}" for case, count in result.missing.items() if count),
         result=result,
         clearly=f"{CLEARLY:g}",
         iterations=_spelled(result.iterations),

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 _CODE = {"pre", "code", "style", "script", "title"}
 _NAMES = {"mono", "word", "rule"}
-_SAID = {"aria-label", "data-label", "alt"}
+_SAID = {"aria-label", "data-label", "alt", "title"}
 _ENGLISH = re.compile(r"[a-z]{2,},? [a-z]{2,}")
 _VOID = {"meta", "link", "img", "source", "br", "input", "path"}
 
@@ -36,8 +36,13 @@ class _Shown(HTMLParser):
             self.texts.append(" ".join(text.split()))
 
 
-def english_on(page):
-    """The texts of a page that hold English words in a row, each once."""
+def texts_on(page):
+    """The texts of a page, each once."""
     reader = _Shown()
     reader.feed(page)
-    return list(dict.fromkeys(text for text in reader.texts if _ENGLISH.search(text)))
+    return list(dict.fromkeys(reader.texts))
+
+
+def english_on(page):
+    """The texts of a page that hold English words in a row, each once."""
+    return [text for text in texts_on(page) if _ENGLISH.search(text)]

@@ -19,8 +19,10 @@ from harness.cli.main import build_parser, main
 from harness.language import language, say, speak
 from harness.language.chinese import PARTS, PHRASES, SENTENCES
 from harness.language.chinese_errors import ERRORS
+from harness.language.chinese_faults import FAULT_PHRASES
 from harness.language.chinese_help import HELP, HELP_SENTENCES
-from harness.language.speech import untranslated
+from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
+from harness.language.speech import _SENTENCE_END, untranslated
 from harness.rules.bounded import _sentence
 from reports.drawing.captions import heading
 from reports.drawing.curves import curves_of
@@ -53,14 +55,26 @@ def said_in_code():
             yield from re.findall(r"\"([A-Z≠✓a-z][^\"]+)\"", group)
 
 
+def sentences_of(text):
+    return [part for part in _SENTENCE_END.split(text) if part.removesuffix(".") not in {*PHRASES, *STUDY_PHRASES}]
+
+
+def test_no_text_has_two_translations():
+    seen = {}
+    for table in (PHRASES, SENTENCES, STUDY_PHRASES, STUDY_SENTENCES):
+        for english, chinese in table.items():
+            assert seen.setdefault(english, chinese) == chinese, english
+
+
 def test_every_text_that_is_said_as_it_stands_is_in_the_table():
-    found = set(said_in_code())
-    assert len(found) > 40
-    starts = tuple(SENTENCES)
+    whole = {*PHRASES, *STUDY_PHRASES, *HELP, *ERRORS}
+    found = {part for text in said_in_code() for part in ([text] if text in whole else sentences_of(text))}
+    assert len(found) > 200
+    starts = (*SENTENCES, *STUDY_SENTENCES)
     lacking = {
         text
-        for text in found - {*PHRASES, *HELP, *ERRORS}
-        if text.strip() not in {"(EMULATED)"} and not any(text.strip() in sentence for sentence in starts)
+        for text in found - whole
+        if text.strip() not in {"(EMULATED)", "PASS"} and not any(text.strip() in sentence for sentence in starts)
     }
     assert lacking == set()
 
@@ -70,7 +84,7 @@ def test_questions_and_the_names_of_tables_are_in_the_table():
         assert text in PHRASES
 
 
-TABLES = (PHRASES, SENTENCES, PARTS, ERRORS, HELP, HELP_SENTENCES)
+TABLES = (PHRASES, SENTENCES, PARTS, ERRORS, HELP, HELP_SENTENCES, STUDY_PHRASES, STUDY_SENTENCES, FAULT_PHRASES)
 
 
 @pytest.mark.parametrize(("english", "chinese"), [pair for table in TABLES for pair in table.items()])

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.cli.terminal import open_console, plain_table
 from harness.lab.faults import FAULTS
+from harness.language import say
 
 __all__ = ["add_parser"]
 
@@ -27,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     for fault in FAULTS.values():
         severity = "—" if fault.severity is None else f"{fault.severity:g}"
         written = "blind" if fault.blind else "known"
-        table.add_row(fault.name, written, str(fault.strikes), severity, fault.summary, fault.stands_for)
+        strikes, told = say(str(fault.strikes)), (say(text, "fault") for text in (fault.summary, fault.stands_for))
+        table.add_row(fault.name, say(written), strikes, severity, *told)
     open_console().print(table)
     return 0

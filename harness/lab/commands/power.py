@@ -16,6 +16,7 @@ from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.console import SafeConsole, shown
 from harness.cli.options import jobs_argument, reproduction, whole_argument
 from harness.cli.terminal import banner, open_console, plain_table
+from harness.language import say
 from harness.rules.budget import FALSE_ALARM_RATE
 from harness.running.pool import host_cores
 from harness.values.errors import UsageError
@@ -152,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     page = write_power(result, arguments.out)
     _print(open_console(), result)
-    print(shown(f"report: {page}"))
+    print(shown(f"{say('report')}: {page}"))
     return 0
 
 
@@ -199,7 +200,7 @@ def _progress() -> Iterator[Any]:
         TextColumn("{task.fields[last]}"),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("runs", total=None, last="")
+        task = progress.add_task(say("runs"), total=None, last="")
 
         def advance(done: int, total: int, experiment: Experiment | None) -> None:
             if experiment is None:
@@ -208,7 +209,7 @@ def _progress() -> Iterator[Any]:
             last = f"{experiment.case} {experiment.kind.value} {experiment.name}"
             progress.update(task, completed=done, total=total, last=last)
             if not console.is_terminal and (done % _LINE_EVERY == 0 or done == total):
-                console.print(f"{done} of {total} runs")
+                console.print(say(f"{done} of {total} runs"))
 
         yield advance
 
@@ -218,21 +219,21 @@ def _print(console: SafeConsole, result: PowerResult) -> None:
 
     table = plain_table("what", "count", "rate", "95 % interval")
     for row in rate_rows(result):
-        table.add_row(row.name, row.counts, row.share, row.interval)
+        table.add_row(say(row.name), say(row.counts), row.share, row.interval)
     console.print(table)
     if result.median_iterations is not None:
-        console.print(f"median iterations to detection: {result.median_iterations:g}")
+        console.print(say(f"median iterations to detection: {result.median_iterations:g}"))
     if result.execution is not None:
-        console.print(execution_words(result))
+        console.print(say(execution_words(result)))
     if result.sampling is not None:
-        console.print(str(result.sampling))
+        console.print(say(str(result.sampling)))
     for unseen in result.unseen:
-        console.print(f"unseen: {unseen.case} {unseen.fault} ({unseen.effect.extent.value})")
+        console.print(say(f"unseen: {unseen.case} {unseen.fault} ({unseen.effect.extent.value})"))
     for alarm in alarm_rows(result):
-        console.print(f"FALSE ALARM: {alarm}")
+        console.print(say(f"FALSE ALARM: {alarm}"))
     for case, count in result.missing.items():
         if count:
-            console.print(f"not run yet: {count} runs of {case}")
+            console.print(say(f"not run yet: {count} runs of {case}"))
 
 
 def _iterations(text: str) -> tuple[int, ...]:
