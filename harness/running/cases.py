@@ -14,6 +14,7 @@ from mmengine.utils import import_modules_from_strings
 from harness.running.config_files import CONFIGS, config_files
 from harness.running.own_cases import find_own_case, split_address
 from harness.running.user_modules import find_packages_by_metadata, open_user_modules
+from harness.store.temporary import owned_temporaries
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 
@@ -163,7 +164,8 @@ def load_config(path: Path, options: Sequence[str] = (), *, import_modules: bool
     if import_modules:
         open_user_modules(path)  # a lazy config's own imports
     try:
-        config = Config.fromfile(path, import_custom_modules=False, format_python_code=False)
+        with owned_temporaries("align-config-"):  # mmengine runs a copy of the config
+            config = Config.fromfile(path, import_custom_modules=False, format_python_code=False)
         # mmengine 0.10 hands the flag on to lazy configs alone: the Runner has yapf format any other three times.
         object.__setattr__(config, "_format_python_code", False)
         parsed = parse_options(options)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["find_abandoned", "make_file", "make_folder", "owned_folder", "remove_abandoned"]
+__all__ = ["find_abandoned", "make_file", "make_folder", "owned_folder", "owned_temporaries", "remove_abandoned"]
 
 
 @contextlib.contextmanager
@@ -34,6 +34,28 @@ def owned_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(held)
+
+
+@contextlib.contextmanager
+def owned_temporaries(prefix: str) -> Iterator[None]:
+    """What this process makes for a time in the system's temporary folder lies in a folder that has an owner.
+
+    For libraries that would leave it behind where this process is killed. What they keep stays as long as this process.
+
+    Args:
+        prefix: as ``owned_folder`` takes it.
+    """
+    usual, chosen = Path(tempfile.gettempdir()), tempfile.tempdir
+    remove_abandoned(usual.glob(f"{_escaped(prefix)}*"))
+    folder, held = make_folder(prefix, usual)
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = chosen
+        with contextlib.suppress(OSError):  # it isn't empty
+            folder.rmdir()
+            os.close(held)
 
 
 def make_folder(prefix: str, parent: Path) -> tuple[Path, int]:

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from harness.store.atomic import replace_folder, write_text
-from harness.store.temporary import make_file, make_folder, owned_folder, remove_abandoned
+from harness.store.temporary import make_file, make_folder, owned_folder, owned_temporaries, remove_abandoned
 
 KILLED = """
 import os, sys
@@ -90,3 +91,41 @@ def test_files_of_other_names_are_no_leftovers_of_this_one(tmp_path, name):
         (tmp_path / other).write_text("")
     write_text(tmp_path / name, "x")
     assert {path.name for path in tmp_path.iterdir()} == {*others, name}
+
+
+LIBRARY = """
+import os, tempfile
+from harness.store.temporary import owned_temporaries
+with owned_temporaries("theirs-"), tempfile.TemporaryDirectory() as folder:
+    print(folder, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_library_makes_for_a_time_is_removed_by_the_next_where_its_process_is_killed(tmp_path, monkeypatch):
+    killed = subprocess.run(
+        [sys.executable, "-c", LIBRARY],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    left = Path(killed.stdout.strip())
+    assert left.is_dir()
+    assert left.parent.parent == tmp_path
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with owned_temporaries("theirs-"):
+        assert not left.exists()
+        with tempfile.TemporaryDirectory() as theirs:
+            assert Path(theirs).parent.name.startswith("theirs-")
+    assert tempfile.tempdir == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_library_keeps_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with owned_temporaries("theirs-"):
+        kept = Path(tempfile.mkdtemp())
+    with owned_temporaries("theirs-"):
+        pass
+    assert kept.is_dir()
