@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.cli.options import reproduction
 from harness.cli.terminal import open_console, plain_table
+from harness.language import say
 from harness.values.errors import AlignmentError, CaseError
 from harness.values.verdict import Status
 
@@ -116,21 +117,21 @@ def _list(arguments: argparse.Namespace) -> int:
         console.print(_inventory(found))
         for kept in found:
             if kept.damage is not None:
-                console.print(Text(f"damaged: {kept.case}/{kept.reference}: {kept.damage}", style="bold red"))
+                console.print(Text(say(f"damaged: {kept.case}/{kept.reference}: {kept.damage}"), style="bold red"))
         missing = [name for name, _ in wanted if not any(kept.case == name for kept in found)]
         for name in missing:
-            console.print(Text(f"no baseline of {name}: align record {name} --device cuda"))
+            console.print(Text(say(f"no baseline of {name}: align record {name} --device cuda")))
         for place in places:
             there = "" if place.path.is_dir() else ", which isn't there"
-            console.print(Text(f"read from {place.path} ({place.origin}){there}", style="dim"))
+            console.print(Text(say(f"read from {place.path} ({say(place.origin)}){there}"), style="dim"))
     return Status.ERROR.exit_code if any(kept.damage for kept in found) else 0
 
 
 def _inventory(found: Sequence[Kept]) -> Table:
     table = plain_table("baseline", "place", "device", "recorded", "runs", "iterations", "commit", "judged by")
     for kept in found:
-        cells = ("damaged", "", "", "", "") if kept.baseline is None else _cells(kept.baseline)
-        table.add_row(f"{kept.case}/{kept.reference}", kept.place.origin, *cells, kept.use)
+        cells = (say("damaged"), "", "", "", "") if kept.baseline is None else _cells(kept.baseline)
+        table.add_row(f"{kept.case}/{kept.reference}", say(kept.place.origin), *cells, say(kept.use))
     return table
 
 
@@ -182,16 +183,21 @@ def _show(arguments: argparse.Namespace) -> int:
     table.add_column(style="bold")
     table.add_column()
     for name, value in _described(baseline, folder):
-        table.add_row(name, value)
-    table.add_row("judged by", f"by default: {why}" if is_used else f"not by default, which is {chosen or why}")
+        table.add_row(say(name), say(value) if name in _TOLD else value)
+    judged = f"by default: {why}" if is_used else f"not by default, which is {chosen or why}"
+    table.add_row(say("judged by"), say(judged))
     if (adoption := adoption_of(Path(folder))) is not None:
         sender = f" from {adoption.sender}" if adoption.sender else ""
         why = f", in place of the one of {adoption.replaced}: {adoption.reason}" if adoption.replaced else ""
-        table.add_row("adopted", f"{adoption.adopted}{sender}, {adoption.source}{why}")
+        table.add_row(say("adopted"), f"{adoption.adopted}{sender}, {adoption.source}{why}")
     console.print(table)
     console.print()
     print_visibility(console, baseline)
     return 0
+
+
+_TOLD = {"recorded", "runs", "precision", "config"}
+"""What of a baseline is told in words of ours: the rest was written by whoever recorded it, or is a name."""
 
 
 def _described(baseline: Baseline, folder: str) -> list[tuple[str, str]]:
@@ -239,29 +245,29 @@ def _diff(arguments: argparse.Namespace) -> int:
         for text in (arguments.old, arguments.new)
     )
     console = open_console()
-    console.print(Text(f"old: {old_folder}, recorded {old.recorded} on {old.provenance.device.name}"))
-    console.print(Text(f"new: {new_folder}, recorded {new.recorded} on {new.provenance.device.name}"))
+    console.print(Text(say(f"old: {old_folder}, recorded {old.recorded} on {old.provenance.device.name}")))
+    console.print(Text(say(f"new: {new_folder}, recorded {new.recorded} on {new.provenance.device.name}")))
     sides = [next(iter(side.tiers.values()))[0] for side in (old, new)]
     rows = [row for row in compare_provenance(old.provenance, new.provenance, *sides) if not row.agrees]
     if another := [row for row in rows if row.required]:
-        console.print(Text(f"another experiment: {len(another)} of what must agree differ", style="bold yellow"))
+        console.print(Text(say(f"another experiment: {len(another)} of what must agree differ"), style="bold yellow"))
     if rows:
-        table = Table(title="what differs", box=None, pad_edge=False, title_justify="left")
+        table = Table(title=say("what differs"), box=None, pad_edge=False, title_justify="left")
         for name in ("what", "old", "new", "must agree"):
-            table.add_column(name)
+            table.add_column(say(name))
         for row in rows:
-            table.add_row(row.what, _cut(row.reference), _cut(row.candidate), "yes" if row.required else "no")
+            table.add_row(row.what, _cut(row.reference), _cut(row.candidate), say("yes" if row.required else "no"))
         console.print(table)
     for side, other, name in ((old, new, "new"), (new, old, "old")):
         if absent := [tier for tier in side.tiers if tier not in other.tiers]:
-            console.print(Text(f"the {name} one has no runs at {', '.join(absent)}"))
+            console.print(Text(say(f"the {name} one has no runs at {', '.join(absent)}")))
     changes = compare_baselines(old, new)
     if not changes:
-        console.print(Text("no tier that both have: no change of loss or gradient norm can be told"))
+        console.print(Text(say("no tier that both have: no change of loss or gradient norm can be told")))
         return 0
-    table = Table(title="signed change from old to new", box=None, pad_edge=False, title_justify="left")
+    table = Table(title=say("signed change from old to new"), box=None, pad_edge=False, title_justify="left")
     for name in ("tier", "signal", "mean", "largest", "at iteration", "healthy runs of old differ there by (σ)"):
-        table.add_column(name)
+        table.add_column(say(name))
     for change in changes:
         sigma = _spread_at(old, change.tier, change.signal, change.iteration)
         mean, largest = f"{100 * change.mean:+.3g} %", f"{100 * change.largest:+.3g} %"
@@ -296,9 +302,9 @@ def _export(arguments: argparse.Namespace) -> int:
     size = export(list(chosen.values()), arguments.out, begin_invocation("", ()).version)
     console = open_console()
     for folder in chosen:
-        console.print(Text(f"packed {folder}"))
-    console.print(Text(f"archive: {arguments.out}, {size / 2**10:.0f} KiB"))
-    console.print(Text(f"next, on the other machine: align baseline adopt {shlex.quote(arguments.out.name)}"))
+        console.print(Text(say(f"packed {folder}")))
+    console.print(Text(say(f"archive: {arguments.out}, {size / 2**10:.0f} KiB")))
+    console.print(Text(say(f"next, on the other machine: align baseline adopt {shlex.quote(arguments.out.name)}")))
     return 0
 
 
@@ -316,10 +322,10 @@ def _adopt(arguments: argparse.Namespace) -> int:
             said = _compared_with_config(arrival, arguments)
             replaced = require_replaceable(root, arrival.baseline, arguments.reason, reproduction())
             where = f"{arrival.baseline.case}/{arrival.baseline.reference}"
-            console.print(Text(f"checked {where}: whole, checksums agree; {said}"))
+            console.print(Text(say(f"checked {where}: whole, checksums agree; {said}")))
             if arguments.dry_run:
-                console.print(Text(f"nothing written (--dry-run); it would {'replace' if replaced else 'be new in'} "
-                                   f"{root / where}"))  # fmt: skip
+                would = f"it would {'replace' if replaced else 'be new in'} {root / where}"
+                console.print(Text(say(f"nothing written (--dry-run); {would}")))
         for arrival in arrived if not arguments.dry_run else ():
             baseline = arrival.baseline
             before = load_previous(root, baseline.case, baseline.reference)
@@ -330,7 +336,7 @@ def _adopt(arguments: argparse.Namespace) -> int:
                 arguments.reason,
                 before.recorded if before else "",
             )
-            console.print(Text(f"baseline: {place(arrival, root, adoption)}"))
+            console.print(Text(say(f"baseline: {place(arrival, root, adoption)}")))
     return 0
 
 

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.cells import cell_len
+
 from harness.cli.console import shown
+from harness.language import say
 from harness.store.cache_place import SCENES, cache_root
 from harness.store.temporary import find_abandoned, remove_abandoned
 
@@ -44,12 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Show, and remove where that is asked for."""
     found = list(_find())
     for left in found:
-        print(shown(f"{_size_words(left.size):>8}  {left.what:<24}  {left.path}"))
+        print(shown(f"{_size_words(left.size):>8}  {_padded(say(left.what))}  {left.path}"))
     total = _size_words(sum(left.size for left in found))
     if not found:
-        print("there is nothing to remove")
+        print(say("there is nothing to remove"))
     elif not arguments.yes:
-        print(f"{total} in all; nothing was removed. To remove it: align clean --yes")
+        print(say(f"{total} in all; nothing was removed. To remove it: align clean --yes"))
     else:
         for left in found:
             if left.what == "generated scenes":
@@ -58,8 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
                 remove_abandoned([left.path])
         stayed = [left for left in found if left.path.exists()]
         for left in stayed:
-            print(shown(f"could not be removed: {left.path}"))
-        print(f"removed {_size_words(sum(left.size for left in found if left not in stayed))}")
+            print(shown(say(f"could not be removed: {left.path}")))
+        removed = _size_words(sum(left.size for left in found if left not in stayed))
+        print(say(f"removed {removed}"))
     return 0
 
 
@@ -79,6 +83,11 @@ def _find() -> Iterator[_Left]:
 
 def _size(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def _padded(text: str) -> str:
+    """In 24 columns."""
+    return text + " " * (24 - cell_len(text))
 
 
 def _size_words(size: float) -> str:

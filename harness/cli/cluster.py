@@ -78,8 +78,8 @@ def verify_on_cluster(
                 record = _keep(answer, names[answer.number], invocation, report)
                 board.done()
                 status = Text(record.verdict.status.value, style=STATUS_STYLES[record.verdict.status])
-                where = f" on {answer.host}" if answer.host else ""
-                board.print(status + Text(f" {record.verdict.case}{where} ({ended} of {len(cases)})"))
+                where = f"{say(' on ')}{answer.host}" if answer.host else ""
+                board.print(status + Text(f" {record.verdict.case}{where} ({say(f'{ended} of {len(cases)}')})"))
     merged = reports.merge([report.place(number) for number in range(len(cases))], arguments.out)
     show_records(merged.records)
     open_console().print(Text(f"{say('report')}: {merged.index}"))

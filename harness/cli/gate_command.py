@@ -28,6 +28,7 @@ from harness.cli.verify import (
     verify_case,
     worst,
 )
+from harness.language import say
 from harness.policy.gate_decision import Decision, decide, require_baseline
 from harness.policy.policy_values import CaseTerms, Policy
 from harness.rules.budget import share_of
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = _jobs(policy, choice.name, arguments.cases, options)
     names = [job.case.name for job in jobs]
     if arguments.check:
-        open_console().print(Text(f"{policy.path} holds; demanded on {choice.name}: {', '.join(names)}"))
+        open_console().print(Text(say(f"{policy.path} holds; demanded on {choice.name}: {', '.join(names)}")))
         return 0
     announce(choice)
     share = share_of(options.false_alarm_rate, len(jobs), options.gate_size)
@@ -257,23 +258,23 @@ def _tell(board: Board, decision: Decision, number: int, planned: int) -> None:
     """A case's verdict while others are still to come."""
     if number < planned:
         status = Text(decision.status.value, style=STATUS_STYLES[decision.status])
-        board.print(status + Text(f" {decision.case} ({number} of {planned})"))
+        board.print(status + Text(f" {decision.case} ({say(f'{number} of {planned}')})"))
 
 
 def _print(decisions: Sequence[Decision], policy: Policy, page: str) -> None:
     console = open_console()
     table = plain_table("case", "verdict", "gate", "why")
     for one in decisions:
-        gate = Text("open" if one.counts is Status.PASS else "closed", style=STATUS_STYLES[one.counts])
-        table.add_row(one.case, Text(one.status.value, style=STATUS_STYLES[one.status]), gate, one.words)
+        gate = Text(say("open" if one.counts is Status.PASS else "closed"), style=STATUS_STYLES[one.counts])
+        table.add_row(one.case, Text(one.status.value, style=STATUS_STYLES[one.status]), gate, say(one.words))
     console.print(table)
     for one in decisions:
         for note in one.notes:
-            console.print(Text(f"note: {one.case}: {note}", style="bold yellow"))
+            console.print(Text(f"{say('note: ')}{one.case}: {say(note)}", style="bold yellow"))
     closed = [one.case for one in decisions if one.counts is not Status.PASS]
     said = f"closed by {', '.join(closed)}" if closed else "open"
-    console.print(Text(f"gate: {said} (policy {policy.path})", style="bold"))
-    console.print(Text(f"report: {page}"))
+    console.print(Text(say(f"gate: {said} (policy {policy.path})"), style="bold"))
+    console.print(Text(f"{say('report')}: {page}"))
 
 
 def _write(out: Path, policy: Policy, device: str, decisions: Sequence[Decision]) -> None:

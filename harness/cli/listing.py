@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harness.baseline_folders.baseline_places import places_to_read
 from harness.cli.terminal import open_console, plain_table
+from harness.language import say
 from harness.running.libraries import MODELS_EXTRA
 from harness.values.errors import AlignmentError
 
@@ -51,20 +52,20 @@ def _doctor(_: argparse.Namespace) -> int:
     console = open_console()
     table = plain_table("what", "here")
     if find_spec("torch") is None:
-        table.add_row("torch", f"not installed; logs can be compared; to run cases: {MODELS_EXTRA}")
+        table.add_row("torch", say(f"not installed; logs can be compared; to run cases: {MODELS_EXTRA}"))
         threads = 1
     else:
         import torch
 
         console.print(_devices())
         console.print()
-        table.add_row("verify without --device", _default())
+        table.add_row(say("verify without --device"), say(_default()))
         table.add_row("cpu capability", torch.backends.cpu.get_cpu_capability())
         threads = torch.get_num_threads()
     for source in (versions(), host(threads), numerics_environment()):
         for name, value in source.items():
             table.add_row(name, value)
-    table.add_row("baselines", ", ".join(str(place.path) for place in places_to_read()))
+    table.add_row(say("baselines"), ", ".join(str(place.path) for place in places_to_read()))
     console.print(table)
     return 0
 
@@ -79,10 +80,10 @@ def _devices() -> Table:
             device = find_device_type(name)
             why = device.absence()
         except AlignmentError as error:
-            table.add_row(name, f"no: {error.what}: {error.observed}", "", "")
+            table.add_row(name, say(f"no: {error.what}: {error.observed}"), "", "")
             continue
         tried = device.tried or "never: written from public documentation"
-        table.add_row(name, f"no: {why}" if why else "yes", device.maker, tried)
+        table.add_row(name, say(f"no: {why}" if why else "yes"), say(device.maker), say(tried))
     return table
 
 

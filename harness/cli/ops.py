@@ -31,6 +31,7 @@ from harness.cli.terminal import (
     print_error,
     shadow_lines,
 )
+from harness.language import say
 from harness.shadow.judging.error_model import SHADOW_TIERS
 from harness.store.atomic import write_text
 from harness.values.errors import RunError, UsageError
@@ -150,22 +151,25 @@ def _show(rows: Sequence[OpRow], coverage: Coverage, result: Result) -> None:
         *("operation", "dtype", "calls", "family", "error", "allowed", "projection", "allowed", "× bound", "bits"),
         *("runs on", "worst at"),
     ):
-        table.add_column(name, justify="left" if name in left else "right")
+        table.add_column(say(name), justify="left" if name in left else "right")
     for row in rows:
         table.add_row(*_cells(row), style="red" if row.violated else None)
     console.print(table)
     for op, why in coverage.skipped.items():
-        console.print(Text(f"not checked: {op}, {why}"))
+        console.print(Text(say(f"not checked: {op}, {why}")))
     device, operations, device_calls, calls = on_device(coverage)
-    console.print(
+    rate = (
         f"coverage rate: {device} of {operations} operations run on the device itself "
         f"({device / max(1, operations):.1%}), {device_calls} of {calls} calls ({device_calls / max(1, calls):.1%}); "
         f"fallen back to the host: {', '.join(coverage.fallen_back) or 'none'}"
     )
+    console.print(say(rate))
     for line in shadow_lines(result):
-        console.print(Text(line))
+        console.print(Text(say(line)))
     status = result.verdict.status
-    console.print(Text(status.value, style=STATUS_STYLES[status]) + Text(f" {result.case}: {result.verdict.reason}"))
+    console.print(
+        Text(status.value, style=STATUS_STYLES[status]) + Text(f" {result.case}: {say(result.verdict.reason)}")
+    )
 
 
 def _show_forced(record: ShadowRecord, tier: str) -> None:
@@ -178,10 +182,11 @@ def _show_forced(record: ShadowRecord, tier: str) -> None:
     calls, checked = sum(record.coverage.calls.values()), sum(record.coverage.checked.values())
     operations = len({check.op for check in record.checks})
     off = off_with_hard_inputs(evidence)
-    console.print(
+    compared = (
         f"hard inputs: {operations} operations, {checked} of {calls} calls compared; "
         f"{len(off)} of {len(evidence.rows)} tensors further from float64 than at {tier}"
     )
+    console.print(say(compared))
     table = plain_table(
         *("inputs", "operation", "tensor", "error", "allowed", "projection", "allowed "),
         left={"inputs", "operation", "tensor"},
@@ -192,7 +197,7 @@ def _show_forced(record: ShadowRecord, tier: str) -> None:
     if off:
         console.print(table)
     for what, why in record.coverage.skipped.items():
-        console.print(Text(f"not compared: {what}, {why}"))
+        console.print(Text(say(f"not compared: {what}, {why}")))
 
 
 def _cells(row: OpRow) -> tuple[str, ...]:
@@ -203,7 +208,7 @@ def _cells(row: OpRow) -> tuple[str, ...]:
     return (
         *(row.op, row.dtype, str(row.calls), family, _short(row.error), _short(row.allowed)),
         *(_short(row.projection, signed=True), projection, _short(row.times), bits),
-        *("—" if row.on_host is None else "host" if row.on_host else "device", where),
+        *("—" if row.on_host is None else say("host" if row.on_host else "device"), where),
     )
 
 
@@ -215,4 +220,4 @@ def _write(path: Path, rows: Sequence[OpRow], coverage: Coverage) -> None:
     from harness.shadow.ops_listing import render_csv, render_json
 
     write_text(path, render_csv(rows) if path.suffix == ".csv" else render_json(rows, coverage))
-    open_console().print(f"every distinct tensor: {path}")
+    open_console().print(say(f"every distinct tensor: {path}"))

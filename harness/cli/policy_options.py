@@ -10,6 +10,7 @@ from rich.text import Text
 
 from harness.cli.options import without_password
 from harness.cli.terminal import open_console
+from harness.language import say
 from harness.policy.policy_file import find_policy, read_policy
 from harness.policy.policy_values import Policy
 from harness.values.errors import AlignmentError
@@ -73,7 +74,7 @@ def verify_defaults(words: Sequence[str]) -> Mapping[str, object]:
     if policy is None or not policy.defaults:
         return {}
     said = ", ".join(f"{name.replace('_', '-')} {_short(value)}" for name, value in policy.defaults.items())
-    open_console(stderr=True).print(Text(f"defaults of {policy.path}: {said}", style="dim"))
+    open_console(stderr=True).print(Text(say(f"defaults of {policy.path}: {said}"), style="dim"))
     return policy.defaults
 
 

@@ -83,9 +83,9 @@ def show_records(records: tuple[Record, ...]) -> None:
             console.print(Text(f"  {say(line)}"))
     parts = parts_of(records)
     for line in describe_parts(parts):
-        console.print(Text(f"holds {line}"))
+        console.print(Text(say("holds ") + say(line)))
     for line in warnings_of(parts):
-        console.print(Text(f"note: {line}", style="bold yellow"))
+        console.print(Text(say("note: ") + say(line), style="bold yellow"))
 
 
 def result_files(given: Path) -> list[Path]:

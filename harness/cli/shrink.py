@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import shown
 from harness.cli.options import seconds_argument
+from harness.language import say
 from harness.values.errors import UsageError
 from harness.values.verdict import Status
 
@@ -68,12 +69,15 @@ def run(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     smaller = shrink_call(inputs, out, device, arguments.seconds)
     if smaller is None:
-        print("NOT REPRODUCED: the call is right when it is called alone; what went wrong lies in what was before it")
+        print(
+            say("NOT REPRODUCED: the call is right when it is called alone; what went wrong lies in what was before it")
+        )
         return Status.INCONCLUSIVE.exit_code
-    print(f"{stored.op}, {stored.result}: {smaller.before} elements in, {smaller.call.elements} are left")
+    print(say(f"{stored.op}, {stored.result}: {smaller.before} elements in, {smaller.call.elements} are left"))
     print(f"  {smaller.sizes_before} -> {smaller.call.sizes()}")
-    print(f"  {smaller.asked} calls in {smaller.seconds:.1f} s" + ("" if smaller.whole else "; the time was over"))
-    print(shown(f"program: {out}"))
+    took = f"{smaller.asked} calls in {smaller.seconds:.1f} s" + ("" if smaller.whole else "; the time was over")
+    print(f"  {say(took)}")
+    print(shown(say(f"program: {out}")))
     return Status.PASS.exit_code
 
 

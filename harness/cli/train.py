@@ -18,6 +18,7 @@ from harness.cli.options import (
 )
 from harness.cli.progress import run_progress
 from harness.cli.terminal import announce
+from harness.language import say
 from harness.running.folder import VALIDATIONS
 from harness.values.errors import UsageError
 
@@ -109,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(trained.output)
         raise trained.error
     _show_validations(folder)
-    print(f"trained {len(trained.trace or ())} iterations in {trained.seconds:.0f} s; trace: {folder / STREAM}")
+    print(say(f"trained {len(trained.trace or ())} iterations in {trained.seconds:.0f} s; trace: {folder / STREAM}"))
     return 0
 
 
@@ -122,9 +123,7 @@ def _show_validations(folder: Path) -> None:
 
     validations = read_validations(folder)
     for one in validations:
-        print(
-            f"iteration {one.iteration}: mIoU {one.mean_iou:.2f}, mAcc {one.mean_accuracy:.2f}, "
-            f"aAcc {one.pixel_accuracy:.2f}, {one.images} images in {one.seconds:.0f} s"
-        )
+        scores = f"mIoU {one.mean_iou:.2f}, mAcc {one.mean_accuracy:.2f}, aAcc {one.pixel_accuracy:.2f}"
+        print(say(f"iteration {one.iteration}: {scores}, {one.images} images in {one.seconds:.0f} s"))
     for checkpoint in sorted(folder.glob("best_*.pth")):
-        print(f"best: {checkpoint}")
+        print(say(f"best: {checkpoint}"))

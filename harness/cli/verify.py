@@ -38,6 +38,7 @@ from harness.cli.options import (
 from harness.cli.policy_options import add_policy_option
 from harness.cli.progress import Board, loss_note
 from harness.cli.terminal import announce, interim_line, print_results
+from harness.language import say
 from harness.rules.budget import share_of
 from harness.running.pool import Slot, run_side_by_side, slots_for
 from harness.shadow.judging.error_model import SHADOW_TIERS
@@ -220,7 +221,7 @@ def take_part(cases: Sequence[Case], device: str, arguments: argparse.Namespace)
                 print(run.output, file=sys.stderr)
                 raise run.error
         ranks = f"{order.node * order.processes} … {(order.node + 1) * order.processes - 1}"
-        print(f"{case.name}: ranks {ranks} ended well on machine {order.node}; machine 0 has the verdict")
+        print(say(f"{case.name}: ranks {ranks} ended well on machine {order.node}; machine 0 has the verdict"))
     return 0
 
 

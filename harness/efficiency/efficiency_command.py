@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from harness.cli.terminal import open_console, plain_table
+from harness.language import say
 from harness.store.atomic import write_text
 from harness.store.decoding import encode_value
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = []
     for row in measure(arguments.models, arguments.device):
         rows.append(row)
-        console.print(f"measured {row.block} at {_size(row)}")
+        console.print(say(f"measured {row.block} at {_size(row)}"))
     open_console().print(_table(rows))
     if arguments.json:
         write_text(arguments.json, encode_value({"rows": rows}))

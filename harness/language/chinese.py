@@ -699,6 +699,7 @@ SENTENCES = {
     "What is violated is further off than a healthy {tier} kernel's.": "违规的偏差比健康的 {tier} 算子更大。",
     "all {count} tensors are as close as a healthy {tier} kernel's.": "全部 {count} 个张量都与健康的 {tier} 算子一样接近。",
     "{count} causes": "{count} 个原因",
+    "In {count} module": "在 {count} 个模块中",
     "In {count} modules": "在 {count} 个模块中",
     "{count} more violated tensors": "另有 {count} 个违规的张量",
     "The {count} violated tensors, the worst first": "{count} 个违规的张量，最差的在前",

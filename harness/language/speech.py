@@ -202,9 +202,10 @@ def _parts() -> _Table:
 @lru_cache(maxsize=1)
 def _shown() -> _Table:
     from harness.language.chinese import PHRASES, SENTENCES
+    from harness.language.chinese_lines import LINE_PHRASES, LINE_SENTENCES
     from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
 
-    return _Table(PHRASES | STUDY_PHRASES, SENTENCES | STUDY_SENTENCES)
+    return _Table(PHRASES | STUDY_PHRASES | LINE_PHRASES, SENTENCES | STUDY_SENTENCES | LINE_SENTENCES)
 
 
 @lru_cache(maxsize=1)
