@@ -62,10 +62,10 @@ def _texts(node):
         return [node.value] if isinstance(node.value, str) else []
     if isinstance(node, ast.IfExp):
         return [*_texts(node.body), *_texts(node.orelse)]
+    if isinstance(node, ast.FormattedValue):
+        return _texts(node.value)
     if isinstance(node, ast.JoinedStr):
-        parts = [
-            [part.value] if isinstance(part, ast.Constant) else _texts(part.value) or [FILLED] for part in node.values
-        ]
+        parts = [_texts(part) or [FILLED] for part in node.values]
         return ["".join(chosen) for chosen in itertools.islice(itertools.product(*parts), _MOST)]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         pairs = itertools.product(_texts(node.left) or [FILLED], _texts(node.right) or [FILLED])
@@ -92,9 +92,10 @@ def _plain(node):
             yield from itertools.chain.from_iterable(map(_plain, node.args))
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
+    elif isinstance(node, ast.FormattedValue):
+        yield from _plain(node.value)
     elif isinstance(node, ast.JoinedStr):
-        for part in node.values:
-            yield from [part.value] if isinstance(part, ast.Constant) else _plain(part.value)
+        yield from itertools.chain.from_iterable(map(_plain, node.values))
     elif isinstance(node, ast.BinOp):
         yield from itertools.chain(_plain(node.left), _plain(node.right))
     elif isinstance(node, ast.IfExp):
