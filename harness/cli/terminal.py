@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -109,7 +109,8 @@ def plain_table(*columns: str, left: Collection[str] | None = None) -> Table:
     """
     table = _PlainTable(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(say(name), justify="left" if left is None or name in left else "right")
+        justify: JustifyMethod = "left" if left is None or name in left else "right"
+        table.add_column(say(name), justify=justify, overflow="fold")  # else a word too many is cut off
     return table
 
 
