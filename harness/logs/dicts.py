@@ -259,6 +259,8 @@ def _steps(dicts: _Dicts, found: Gathering) -> IntArray:
 
 def _frequent(totals: IntArray) -> list[int]:
     """What the bars of a log count to, in the order of their first states; of very many the most frequent."""
+    if totals.min() == totals.max():  # as in nearly every log
+        return [int(totals[0])]
     distinct, first, count = np.unique(totals, return_index=True, return_counts=True)
     chosen = np.sort(np.argsort(-count, kind="stable")[:_MOST_TOTALS])
     return [int(total) for total in distinct[chosen][np.argsort(first[chosen])]]
