@@ -37,6 +37,8 @@ _SILENCE = 30.0
 
 _J = TypeVar("_J", bound=Sent)
 
+_HEAD_GONE = "the cluster's head is gone"
+
 
 class Cluster:
     """A Ray cluster while a command uses it.
@@ -119,6 +121,10 @@ class Cluster:
                 for reference in self._done(list(waiting)):
                     job = waiting.pop(reference)
                     yield self._answer(reference, job)
+        except OSError as failure:  # what Ray raises, with no more than a text, where it is told of a loss by a call
+            if self._head is not None and not _answers(self._head):
+                raise self._gone(_HEAD_GONE, "ray start --head") from None
+            raise self._gone(f"the cluster answers no more: {_last_line(str(failure))}", "ray status") from None
         finally:
             for reference in waiting if not self._lost else ():
                 self._ray.cancel(reference, force=True)
@@ -134,7 +140,7 @@ class Cluster:
             if self._head is None or _answers(self._head):
                 self._seen = time.monotonic()
             elif time.monotonic() > self._seen + _SILENCE:
-                raise self._gone("the cluster's head is gone", "ray start --head")
+                raise self._gone(_HEAD_GONE, "ray start --head")
             if done:
                 return list(done)
 

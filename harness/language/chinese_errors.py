@@ -207,6 +207,7 @@ ERRORS = {
     "ray start --resources '{path}' on a machine with four": "在有四张的机器上 ray start --resources '{path}'",
     "cases on many machines need Ray, which isn't installed": "在多台机器上运行用例需要 Ray，而它没有安装",
     "the cluster's head is gone": "集群的主节点不见了",
+    "the cluster answers no more: {path}": "集群不再应答：{path}",
     "a cluster's cores are all used": "集群的所有核都会用上",
     "leave --jobs out": "去掉 --jobs",
     "a run is missing of those that were asked for": "缺少所要求的一次运行",
