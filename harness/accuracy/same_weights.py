@@ -11,7 +11,8 @@ numbers of the candidate is held to what those of the repeats allow, by Student'
 - **classes**: by how many pixels each class is answered more or less often, likewise.
 
 The false-alarm rate is divided by four, and of the last by the classes. A count can't scatter less than counting does,
-nor a margin less than the steps that it is kept in. Without repeats nothing is judged: what parts is said.
+nor a margin less than the steps that it is kept in. Without repeats nothing is judged: what parts is said. Nor is a
+candidate that answers otherwise where repeats, few or far apart, would allow it of every pixel.
 """
 
 from __future__ import annotations
@@ -117,6 +118,9 @@ def judge_same_weights(
             name, Status.FAIL, failed[0].message, (*failed, *(f for f in found if f not in failed), *told),
             demanded_tier=tier,
         )  # fmt: skip
+    unseen = [finding for finding in found if finding.status is Outcome.INCONCLUSIVE]
+    if unseen:
+        return Verdict(name, Status.INCONCLUSIVE, unseen[0].message, (*found, *told), demanded_tier=tier)
     reason = f"{said}; other rounding at {tier} does as much ({len(healthy)} repeats of the reference)"
     return Verdict(name, Status.PASS, reason, (*found, *told), aligned_tier=tier, demanded_tier=tier)
 
@@ -130,12 +134,27 @@ def _answers(candidate: Side, healthy: Sequence[Side], rate: float, tier: str) -
     pixels = candidate.answers.pixels
     allowed = math.expm1(bound) / pixels
     failed = observed > bound
+    if allowed >= 1.0:
+        return _blind(candidate, len(healthy), tier)
     message = (
         f"{_share(candidate.answers.share)} of the pixels are answered otherwise, "
         f"{'healthy repeats' if failed else 'of healthy repeats up to'} "
         + (f"at {tier} allow {_share(allowed)}" if failed else f"{_share(allowed)} may be at {tier}")
     )
     return _finding("answers", failed, message, candidate.answers.share, allowed, tier)
+
+
+def _blind(candidate: Side, repeats: int, tier: str) -> Finding:
+    """What the answers say where the repeats would allow every pixel to be another: nothing, but of equal ones."""
+    message = (
+        f"{_share(candidate.answers.share)} of the pixels are answered otherwise, "
+        f"the {repeats} healthy repeats at {tier} would allow it of every pixel: more of them are needed"
+    )
+    outcome = Outcome.INCONCLUSIVE if candidate.answers.otherwise else Outcome.PASS
+    return Finding(
+        RULE, outcome, "answers", message, observed=candidate.answers.share, allowed=1.0, smallest_detectable=1.0,
+        tier=tier,
+    )  # fmt: skip
 
 
 def _margin(candidate: Side, healthy: Sequence[Side], rate: float, tier: str) -> list[Finding]:

@@ -288,6 +288,8 @@ STUDY_SENTENCES = {
     "{share} of the pixels are answered otherwise, the mIoU differs by {amount} points": "{share} 的像素回答不同，mIoU 相差 {amount} 点",
     "other rounding at {tier} does as much ({count} repeats of the reference)": "{tier} 的其他舍入也会造成这么多（参考的 {count} 次重复）",
     "the reference has {count} healthy repeats, fewer than {least}: what rounding does to its answers isn't known": "参考有 {count} 次健康重复，少于 {least} 次：不知道舍入会怎样改变它的回答",
+    "{share} of the pixels are answered otherwise, the {count} healthy repeats at {tier} would allow it of every pixel": "{share} 的像素回答不同，{tier} 的 {count} 次健康重复允许每个像素都不同",
+    "more of them are needed": "需要更多次",
     "{share} of the pixels are answered otherwise, healthy repeats at {tier} allow {bound}": "{share} 的像素回答不同，{tier} 的健康重复允许 {bound}",
     "{share} of the pixels are answered otherwise, of healthy repeats up to {bound} may be at {tier}": "{share} 的像素回答不同，{tier} 的健康重复至多 {bound}",
     "a pixel is answered otherwise where the reference was ahead by {size}": "参考领先 {size} 的像素回答不同",

@@ -162,6 +162,17 @@ def test_too_few_repeats_decide_nothing():
     assert all(finding.status is not Outcome.PASS for finding in verdict.findings)
 
 
+def test_repeats_that_would_allow_everything_decide_nothing_but_of_equal_answers():
+    *healthy, candidate = sides_of(np.random.default_rng(0), 4, 0.2)
+    verdict = judged(candidate, healthy)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "the 3 healthy repeats at tf32 would allow it of every pixel" in verdict.reason
+    (equal,) = sides_of(np.random.default_rng(0), 1, 0.0)
+    assert judged(equal, healthy).status is Status.PASS
+    *more, candidate = sides_of(np.random.default_rng(0), 9, 0.2)
+    assert judged(candidate, more).status is Status.PASS
+
+
 def test_equal_answers_pass_and_say_nothing_of_margins():
     *healthy, _ = sides_of(np.random.default_rng(0), 9, 0.2)
     (candidate,) = sides_of(np.random.default_rng(0), 1, 0.0)

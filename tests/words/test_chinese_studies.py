@@ -252,7 +252,9 @@ def sides_of(count, rate):
         yield Side(comparison, paired_difference([one], [other], LABELS))
 
 
-@pytest.mark.parametrize(("count", "rate", "candidates"), [(9, 0.2, 0.2), (9, 0.01, 0.9), (2, 0.2, 0.2), (9, 0.2, 0.0)])
+@pytest.mark.parametrize(
+    ("count", "rate", "candidates"), [(9, 0.2, 0.2), (9, 0.01, 0.9), (3, 0.2, 0.2), (2, 0.2, 0.2), (9, 0.2, 0.0)]
+)
 def test_what_answers_with_the_same_weights_say(count, rate, candidates):
     (candidate,) = sides_of(1, candidates)
     moved = moved_classes(candidate.answers.net({"a/0": "a/0"}))
