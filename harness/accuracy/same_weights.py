@@ -148,7 +148,7 @@ def _blind(candidate: Side, repeats: int, tier: str) -> Finding:
     """What the answers say where the repeats would allow every pixel to be another: nothing, but of equal ones."""
     message = (
         f"{_share(candidate.answers.share)} of the pixels are answered otherwise, "
-        f"the {repeats} healthy repeats at {tier} would allow it of every pixel: more of them are needed"
+        f"the {repeats} healthy repeats at {tier} would allow it of every pixel; more of them are needed"
     )
     outcome = Outcome.INCONCLUSIVE if candidate.answers.otherwise else Outcome.PASS
     return Finding(
