@@ -259,7 +259,7 @@ def _steps(dicts: _Dicts, found: Gathering) -> IntArray:
 
 def _frequent(totals: IntArray) -> list[int]:
     """What the bars of a log count to, in the order of their first states; of very many the most frequent."""
-    if totals.min() == totals.max():  # as in nearly every log
+    if totals.size and totals.min() == totals.max():  # as in nearly every log
         return [int(totals[0])]
     distinct, first, count = np.unique(totals, return_index=True, return_counts=True)
     chosen = np.sort(np.argsort(-count, kind="stable")[:_MOST_TOTALS])
@@ -268,7 +268,7 @@ def _frequent(totals: IntArray) -> list[int]:
 
 def _have(numbers: FloatArray, places: int) -> bool:
     """Whether numbers have no more decimals than so many."""
-    with np.errstate(invalid="ignore"):  # infinite ones have more
+    with np.errstate(invalid="ignore", over="ignore"):  # huge and infinite ones have more
         rounded = np.round(numbers, places)
         return bool(np.all(np.abs(numbers - rounded) <= 1e-9 + 1e-5 * np.abs(rounded)))
 
