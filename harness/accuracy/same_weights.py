@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -133,9 +133,9 @@ def _answers(candidate: Side, healthy: Sequence[Side], rate: float, tier: str) -
     observed = math.log1p(candidate.answers.otherwise)
     pixels = candidate.answers.pixels
     allowed = math.expm1(bound) / pixels
-    failed = observed > bound
     if allowed >= 1.0:
         return _blind(candidate, len(healthy), tier)
+    failed = observed > bound
     message = (
         f"{_share(candidate.answers.share)} of the pixels are answered otherwise, "
         f"{'healthy repeats' if failed else 'of healthy repeats up to'} "
@@ -151,10 +151,7 @@ def _blind(candidate: Side, repeats: int, tier: str) -> Finding:
         f"the {repeats} healthy repeats at {tier} would allow it of every pixel; more of them are needed"
     )
     outcome = Outcome.INCONCLUSIVE if candidate.answers.otherwise else Outcome.PASS
-    return Finding(
-        RULE, outcome, "answers", message, observed=candidate.answers.share, allowed=1.0, smallest_detectable=1.0,
-        tier=tier,
-    )  # fmt: skip
+    return replace(_finding("answers", False, message, candidate.answers.share, 1.0, tier), status=outcome)
 
 
 def _margin(candidate: Side, healthy: Sequence[Side], rate: float, tier: str) -> list[Finding]:

@@ -258,7 +258,7 @@ def _adapt(config: Config, order: Order, case: Case, device: Device, iterations:
     if not order.training:
         config.default_hooks = {"logger": None, "checkpoint": None, "timer": None}
         config.log_level = "WARNING"
-        config.visualizer = {"type": LateVisualizer.__name__, "vis_backends": None}
+        config.visualizer = {"type": LateVisualizer.__name__, "vis_backends": [{"type": "LocalVisBackend"}]}
 
 
 def _loop(config: Config, order: Order) -> dict[str, Any]:

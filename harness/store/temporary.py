@@ -41,6 +41,7 @@ def owned_temporaries(prefix: str) -> Iterator[None]:
     """What this process makes for a time in the system's temporary folder lies in a folder that has an owner.
 
     For libraries that would leave it behind where this process is killed. What they keep stays as long as this process.
+    Python has one such folder a process: other threads' temporary files lie there too meanwhile, and stay likewise.
 
     Args:
         prefix: as ``owned_folder`` takes it.
