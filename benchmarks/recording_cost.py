@@ -39,7 +39,7 @@ from harness.devices.surroundings import git_commit, versions
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation_probe import EvaluationProbe, evaluated_iterations
-from harness.recording.norms import StateNorms
+from harness.recording.norms import StateNorms, held_parameters
 from harness.recording.recorder import Recorder, state_iterations
 from harness.recording.reductions import block_norms, fetch
 from harness.running.cases import find_case, load_config
@@ -247,7 +247,7 @@ def parts_of(runner: Runner, batch: Any, choice: DeviceChoice) -> dict[str, tupl
     norms.before_update()
     updates, samples, _ = norms.sampled()
     weights, buffers = norms.weights(), norms.buffers()
-    gradients = norms.gradients(runner.model.parameters())
+    gradients = norms.gradients(held_parameters(runner.model))
     alone = [p.grad for p in runner.model.parameters() if p.grad is not None]
     keeps = len(state_iterations(PLANNED))
     with tempfile.TemporaryDirectory() as folder:
@@ -255,13 +255,13 @@ def parts_of(runner: Runner, batch: Any, choice: DeviceChoice) -> dict[str, tupl
         state = dict.fromkeys([*weights, *buffers], 1.0 / 3.0)
         parts: dict[str, tuple[Callable[[], Any], int]] = {
             "batch digest": (lambda: batch_digest(batch), PLANNED),
-            "gradient norms": (lambda: norms.gradients(runner.model.parameters()), PLANNED),
+            "gradient norms": (lambda: norms.gradients(held_parameters(runner.model)), PLANNED),
             "(gradient norms by one long sum)": (lambda: torch._foreach_norm(alone), PLANNED),
             "update: keep a sample before": (norms.before_update, PLANNED),
             "update and parameters: the sample": (norms.sampled, PLANNED),
-            "buffer norms": (lambda: block_norms(norms.buffers().values()), PLANNED),
+            "buffer norms": (norms.buffer_norms, PLANNED),
             "fetch all in one transfer": (
-                lambda: fetch(gradients, updates, samples, block_norms(buffers.values())),
+                lambda: fetch(gradients, updates, samples, norms.buffer_norms()),
                 PLANNED,
             ),
             "write an iteration": (lambda: stream.append(0, {"loss": 1.0}, ""), PLANNED),

@@ -9,6 +9,9 @@ from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS
 
 __all__ = ["DeviceDraws", "next_host_draw"]
 
+_BESIDE = torch.Generator()
+"""Takes the state of the host's generator, to draw what that would: to make one costs more than to draw."""
+
 
 class DeviceDraws:
     """Watches the state of a device's generator.
@@ -44,6 +47,5 @@ def next_host_draw() -> dict[str, float]:
     An iteration begins at a seed, so that two runs that drew as much on the host are at the same place. One that drew
     its masks elsewhere (a compiler with a generator of its own, a device that doesn't tell) is at another.
     """
-    beside = torch.Generator()
-    beside.set_state(torch.default_generator.get_state())
-    return {HOST_DRAWS: float(torch.rand((), dtype=torch.float64, generator=beside))}
+    _BESIDE.set_state(torch.default_generator.get_state())
+    return {HOST_DRAWS: float(torch.rand((), dtype=torch.float64, generator=_BESIDE))}

@@ -7,18 +7,23 @@ device. How a norm is computed stands in ``harness.recording.reductions``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
 from harness.devices.device_registry import type_of_kind
-from harness.recording.reductions import BlockNorms, Joined, block_norms
+from harness.recording.reductions import BlockNorms, Gathered, Joined, block_norms
 
-__all__ = ["SAMPLED_ELEMENTS", "StateNorms"]
+__all__ = ["SAMPLED_ELEMENTS", "StateNorms", "held_parameters"]
 
 SAMPLED_ELEMENTS = 4096
 """Elements of a tensor that its norm is estimated from; smaller tensors are read whole."""
+
+
+_Written = tuple[tuple[int, int], ...]
+"""Of each parameter its address and PyTorch's count of what was written to it; empty where that can't be told."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,9 @@ class _Slot:
 
     @property
     def tensor(self) -> torch.Tensor:
-        held = self.module._parameters.get(self.key)
-        found: torch.Tensor | None = held if held is not None else self.module._buffers.get(self.key)
+        found: torch.Tensor | None = self.module._parameters.get(self.key)
+        if found is None:
+            found = self.module._buffers.get(self.key)
         if found is None:
             raise LookupError(f"{type(self.module).__name__} has no {self.key} any more")
         return found
@@ -52,6 +58,40 @@ class _Sample:
     scale: float
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """The samples of all parameters, which are laid out anew only where a parameter has moved.
+
+    Args:
+        each: one a parameter.
+        addresses: of the parameters; None where a sample is a copy, so that nothing tells how old it is.
+        gathered: their elements.
+        scales: one a parameter.
+    """
+
+    each: tuple[_Sample, ...]
+    addresses: tuple[int, ...] | None
+    gathered: Gathered
+    scales: tuple[float, ...]
+
+    @classmethod
+    def of(cls, each: Iterable[_Sample]) -> _Samples:
+        samples = tuple(each)
+        addresses = tuple(sample.address for sample in samples if sample.address is not None)
+        return cls(
+            each=samples,
+            addresses=addresses if len(addresses) == len(samples) else None,
+            gathered=Gathered.of([sample.elements for sample in samples]),
+            scales=tuple(sample.scale for sample in samples),
+        )
+
+    def of_the_same(self, tensors: Sequence[torch.Tensor]) -> bool:
+        """Whether the elements are those of these tensors as they are now."""
+        # Pointers are asked for last: a device of which no sample is a view may have none.
+        known = self.addresses is not None and len(self.each) == len(tensors)
+        return known and self.addresses == tuple([tensor.data_ptr() for tensor in tensors])
+
+
 @dataclass
 class StateNorms:
     """The trained parameters and BatchNorm buffers of a model, and their norms.
@@ -66,8 +106,9 @@ class StateNorms:
     means: dict[str, _Slot]
     variances: dict[str, _Slot]
     _before: Joined = field(default_factory=lambda: Joined.of(()), init=False)
-    _last: tuple[list[tuple[int, int]], Joined] | None = field(default=None, init=False)
-    _views: dict[str, _Sample] = field(default_factory=dict, init=False)
+    _last: tuple[_Written, Joined] | None = field(default=None, init=False)
+    _samples: _Samples = field(default_factory=lambda: _Samples.of(()), init=False)
+    _buffers: _Samples = field(default_factory=lambda: _Samples.of(()), init=False)
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> StateNorms:
@@ -81,7 +122,7 @@ class StateNorms:
 
     def gradients(self, parameters: Iterable[torch.nn.Parameter]) -> BlockNorms:
         """Norms of the gradients that are there, one a tensor."""
-        return block_norms(p.grad for p in parameters if p.grad is not None)
+        return block_norms([gradient for p in parameters if (gradient := p.grad) is not None])
 
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters.
@@ -89,48 +130,77 @@ class StateNorms:
         That is what ``sampled`` last saw, where nothing wrote to them since: their elements lie far apart, and reading
         them is the most that recording costs. PyTorch counts what is written to a tensor.
         """
-        samples, states = self._samples()
-        if self._last is not None and states and self._last[0] == states:
+        samples, written = self._sampled_now()
+        if self._last is not None and written and self._last[0] == written:
             self._before = self._last[1]
         else:
-            self._before = Joined.of([sample.elements for sample in samples])
+            self._before = samples.gathered.joined()
 
-    def sampled(self) -> tuple[BlockNorms, BlockNorms, list[float]]:
+    def sampled(self) -> tuple[BlockNorms, BlockNorms, Sequence[float]]:
         """Of the sampled elements: norms of the updates since ``before_update``, norms of the values, and the scales.
 
         Returns:
             For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
         """
-        samples, states = self._samples()
-        now = Joined.of([sample.elements for sample in samples])
-        self._last = (states, now)
-        return now.minus(self._before).norms(), now.norms(), [sample.scale for sample in samples]
+        samples, written = self._sampled_now()
+        now = samples.gathered.joined()
+        self._last = (written, now)
+        return now.minus(self._before).norms(), now.norms(), samples.scales
 
-    def _samples(self) -> tuple[list[_Sample], list[tuple[int, int]]]:
-        """Of each parameter the sampled elements as they are now; a view is made once while its parameter stays.
-
-        Returns:
-            The samples; and what tells that nothing was written since, the address and version of each parameter, or
-            nothing where that can't be told.
-        """
-        samples, states = [], []
-        for name, slot in self.parameters.items():
-            parameter = slot.tensor
-            sample = self._views.get(name)
-            if sample is None or sample.address is None or parameter.data_ptr() != sample.address:
-                sample = self._views[name] = _sample(parameter)
-            samples.append(sample)
-            if sample.address is not None:
-                states.append((sample.address, parameter._version))
-        return samples, states if len(states) == len(samples) else []
+    def _sampled_now(self) -> tuple[_Samples, _Written]:
+        """The samples as the parameters are now, and what tells that nothing was written since."""
+        parameters = [slot.tensor for slot in self.parameters.values()]
+        known = self._samples
+        if not known.of_the_same(parameters):
+            olds = known.each or (None,) * len(parameters)
+            new = (_sample(parameter, old) for parameter, old in zip(parameters, olds, strict=True))
+            known = self._samples = _Samples.of(new)
+        if known.addresses is None:
+            return known, ()
+        return known, tuple(zip(known.addresses, [parameter._version for parameter in parameters], strict=True))
 
     def buffers(self) -> dict[str, torch.Tensor]:
         """The running means and variances as they are now, by names with their kinds as prefixes."""
-        return {**_now("mean", self.means), **_now("var", self.variances)}
+        return dict(zip(self.buffer_names, self._buffers_now(), strict=True))
+
+    @cached_property
+    def buffer_names(self) -> tuple[str, ...]:
+        """Of the running means and variances, with their kinds as prefixes."""
+        return (*(f"mean/{name}" for name in self.means), *(f"var/{name}" for name in self.variances))
+
+    def buffer_norms(self) -> BlockNorms:
+        """Begin the norms of the running means and variances, in the order of ``buffer_names``.
+
+        There are many of them, and small: they are laid out anew only where one has moved.
+        """
+        buffers = self._buffers_now()
+        if not self._buffers.of_the_same(buffers):
+            self._buffers = _Samples.of(_sample(buffer, None, every=1) for buffer in buffers)
+        return self._buffers.gathered.joined().norms()
+
+    def _buffers_now(self) -> list[torch.Tensor]:
+        return [slot.tensor for slot in (*self.means.values(), *self.variances.values())]
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The parameters as they are now, by names with their kind as prefix."""
         return _now("param", self.parameters)
+
+
+def held_parameters(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """Every parameter once, as ``model.parameters()`` has them, without the names that take most of its time."""
+    found: dict[int, torch.nn.Parameter] = {}
+    seen: set[int] = set()
+    modules = [model]
+    while modules:
+        module = modules.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                found[id(parameter)] = parameter
+        modules += [child for child in module._modules.values() if child is not None]
+    return list(found.values())
 
 
 def _slot(model: torch.nn.Module, name: str) -> _Slot:
@@ -143,10 +213,18 @@ def _now(kind: str, slots: dict[str, _Slot]) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _sample(tensor: torch.Tensor) -> _Sample:
-    """Evenly spaced elements in the order of the indices, whatever the memory format: (≤ 2 · SAMPLED_ELEMENTS,)."""
+def _sample(tensor: torch.Tensor, old: _Sample | None, every: int | None = None) -> _Sample:
+    """Evenly spaced elements in the order of the indices, whatever the memory format: (≤ 2 · SAMPLED_ELEMENTS,).
+
+    Args:
+        tensor: to sample.
+        old: its sample so far, which is its sample still where it is a view of the same memory.
+        every: how far the elements lie apart; None: so far that they are about as many as are sampled.
+    """
+    if old is not None and old.address is not None and old.address == tensor.data_ptr():
+        return old
     flat = tensor.detach().reshape(-1)
-    elements = flat[:: max(1, flat.numel() // SAMPLED_ELEMENTS)]
+    elements = flat[:: every or max(1, flat.numel() // SAMPLED_ELEMENTS)]
     # Where a device's pointers tell nothing, as XLA's, a view may be of old values.
     address = tensor.data_ptr() if type_of_kind(tensor.device.type).has_pointers else 0
     is_view = address != 0 and elements.data_ptr() == address

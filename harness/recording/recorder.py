@@ -21,7 +21,7 @@ from harness.recording.evaluation_probe import EvaluationProbe, add_up
 from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.recording.host_draws import HostDraws
 from harness.recording.local_gradients import LocalGradients
-from harness.recording.norms import StateNorms
+from harness.recording.norms import StateNorms, held_parameters
 from harness.recording.processes import HostGroup, parameters_digest
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
@@ -176,13 +176,19 @@ class Recorder:
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
         # A loss scaler may skip the step, and gradients may be accumulated over several iterations.
-        gradients = self._gradients or [self._norms.gradients(self._model.parameters())]
+        gradients = self._gradients or [self._norms.gradients(held_parameters(self._model))]
         updates, samples, scales = self._norms.sampled()
-        tensors = {**(self._norms.weights() if keeps_state else {}), **self._norms.buffers()}
-        loss_values, update_norms, sample_norms, norms, *gradient_norms = fetch(
-            list(losses.values()), updates, samples, block_norms(tensors.values()), *gradients
+        weights = self._norms.weights() if keeps_state else {}
+        loss_values, update_norms, sample_norms, weight_norms, buffer_norms, *gradient_norms = fetch(
+            list(losses.values()),
+            updates,
+            samples,
+            block_norms(weights.values()),
+            self._norms.buffer_norms(),
+            *gradients,
         )
-        state = dict(zip(tensors, norms, strict=True))
+        names = (*weights, *self._norms.buffer_names)
+        state = dict(zip(names, (*weight_norms, *buffer_norms), strict=True))
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
             **self._learning_rates,
@@ -218,7 +224,7 @@ class Recorder:
         if self._stream is not None:
             several = len(self._training.optimizers) > 1
             own = {id(p) for group in optimizer.param_groups for p in group["params"]} if several else ()
-            trained = (p for p in self._model.parameters() if not several or id(p) in own)
+            trained = [p for p in held_parameters(self._model) if not several or id(p) in own]
             with _disable_current_modes():  # what watches the step's operations need not watch ours
                 self._gradients.append(self._norms.gradients(trained))
 

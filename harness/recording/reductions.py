@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["BLOCK", "BlockNorms", "Joined", "block_norms", "fetch", "total"]
+__all__ = ["BLOCK", "BlockNorms", "Gathered", "Joined", "block_norms", "fetch", "total"]
 
 BLOCK = 256
 """Elements that a device sums in float32.
@@ -66,6 +66,45 @@ class BlockNorms:
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """One-dimensional tensors in the order in which they are copied, each followed by zeros up to a whole block.
+
+    Args:
+        words: what is copied one after another, a group for each device and dtype.
+        owners: (Σ n,) int64, the tensor that each block belongs to, of all groups one after another.
+        tensors: how many there are.
+    """
+
+    words: tuple[tuple[torch.Tensor, ...], ...]
+    owners: npt.NDArray[np.int64]
+    tensors: int
+
+    @classmethod
+    def of(cls, tensors: Sequence[torch.Tensor]) -> Gathered:
+        """Lay the tensors out: their elements aren't read yet."""
+        kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+        for owner, tensor in enumerate(tensors):
+            kinds.setdefault((tensor.device, tensor.dtype), []).append(owner)
+        layout = _layout(tuple([tensor.numel() for tensor in tensors]), tuple(map(tuple, kinds.values())))
+        groups = []
+        for (device, dtype), numbers in kinds.items():
+            zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
+            fill = {missing: zeros[:missing] for missing in layout.distinct}
+            words: list[torch.Tensor] = []
+            for number in numbers:
+                words.append(tensors[number])
+                if missing := layout.missing[number]:
+                    words.append(fill[missing])
+            groups.append(tuple(words))
+        return cls(tuple(groups), layout.owners, len(tensors))
+
+    @torch.no_grad()
+    def joined(self) -> Joined:
+        """Copy the tensors as they are now."""
+        return Joined(tuple(torch.cat(words) for words in self.words), self.owners, self.tensors)
+
+
+@dataclass(frozen=True)
 class Joined:
     """Copies of one-dimensional tensors, one after another, each filled up with zeros to whole blocks.
 
@@ -83,21 +122,7 @@ class Joined:
     @torch.no_grad()
     def of(cls, tensors: Sequence[torch.Tensor]) -> Joined:
         """Copy the tensors as they are now."""
-        kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
-        for owner, tensor in enumerate(tensors):
-            kinds.setdefault((tensor.device, tensor.dtype), []).append(owner)
-        layout = _layout(tuple([tensor.numel() for tensor in tensors]), tuple(map(tuple, kinds.values())))
-        flats = []
-        for (device, dtype), numbers in kinds.items():
-            zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
-            fill = {missing: zeros[:missing] for missing in layout.distinct}
-            words: list[torch.Tensor] = []
-            for number in numbers:
-                words.append(tensors[number])
-                if missing := layout.missing[number]:
-                    words.append(fill[missing])
-            flats.append(torch.cat(words))
-        return cls(tuple(flats), layout.owners, len(tensors))
+        return Gathered.of(tensors).joined()
 
     @torch.no_grad()
     def minus(self, other: Joined) -> Joined:
@@ -190,8 +215,10 @@ def fetch(*groups: Sequence[torch.Tensor] | BlockNorms) -> list[list[float]]:
 
 def total(norms: Sequence[float], scales: Sequence[float] | None = None) -> float:
     """The Euclidean norm of all tensors together, from the norms of each and what to scale their squares by."""
-    weights = scales if scales is not None else [1.0] * len(norms)
-    return math.sqrt(math.fsum(weight * norm * norm for norm, weight in zip(norms, weights, strict=True)))
+    values = np.asarray(norms, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = (values if scales is None else np.asarray(scales, np.float64) * values) * values
+    return math.sqrt(math.fsum(squares.tolist()))
 
 
 def _flat(tensor: torch.Tensor) -> torch.Tensor:
@@ -219,10 +246,10 @@ def _transferred(pieces: Sequence[torch.Tensor]) -> list[npt.NDArray[np.float64]
         with torch.no_grad():
             flat = [pieces[number].detach().reshape(-1) for number in numbers]
             together = torch.cat([piece if piece.dtype is dtype else piece.to(dtype) for piece in flat])
-        ends = np.cumsum([piece.numel() for piece in flat])[:-1]
-        parts = np.split(together.cpu().numpy().astype(np.float64), ends)
-        for number, part in zip(numbers, parts, strict=True):
-            found[number] = part
+        fetched, start = together.cpu().numpy().astype(np.float64), 0
+        for number, piece in zip(numbers, flat, strict=True):
+            end = start + piece.numel()
+            found[number], start = fetched[start:end], end
     return found
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.recording.norms import SAMPLED_ELEMENTS, StateNorms
+from harness.recording.norms import SAMPLED_ELEMENTS, StateNorms, held_parameters
 from harness.recording.reductions import block_norms, fetch, total
 
 
@@ -95,3 +95,35 @@ def test_weights_and_statistics_that_a_training_replaces_are_followed(model):
 
 def test_a_model_without_normalization_has_no_buffers():
     assert StateNorms.of(torch.nn.Linear(2, 2)).buffers() == {}
+
+
+def test_every_parameter_is_held_once_whatever_shares_it_and_whenever_it_came(model):
+    model.append(model[0])  # a module twice
+    model.append(torch.nn.Linear(4, 4))
+    model[-1].bias = model[2].bias  # a parameter twice
+    model[-1].register_parameter("absent", None)
+    model.add_module("nothing", None)
+    assert {id(p) for p in held_parameters(model)} == {id(p) for p in model.parameters()}
+    assert len(held_parameters(model)) == len(list(model.parameters()))
+    model.append(torch.nn.Linear(2, 2))
+    assert len(held_parameters(model)) == len(list(model.parameters()))
+
+
+def buffer_norms(norms):
+    (found,) = fetch(norms.buffer_norms())
+    return dict(zip(norms.buffer_names, found, strict=True))
+
+
+def test_running_statistics_are_those_of_now_written_to_or_replaced(model):
+    norms = StateNorms.of(model)
+    for change in (
+        lambda bn: bn.running_var.mul_(3.0),
+        lambda bn: setattr(bn, "running_var", bn.running_var * 2),
+        lambda bn: setattr(bn, "running_mean", torch.linspace(0, 1, 24)[::3]),  # a view that isn't contiguous
+        lambda bn: bn.running_mean.add_(1.0),
+    ):
+        change(model[1])
+        assert buffer_norms(norms) == {
+            name: pytest.approx(torch.linalg.vector_norm(buffer.double()).item(), rel=2.4e-7)
+            for name, buffer in norms.buffers().items()
+        }
