@@ -90,7 +90,7 @@ def read_dicts(pieces: Iterable[bytes], found: Gathering) -> None:
     for name, parts in dicts.values.items():
         if (column := found.column(name)) is not None:
             for numbers, values in parts:
-                unknown = np.full(len(numbers), UNKNOWN, np.int64)
+                unknown = np.broadcast_to(np.int64(UNKNOWN), len(numbers))
                 column.extend(unknown, steps[numbers], unknown, values)
 
 
@@ -275,7 +275,7 @@ def _have(numbers: FloatArray, places: int) -> bool:
 
 def _misfit(steps: IntArray, epochs: FloatArray) -> float:
     """How far steps are from a proportion to their epochs, or from even intervals; infinite where they are none."""
-    if np.any(steps <= 0) or np.any(np.diff(steps) <= 0):
+    if np.any(steps[:1] <= 0) or np.any(steps[1:] <= steps[:-1]):
         return np.inf
     if len(steps) < _FEWEST or not np.all(epochs > 0):
         intervals = np.diff(steps)

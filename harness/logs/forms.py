@@ -3,10 +3,11 @@
 Training logs print millions of lines from one format string, and only the digits of their numbers differ. A **form** is
 such a line with, at each byte, what may stand there: this byte, or any digit. A line that fits says the same as the one
 that the form was learned from, but for its values (``studying`` finds out of which digits that holds), so its numbers
-are taken from where they stand, and nothing else of it needs a look. There are two kinds:
+are taken from where they stand, and nothing else of it needs a look. There are three kinds:
 
 - a **loose form** is of a line's *skeleton*, in which every number is one digit a run, however wide it was printed. It
   is learned by reading a line, and takes several passes over the text.
+- a **line pattern** is the regular expression of a loose one, for lines whose numbers have many widths.
 - an **exact form** is of a line as it is, made of a loose one for the widths that are met most often. All lines of its
   length are one matrix of bytes, compared with the form's lowest and highest byte, and a number is a few columns of it:
   the cheapest way there is.
@@ -25,6 +26,7 @@ from typing import Generic
 import numpy as np
 
 from harness.logs.exact_forms import ExactForm, make_exact
+from harness.logs.line_patterns import LinePatterns
 from harness.logs.loose_forms import LooseForm, Skeletons, learn
 from harness.logs.matrices import Lines, Matrix
 from harness.logs.meaning import Meaning, Reading, S
@@ -44,7 +46,8 @@ _MOST_REFUSED = 1000  # skeletons remembered that can't be learned from
 _MOST_MADE = 6  # exact forms made of a loose one in a part of a log
 _SAMPLE = 200  # lines of a loose form, of which the commonest widths of numbers are taken
 _COMMON = 0.02  # of these, that an exact form is made for
-_WORTH_ASKING = 0.25  # of a part's lines, that exact forms must take to be asked on the next one
+_WORTH_ASKING = 0.5  # of a part's lines, that exact forms must take to be asked on the next one
+_MOST_PATTERNS = 4  # line patterns tried on a part of a log
 _LONGEST_REST = 16  # parts that exact forms aren't asked on
 
 
@@ -64,7 +67,8 @@ class Forms(Generic[S]):
     _loose: list[LooseForm[S]] = field(default_factory=list)
     _exact: dict[int, list[ExactForm[S]]] = field(default_factory=dict)
     _refused: set[bytes] = field(default_factory=set)
-    _made: int = 0
+    _patterns: tuple[list[LooseForm[S]], LinePatterns] | None = None
+    _made: bool = False
     _asleep: int = 0
     _rest: int = 1
 
@@ -85,29 +89,52 @@ class Forms(Generic[S]):
         return readings, lines.gaps()
 
     def _read_rows(self, lines: Lines, rows: IntArray) -> Iterator[Reading[S]]:
-        left = rows
-        if self._asleep:
+        left, asleep = rows, self._asleep > 0
+        if asleep:
             self._asleep -= 1
         elif self._exact:
             yield from self._by_exact(lines, rows)
             left = rows[lines.unread[rows]]
             if len(left) > (1 - _WORTH_ASKING) * len(rows) and len(rows) > _WORTH_LEARNING:
-                self._exact.clear()
-                self._asleep, self._rest = self._rest, min(2 * self._rest, _LONGEST_REST)
+                self._sleep()
             else:
                 self._rest = 1
         if len(left) < _WORTH_LOOKING or not (self._loose or len(left) >= _FEWEST):
             return
         ends = np.cumsum(lines.widths[left])
         cuts = np.searchsorted(ends, np.arange(_BLOCK, int(ends[-1]), _BLOCK))
-        made = self._made
         for block in np.split(left, cuts):
             part = block
-            if self._made > made:  # the blocks before have taught something
+            if self._made:  # the blocks before have taught something
                 yield from self._by_exact(lines, part)
+                part = part[lines.unread[part]]
+            if asleep or self._asleep or self._exact:
+                yield from self._by_pattern(lines, part)
                 part = part[lines.unread[part]]
             if len(part) >= _WORTH_LOOKING or len(part) == len(block) > 0:
                 yield from self._by_skeleton(lines, part)
+        self._made = False
+
+    def _sleep(self) -> None:
+        """Ask exact forms no more for some parts, for twice as many each time that they take too few lines."""
+        self._exact.clear()
+        self._asleep, self._rest = self._rest, min(2 * self._rest, _LONGEST_REST)
+
+    def _by_pattern(self, lines: Lines, rows: IntArray) -> Iterator[Reading[S]]:
+        """By the patterns of the forms that took the most lines."""
+        known = sorted((form for form in self._loose if form.pattern), key=lambda form: -form.taken)[:_MOST_PATTERNS]
+        if not known or len(rows) < _WORTH_LOOKING:
+            return
+        forms = sorted(known, key=self._loose.index)
+        if self._patterns is None or self._patterns[0] != forms:
+            self._patterns = forms, LinePatterns([form.pattern for form in forms if form.pattern])
+        buffer, begin, length = lines.buffer_of(rows)
+        for number, (fits, integers, decimals) in self._patterns[1].read(buffer, begin, begin + length):
+            form, mine = forms[number], rows[fits]
+            form.taken += len(mine)
+            lines.unread[mine] = False
+            spelled = {name: np.full(len(mine), value) for name, value in form.spelled.items()}
+            yield Reading(lines.starts[mine], form.meaning, integers, decimals | spelled)
 
     def _by_exact(self, lines: Lines, rows: IntArray) -> Iterator[Reading[S]]:
         widths = lines.widths[rows]
@@ -168,14 +195,18 @@ class Forms(Generic[S]):
         rows = skeletons.rows[mine]
         lines.unread[rows] = False
         yield Reading(lines.starts[rows], form.meaning, reading.integers, reading.decimals)
+        form.taken += len(mine)
         if self._asleep or len(mine) < _FEWEST:
             return
         sample = np.unique(np.linspace(0, len(mine) - 1, _SAMPLE).astype(np.int64))
         kinds = Counter(skeletons.widths_of(int(mine[number])) for number in sample)
-        for kind, count in kinds.most_common(_MOST_MADE):
-            if count >= _COMMON * len(sample):
-                first = next(number for number in sample if skeletons.widths_of(int(mine[number])) == kind)
-                self._keep(make_exact(form, lines.line(int(rows[first]))))
+        common = [(kind, count) for kind, count in kinds.most_common(_MOST_MADE) if count >= _COMMON * len(sample)]
+        if sum(count for _, count in common) < _WORTH_ASKING * len(sample) and len(sample) >= _FEWEST:
+            self._sleep()  # so many widths that exact forms of some would leave most lines
+            return
+        for kind, _ in common:
+            first = next(number for number in sample if skeletons.widths_of(int(mine[number])) == kind)
+            self._keep(make_exact(form, lines.line(int(rows[first]))))
 
     def _keep(self, form: ExactForm[S] | None) -> None:
         """Remember an exact form; the oldest of too many is forgotten."""
@@ -183,5 +214,5 @@ class Forms(Generic[S]):
             return
         if sum(map(len, self._exact.values())) >= _MOST_EXACT:
             del self._exact[next(iter(self._exact))]
-        self._made += 1
+        self._made = True
         self._exact.setdefault(form.fit.width, []).append(form)

@@ -32,7 +32,7 @@ _PATTERNS = tuple(
         ("Docker Compose", _NO_PHASE + rb"([A-Za-z][\w.-]{0,80}[-_]\d{1,4}) {1,20}\| "),
         ("Kubernetes", rb"\[" + _NO_PHASE + rb"(?:pod/)?([A-Za-z][\w.-]{1,120}/[\w./-]{1,120})\] "),
         ("time stamps", _STAMP),
-        ("srun", rb" {0,4}(\d{1,5}): "),
+        ("srun", rb" {0,4}(\d{1,5}): (?!(?:TRAIN|VALIDATION|TEST) \[)"),  # NVIDIA's GNMT prints its rank so itself
     )
 )
 """Each begins with the newline before it: a byte to look for, where ``^`` would be tried at every place of a text."""

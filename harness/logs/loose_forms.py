@@ -9,6 +9,7 @@ from typing import Generic
 
 import numpy as np
 
+from harness.logs.line_patterns import LinePattern, make_pattern
 from harness.logs.matrices import Fit, Lines, Matrix
 from harness.logs.meaning import Digits, Meaning, Reading, Run, S
 from harness.logs.numerals import PADDING, Mask, as_words, read_decimals, read_integers
@@ -38,6 +39,8 @@ class LooseForm(Generic[S]):
         unpadded: columns of first digits which may not be a zero with digits behind it.
         integers: name → column.
         decimals: metric → column; or the value that the text spells.
+        pattern: of the lines that fit, where there is one.
+        taken: how many lines were read by it.
     """
 
     fit: Fit
@@ -50,6 +53,13 @@ class LooseForm(Generic[S]):
     unpadded: Sequence[int]
     integers: Mapping[str, int]
     decimals: Mapping[str, int | float]
+    pattern: LinePattern | None
+    taken: int = 0
+
+    @property
+    def spelled(self) -> dict[str, float]:
+        """Metrics whose value the text spells."""
+        return {name: where for name, where in self.decimals.items() if isinstance(where, float)}
 
 
 def learn(line: bytes, read: Callable[[bytes], Meaning[S] | None], *, groups: bool) -> LooseForm[S] | None:
@@ -90,6 +100,7 @@ def learn(line: bytes, read: Callable[[bytes], Meaning[S] | None], *, groups: bo
         draft.unpadded,
         {name: numbers[place] for name, place in meaning.integers.items()},
         decimals,
+        make_pattern(line, meaning, runs, decimals),
     )
 
 
@@ -153,21 +164,12 @@ class Skeletons:
 
     def __init__(self, lines: Lines, rows: IntArray) -> None:
         self.rows = rows
-        starts, widths = lines.starts[rows], lines.widths[rows]
-        if rows[-1] - rows[0] + 1 == len(rows):
-            self.buffer, first = lines.buffer, int(starts[0])
-            text = lines.text[first : int(starts[-1] + widths[-1])]
-        else:
-            cuts = np.flatnonzero(np.diff(rows) > 1)
-            begins, ends = starts[np.concatenate([[0], cuts + 1])], (starts + widths)[np.concatenate([cuts, [-1]])]
-            parts = [lines.buffer[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-            self.buffer, first = b"".join(parts) + bytes(PADDING), 0
-            text = np.frombuffer(self.buffer, np.uint8)[: int(widths.sum())]
+        self.buffer, self.first, length = lines.buffer_of(rows)
+        text = np.frombuffer(self.buffer, np.uint8)[self.first : self.first + length]
         self.text, self.places = skeleton_of(text)
         steps = np.diff(self.places) - np.int32(1)
         self.gone = np.zeros(len(self.text) + PADDING, np.uint8)
         self.gone[: len(steps)] = steps if steps.max(initial=0) <= _MOST_GONE else np.minimum(steps, _MOST_GONE)
-        self.first = first
         newlines = np.flatnonzero(self.text == _NEWLINE)
         self.starts = np.concatenate([[0], newlines[:-1] + 1])
         self.widths = newlines + 1 - self.starts

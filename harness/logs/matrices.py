@@ -34,6 +34,20 @@ class Lines:
         start = int(self.starts[row])
         return self.buffer[start : start + int(self.widths[row]) - 1]
 
+    def buffer_of(self, rows: IntArray) -> tuple[bytes, int, int]:
+        """A text that holds some lines, one after another and padded; where they begin in it, and their bytes.
+
+        Args:
+            rows: their numbers, rising.
+        """
+        starts, ends = self.starts[rows], self.starts[rows] + self.widths[rows]
+        if rows[-1] - rows[0] + 1 == len(rows):
+            return self.buffer, int(starts[0]), int(ends[-1] - starts[0])
+        cuts = np.flatnonzero(np.diff(rows) > 1)
+        begins, ends = starts[np.concatenate([[0], cuts + 1])], ends[np.concatenate([cuts, [-1]])]
+        parts = [self.buffer[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        return b"".join(parts) + bytes(PADDING), 0, int(np.sum(ends - begins))
+
     def gaps(self) -> list[tuple[int, int]]:
         """The stretches of the piece that are not read."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], self.unread, [False]])))

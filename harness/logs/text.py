@@ -252,6 +252,6 @@ def _carried(column: IntArray, old: int) -> IntArray:
 
 
 def _numbers(reading: Reading[_Structure]) -> tuple[IntArray, IntArray, IntArray]:
-    unknown = np.full(len(reading.starts), UNKNOWN, np.int64)
+    unknown = np.broadcast_to(np.int64(UNKNOWN), len(reading.starts))
     epochs, iterations, ranks = (reading.integers.get(name, unknown) for name in _INTEGERS)
     return epochs, iterations, ranks

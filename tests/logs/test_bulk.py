@@ -5,6 +5,7 @@ import random
 import pytest
 from both_ways import require_read_alike
 
+from harness.logs import forms
 from harness.logs.choosing import choose_reader
 from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
@@ -64,3 +65,53 @@ def disturb(lines, chance, *, join):
         else:
             lines.insert(at, chance.choice(OTHERS))
     return lines
+
+
+WIDTHS = [
+    *("0.5", "12.25", "3.123456789012345", "0.0001234567890123", "7", "0", "00.5", "-1.5", "1e-05", "4.9e-05", "2E+03"),
+    *(
+        "1.5e-5",
+        "123456789.123",
+        "1e400",
+        "9" * 330,
+        "9" * 30 + ".5",
+        "nan",
+        "inf",
+        "-0.0",
+        "1.",
+        ".5",
+        "1,234.5",
+        "+2.5",
+    ),
+    *("1,234.5", "+2.5", "0x1", "1_000", "5%", "1.2.3", "1e", "e5", "-", "--1.0", " 3.5", "3.5 "),
+]
+
+
+@pytest.mark.parametrize("known", [*FORMATS, *JSON_FORMATS, *TABLE_FORMATS], ids=lambda known: known.name)
+def test_numbers_of_all_widths_are_read_as_one_by_one(known, tmp_path, monkeypatch):
+    """Most as Python prints them, so that hardly two lines have one length; some as numbers seldom are, or never."""
+    chance = random.Random(known.name)  # noqa: S311
+    path = tmp_path / "run.log"
+    reader = choose_reader(f"{known.example}\n".encode(), "loss", path)
+    for name, value in (("_BLOCK", 1 << 13), ("_FIRST", 1 << 11), ("_FEWEST", 8)):  # of a log that is no mebibyte
+        monkeypatch.setattr(forms, name, value)
+    passes = []
+    by_pattern = forms.LinePatterns.read
+    monkeypatch.setattr(
+        forms.LinePatterns, "read", lambda *words: passes.extend(found := list(by_pattern(*words))) or iter(found)
+    )
+    lines = []
+    for line in written(known, path, 400):
+        record = next(reader.read_line(line.encode()), None)
+        places = [] if record is None else [record.places[name] for name in record.values if name in record.places]
+        for at in sorted(places, reverse=True):
+            rest = line[at:].lstrip(" ")
+            end = len(rest) - len(rest.lstrip("0123456789.eE+-"))
+            seldom = chance.random() < 0.03
+            new = chance.choice(WIDTHS) if seldom else repr(chance.lognormvariate(0, 1 if chance.random() < 0.7 else 9))
+            line = line[:at] + new + rest[end:]  # noqa: PLW2901
+        lines.append(line)
+    path.write_text("\n".join(lines) + "\n")
+    require_read_alike(path, monkeypatch)
+    if known.name != "Ultralytics text":  # what its bar leaves behind makes a part of a few lines of many kinds
+        assert passes
