@@ -48,6 +48,7 @@ _SAMPLE = 200  # lines of a loose form, of which the commonest widths of numbers
 _COMMON = 0.02  # of these, that an exact form is made for
 _WORTH_ASKING = 0.5  # of a part's lines, that exact forms must take to be asked on the next one
 _MOST_PATTERNS = 4  # line patterns tried on a part of a log
+_MOST_MISSED = 2  # parts in a row of which exact forms took too few, before they rest
 _LONGEST_REST = 16  # parts that exact forms aren't asked on
 
 
@@ -69,6 +70,7 @@ class Forms(Generic[S]):
     _refused: set[bytes] = field(default_factory=set)
     _patterns: tuple[list[LooseForm[S]], LinePatterns] | None = None
     _made: bool = False
+    _missed: int = 0
     _asleep: int = 0
     _rest: int = 1
 
@@ -95,10 +97,13 @@ class Forms(Generic[S]):
         elif self._exact:
             yield from self._by_exact(lines, rows)
             left = rows[lines.unread[rows]]
-            if len(left) > (1 - _WORTH_ASKING) * len(rows) and len(rows) > _WORTH_LEARNING:
+            if len(left) <= (1 - _WORTH_ASKING) * len(rows) or len(rows) <= _WORTH_LEARNING:
+                self._rest, self._missed = 1, 0
+            elif self._missed == _MOST_MISSED:
                 self._sleep()
-            else:
-                self._rest = 1
+            else:  # a counter has grown by a digit, perhaps: those of its new width are made of the next block
+                self._exact.clear()
+                self._missed += 1
         if len(left) < _WORTH_LOOKING or not (self._loose or len(left) >= _FEWEST):
             return
         ends = np.cumsum(lines.widths[left])
@@ -108,7 +113,7 @@ class Forms(Generic[S]):
             if self._made:  # the blocks before have taught something
                 yield from self._by_exact(lines, part)
                 part = part[lines.unread[part]]
-            if asleep or self._asleep or self._exact:
+            if asleep or self._asleep:
                 yield from self._by_pattern(lines, part)
                 part = part[lines.unread[part]]
             if len(part) >= _WORTH_LOOKING or len(part) == len(block) > 0:
@@ -118,6 +123,7 @@ class Forms(Generic[S]):
     def _sleep(self) -> None:
         """Ask exact forms no more for some parts, for twice as many each time that they take too few lines."""
         self._exact.clear()
+        self._missed = 0
         self._asleep, self._rest = self._rest, min(2 * self._rest, _LONGEST_REST)
 
     def _by_pattern(self, lines: Lines, rows: IntArray) -> Iterator[Reading[S]]:
@@ -138,8 +144,11 @@ class Forms(Generic[S]):
 
     def _by_exact(self, lines: Lines, rows: IntArray) -> Iterator[Reading[S]]:
         widths = lines.widths[rows]
+        counts = np.bincount(np.minimum(widths, _LONGEST_LEARNED + 1), minlength=_LONGEST_LEARNED + 2)
         for width, forms in self._exact.items():
-            mine = rows[widths == width]
+            if not counts[width]:
+                continue
+            mine = rows[widths == width] if counts[width] < len(rows) else rows
             for form in forms:
                 if not mine.size:
                     break

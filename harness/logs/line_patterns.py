@@ -139,7 +139,7 @@ def make_pattern(
 
 
 def _span(line: bytes, place: int, runs: Sequence[Run], *, integer: bool) -> tuple[Run, Run] | None:
-    """The first and the last run of the number that begins at a place, with its sign or without; None where none does."""
+    """The first and the last run of the number that begins at a place, with its sign or not; None where none does."""
     first = next((run for run in runs if place in (run.start, run.start - 1)), None)
     if first is None or integer:
         return None if first is None or first.widest > _MOST_DIGITS else (first, first)
