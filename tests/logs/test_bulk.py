@@ -93,7 +93,12 @@ def test_numbers_of_all_widths_are_read_as_one_by_one(known, tmp_path, monkeypat
     chance = random.Random(known.name)  # noqa: S311
     path = tmp_path / "run.log"
     reader = choose_reader(f"{known.example}\n".encode(), "loss", path)
-    for name, value in (("_BLOCK", 1 << 13), ("_FIRST", 1 << 11), ("_FEWEST", 8)):  # of a log that is no mebibyte
+    for name, value in (
+        ("_BLOCK", 1 << 13),
+        ("_FIRST", 1 << 11),
+        ("_FEWEST", 8),
+        ("_MOST_MISSED", 0),
+    ):  # of a log that is no mebibyte
         monkeypatch.setattr(forms, name, value)
     passes = []
     by_pattern = forms.LinePatterns.read
