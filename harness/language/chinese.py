@@ -767,6 +767,7 @@ SENTENCES = {
     "{bad} of {all} calls {attribute}, from iteration {at} on": "{all} 次满足“{attribute}”的调用中有 {bad} 次，从第 {at} 次迭代起",
     "asked again, each with one thing changed, {bad} of {all} are wrong": "各改一处再问，{all} 次中有 {bad} 次出错",
     "asked again, each with one thing changed, {bad} of {all} are wrong and none of {count} without it": "各改一处再问，{all} 次中有 {bad} 次出错，没有它的 {count} 次都不出错",
+    "in {count} more it would not show": "另有 {count} 次调用即使出错也看不出来",
     "the same calls are those {attributes}": "同样这些调用也都是：{attributes}",
     "too few to tell why: they are also those {attributes}": "太少，无法判断原因：它们也都是：{attributes}",
     # a page's provenance and an index
@@ -805,6 +806,7 @@ PARTS = {
     # what stands inside of a sentence: the results of operations, and what the calls have in common
     "{tensor} of all {count} {noun}": "全部 {count} 个{noun}的{tensor}",
     "{tensor} of {count} of {all} {noun}": "{all} 个{noun}中 {count} 个的{tensor}",
+    "{tensor} of {count} {noun}": "{count} 个{noun}的{tensor}",
     "{tensor} of {where} ({op})": "{where}（{op}）的{tensor}",
     "{tensor} and {said}": "{tensor}和{said}",
     "{noun} in the backward": "{noun}（反向）",

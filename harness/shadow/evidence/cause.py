@@ -92,13 +92,14 @@ class Cause:
         equals: other attributes that hold for the same calls, so that they can't be told from it here. Where there is
             no attribute: those that set the wrong calls apart, but would set apart as many calls by chance.
         wrong: how many calls came out wrong, at the first iteration where one did.
-        within: how many calls have the attribute; all calls where there is none.
+        within: how many calls have the attribute; all where there is none, but for those that don't show it.
         others: how many haven't it and are right. Calls that are wrong in another way have a cause of their own.
         modules: of the wrong calls, in the order of the step.
         iteration: the first that was wrong.
         iterations: all shadowed iterations that were wrong.
         saved: bits that the attribute saves: by chance one as good is found once in 2^saved.
         asked: calls that the device was asked afterwards.
+        unseen: how many calls more there are in which what is wrong would lie within rounding: they count as neither.
     """
 
     ops: tuple[str, ...]
@@ -115,6 +116,7 @@ class Cause:
     iterations: tuple[Count, ...]
     saved: NotNegative = 0.0
     asked: Asked = field(default_factory=Asked)
+    unseen: Count = 0
 
     @property
     def sentence(self) -> str:
@@ -136,6 +138,8 @@ class Cause:
         if self.asked.within:
             told += f"; asked again, each with one thing changed, {self.asked.wrong} of {self.asked.within} are wrong"
             told += f" and none of {self.asked.others} without it" if self.attribute and self.asked.others else ""
+        if self.unseen:
+            told += f"; in {self.unseen} more it would not show"
         if not self.equals:
             return told
         equals = f"those {', and those '.join(self.equals)}"
@@ -162,7 +166,10 @@ class Cause:
             noun += " in the backward" if all(backward) else ", forward and backward,"
         if self.part in _OF_PARAMETERS:
             noun = f"parameters ({op})"
-        many = f"all {self.within}" if self.wrong == self.within else f"{self.wrong} of {self.within}"
+        if self.wrong < self.within:
+            many = f"{self.wrong} of {self.within}"
+        else:  # of all, but where there are some of which nothing is known
+            many = f"{self.within}" if self.unseen and not self.attribute else f"all {self.within}"
         tensors = _listed([f"{tensor.removesuffix('s')}s" for tensor in self.tensors])
         return " ".join(filter(None, (f"{tensors} of {many} {noun}", self.attribute, "are")))
 

@@ -147,3 +147,34 @@ def test_a_record_without_signatures_is_diagnosed_by_its_shapes():
     bare = record(NET, lambda *_: True)
     (cause,) = find_causes(ShadowRecord((0,), bare.checks, Coverage(), TIER), TIER)
     assert cause.wrong == len(NET)
+
+
+def rows_of(total, cancelling, wrong, off):
+    """Calls of a bias gradient that is ``off``, of which some are nothing but rounding and hide it."""
+    net = [convolution(8 * channels if channels in cancelling else 19, 1) for channels in range(total)]
+    checks, signed = [], {}
+    for call, signature in enumerate(net):
+        hidden = call in cancelling
+        check = ShadowCheck(
+            0, Part.BACKWARD, f"layer{call}", "convolution_backward", "bias gradient", call, "float32", (8,), True,
+            off if call in wrong or hidden else 1e-7, -off if call in wrong or hidden else 0.0,
+            scale=1e12 if hidden else 1.0, along=1e12 if hidden else 0.0, terms=512.0, spread=64.0,
+        )  # fmt: skip
+        checks.append(check)
+        signed[0, call] = signature
+    return ShadowRecord((0,), tuple(checks), Coverage(), TIER, (), signed)
+
+
+def test_a_call_in_which_the_fault_would_not_show_is_no_witness():
+    """A zero is right where a gradient is nothing but rounding: such calls' channels say nothing of the kernel."""
+    (cause,) = find_causes(rows_of(6, {1, 2, 3, 4}, {0, 5}, off=1.0), TIER)
+    assert cause.attribute == ""
+    assert (cause.wrong, cause.within, cause.others, cause.unseen) == (2, 2, 0, 4)
+    assert cause.sentence == "bias gradients of 2 convolutions are zero"
+    assert "in 4 more it would not show" in cause.evidence
+
+
+def test_calls_that_would_show_it_and_are_right_are_witnesses():
+    (cause,) = find_causes(rows_of(12, {1, 2, 3, 4}, {0, 5, 6}, off=1.0), TIER)
+    assert (cause.wrong, cause.within, cause.unseen) == (3, 8, 4)
+    assert cause.sentence == "bias gradients of 3 of 8 convolutions are zero"

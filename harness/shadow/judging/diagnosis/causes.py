@@ -133,21 +133,38 @@ def _causes_of(judged: Sequence[_Judged], throughout: Sequence[_Judged]) -> list
     One where an attribute describes all that is wrong, or nothing does; more where errors of different kinds each have
     an attribute of their own.
     """
-    units = _units(judged)
+    telling, unseen = _telling(judged)
+    units = _units(telling)
     attributes = attributes_of([unit.instance for unit in units])
     wrong = frozenset(number for number, unit in enumerate(units) if unit.wrong)
     whole = separate(attributes, wrong, len(units))
     everything = frozenset(range(len(units)))
     if whole is not None or wrong == everything:
-        return [_cause(units, wrong, whole, throughout)]
+        return [_cause(units, wrong, whole, throughout, unseen)]
     kinds: dict[str, set[int]] = defaultdict(set)
     for number in wrong:
         kinds[_kind_of(units[number])].add(number)
     if len(kinds) > 1:
         apart = {kind: separate(attributes, numbers, len(units)) for kind, numbers in kinds.items()}
         if all(apart.values()):
-            return [_cause(units, frozenset(kinds[kind]), found, throughout) for kind, found in apart.items()]
-    return [_cause(units, wrong, None, throughout, set_apart(attributes, wrong, len(units)))]
+            return [_cause(units, frozenset(kinds[kind]), found, throughout, unseen) for kind, found in apart.items()]
+    return [_cause(units, wrong, None, throughout, unseen, set_apart(attributes, wrong, len(units)))]
+
+
+def _telling(judged: Sequence[_Judged]) -> tuple[list[_Judged], int]:
+    """The checks that tell wrong from right, and how many of the training's own calls don't.
+
+    A convolution's bias before batch norm has a gradient of nothing but rounding, in which a zero is right. Such a call
+    is no witness that the kernel serves it well: one is where what is wrong with half of the wrong ones would show.
+    """
+    rows = [each.row for each in judged if each.wrong]
+    error, projection = median(row.error for row in rows), median(abs(row.projection) for row in rows)
+    telling = [
+        each
+        for each in judged
+        if each.wrong or not (error <= each.row.allowed and projection <= each.row.allowed_projection)
+    ]
+    return telling, sum(not each.asked for each in judged) - sum(not each.asked for each in telling)
 
 
 def _units(judged: Iterable[_Judged]) -> list[_Unit]:
@@ -186,6 +203,7 @@ def _cause(
     wrong: frozenset[int],
     found: Separation | None,
     throughout: Sequence[_Judged],
+    unseen: int,
     apart: tuple[str, ...] = (),
 ) -> Cause:
     checks = [each for number in sorted(wrong) for each in units[number].of_step if each.wrong]
@@ -208,6 +226,7 @@ def _cause(
         iteration=first.iteration,
         iterations=tuple(sorted(later)),
         saved=found.saved if found is not None else 0.0,
+        unseen=unseen,
         asked=Asked(sum(unit.wrong for unit in asked_within), len(asked_within), sum(unit.asked for unit in others)),
     )
 
@@ -285,6 +304,7 @@ def _join(causes: Sequence[Cause]) -> list[Cause]:
             wrong=max(known.wrong, cause.wrong),
             within=max(known.within, cause.within),
             others=max(known.others, cause.others),
+            unseen=min(known.unseen, cause.unseen),
             iterations=tuple(sorted({*known.iterations, *cause.iterations})),
         )
     return list(joined.values())
