@@ -131,6 +131,9 @@ STUDY_PHRASES = {
     "Ignored pixels are black in the truth, and never wrong.": "忽略的像素在标注中为黑色，从不算错。",
     "Make it again": "再做一次",
     "pixel accuracy": "像素准确率",
+    # lines of the table of scores, each as wide as it is in English
+    "classes          IoU      nIoU": "类别             IoU      nIoU",
+    "categories       IoU      nIoU": "大类             IoU      nIoU",
     "mean accuracy": "平均准确率",
     "categories": "大类",
     "images a second": "每秒图像",
@@ -267,6 +270,7 @@ STUDY_SENTENCES = {
     "no part of the mIoU, in neither labels nor answers: {name}": "不计入 mIoU，标注和回答中都没有：{name}",
     "in neither labels nor answers: {name}": "标注和回答中都没有：{name}",
     "pixel accuracy: {amount}   mean accuracy: {bound}": "像素准确率：{amount}   平均准确率：{bound}",
+    "Score Average : {row}": "平均          : {row}",
     "mIoU is the mean of {count} of {all} classes, over {size} images": "mIoU 是 {all} 类中 {count} 类的平均，共 {size} 张图像",
     "mode {terms}": "模式 {terms}",
     "crop {size}": "窗口 {size}",

@@ -22,25 +22,28 @@ _CHOSEN: ContextVar[str] = ContextVar("language", default="en")
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
-_NAMES = ("name", "side", "signal", "what", "where", "op", "amount", "bound", "tensor")
+_NAMES = ("name", "told", "side", "signal", "what", "where", "amount", "bound", "tensor")
 """Places that hold a name or an amount, in which no rule's name can be hidden."""
 
 _LISTS = ("terms", "names")
 """Places of a list, whose items are texts of the table too, where it has them."""
 
-_SAID = ("said", "side", "why", "row", "rest", "question")
+_SAID = ("said", "side", "why", "row", "rest", "question", "where", "unit", "format", "copy", "other", "told")
 """Places of what may be a text of the table too."""
 
 _PARTS = ("tensor", "noun", "attribute")
 """Places of what has a grammar of its own: which results of which calls."""
 
+_ATTRIBUTES = "attributes"
+"""The place of what calls have in common, one thing after another."""
+
 _ANYTHING = ("path", "text", "rest", "question")
 """Places of what comes from outside, whatever it holds."""
 
-_COUNTS = ("count", "bad", "all", "at", "bits", "least", "most", "size", "seconds")
+_COUNTS = ("count", "error", "bad", "all", "at", "bits", "least", "most", "size", "seconds")
 """Places of a number, in which no other words can be."""
 
-_ONE_WORD = ("word",)
+_ONE_WORD = ("word", "op")
 """Places of one word, which is a name."""
 
 _KEPT = {_NAMES: "[^;:]", _ANYTHING: ".", _COUNTS: "[^;a-z]", _ONE_WORD: r"[^\s;:]"}
@@ -128,11 +131,15 @@ def _chinese(text: str, of: str) -> tuple[str, list[str]]:
 
 
 def _whole(text: str, of: str, *, several: bool = False) -> tuple[str, list[str]] | None:
-    """A text that the tables have as it is or, where it isn't several sentences, that one of theirs fits."""
+    """A text that a table has as it is or, where it isn't several sentences, that a sentence of one fits.
+
+    As it is first, in all of them: a sentence of few words fits what another table has whole.
+    """
     for table in _tables(of):
         if (said := table.phrases.get(text)) is not None:
             return said, []
-        for sentence in () if several else table.sentences:
+    for table in () if several else _tables(of):
+        for sentence in table.sentences:
             if (places := sentence.places_in(text)) is not None:
                 return _filled(sentence.chinese, places, of)
     return None
@@ -147,7 +154,10 @@ def _filled(sentence: str, places: dict[str, str], of: str) -> tuple[str, list[s
             filled[name] = "，".join(said for said, _ in items)
             lacking += [clause for _, more in items for clause in more]
         elif name in _SAID:
-            filled[name] = _chinese(text, of)[0]
+            filled[name], more = _chinese(text, of)
+            lacking += more if name not in _ANYTHING else []
+        elif name == _ATTRIBUTES:
+            filled[name] = "；".join(_chinese(each, "parts")[0] for each in text.split(", and those "))
         elif name in _PARTS:
             filled[name] = _chinese(text, "parts")[0]
     return sentence.format(**filled), lacking
@@ -180,7 +190,7 @@ class _Table:
 
 
 def _tables(of: str) -> Iterator[_Table]:
-    """Where a text is looked for, in this order: errors, faults and help are read only where they are shown."""
+    """Where a text is looked for, in this order: faults and help are read only where they are shown."""
     if of == "parts":
         yield _parts()
     if of == "help":
@@ -196,16 +206,20 @@ def _tables(of: str) -> Iterator[_Table]:
 def _parts() -> _Table:
     from harness.language.chinese import PARTS
 
-    return _Table({}, PARTS)
+    return _split(PARTS)
 
 
 @lru_cache(maxsize=1)
 def _shown() -> _Table:
     from harness.language.chinese import PHRASES, SENTENCES
     from harness.language.chinese_lines import LINE_PHRASES, LINE_SENTENCES
+    from harness.language.chinese_pairs import PAIR_PHRASES, PAIR_SENTENCES
     from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
 
-    return _Table(PHRASES | STUDY_PHRASES | LINE_PHRASES, SENTENCES | STUDY_SENTENCES | LINE_SENTENCES)
+    return _Table(
+        PHRASES | STUDY_PHRASES | LINE_PHRASES | PAIR_PHRASES,
+        SENTENCES | STUDY_SENTENCES | LINE_SENTENCES | PAIR_SENTENCES,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -219,8 +233,12 @@ def _faults() -> _Table:
 def _errors() -> _Table:
     from harness.language.chinese_errors import ERRORS
 
-    whole = {english: chinese for english, chinese in ERRORS.items() if not _PLACE.search(english)}
-    return _Table(whole, {english: chinese for english, chinese in ERRORS.items() if english not in whole})
+    return _split(ERRORS)
+
+
+def _split(texts: dict[str, str]) -> _Table:
+    whole = {english: chinese for english, chinese in texts.items() if not _PLACE.search(english)}
+    return _Table(whole, {english: chinese for english, chinese in texts.items() if english not in whole})
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,11 @@
 """Two bare logs, judged: by simulated pairs whose truth is known."""
 
+import re
+
 import numpy as np
 import pytest
 
+from harness.language import say, speak
 from harness.pairs.deviation import measure_deviation
 from harness.pairs.joining import Series, cut_slice, join
 from harness.pairs.judge import judge_pair
@@ -11,6 +14,7 @@ from harness.pairs.printing import printed_unit
 from harness.rules.dependence import Data, measure_dependence
 from harness.values.errors import LogError, UsageError
 from harness.values.verdict import Outcome, Status
+from reports.words.headline import headline
 
 N = 100
 
@@ -38,7 +42,32 @@ def message_of(verdict, rule):
 
 
 def judge(reference, candidate, *args, **kwargs):
-    return judge_pair("pair", reference, candidate, *args, **kwargs)
+    """The verdict, of which no sentence stays English in Chinese."""
+    verdict = judge_pair("pair", reference, candidate, *args, **kwargs)
+    told = [verdict.reason, headline(verdict), *(finding.message for finding in verdict.findings)]
+    assert english_of(told) == []
+    return verdict
+
+
+NAMES = re.compile(
+    r"loss\b|grad norm|logits|smoothed\b|tf32|CSV|NaN|nan|inf|align verify|--repeat|fp32|bf16|GPU|[a-z]+\.(?:log|py)"
+)
+"""What stays as it is in a sentence: signals, tiers, formats, commands and files."""
+
+
+def english_of(texts):
+    """What of some sentences is still English where they are told in Chinese."""
+    speak("zh")
+    try:
+        return [said for said in map(say, texts) if re.search(r"[A-Za-z]{3,}", NAMES.sub("", said))]
+    finally:
+        speak("en")
+
+
+def test_a_sentence_without_its_chinese_is_found():
+    assert english_of(["both losses are finite at all 7 common iterations", "the moon is made of cheese"]) == [
+        "the moon is made of cheese"
+    ]
 
 
 def test_other_data_are_not_comparable():

@@ -102,5 +102,5 @@ def test_every_link_leads_to_a_file(page):
 
 
 def test_the_readme_is_read_in_three_minutes():
-    prose = re.sub(r"^```.*?^```$|^<!--.*?-->$|^[|-]+$", "", text_of(ROOT / "README.md"), flags=re.M | re.S)
-    assert len([word for word in prose.split() if word not in "|-#"]) <= 650
+    """All that stands in the file counts, as by ``wc -w``: code, marks and links too."""
+    assert len(text_of(ROOT / "README.md").split()) <= 700

@@ -21,6 +21,7 @@ from harness.language.chinese_errors import ERRORS
 from harness.language.chinese_faults import FAULT_PHRASES
 from harness.language.chinese_help import HELP, HELP_SENTENCES
 from harness.language.chinese_lines import LINE_PHRASES, LINE_SENTENCES
+from harness.language.chinese_pairs import PAIR_PHRASES, PAIR_SENTENCES
 from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
 from harness.language.speech import untranslated
 from harness.rules.bounded import _sentence
@@ -31,6 +32,12 @@ from reports.run.tiles import tiles_of
 from reports.words.terms_words import QUESTIONS, terms_lines
 
 ROOT = Path(__file__).parents[2]
+
+SHOWN = (
+    *(PHRASES, SENTENCES, STUDY_PHRASES, STUDY_SENTENCES),
+    *(LINE_PHRASES, LINE_SENTENCES, PAIR_PHRASES, PAIR_SENTENCES),
+)
+"""The tables of what is shown, which are one where a text is looked up."""
 
 CODE = re.compile(r"PASS|FAIL|INCONCLUSIVE|ERROR|\d+(?:\.\d+)?|--\w+|grad_norm|loss\b|cpu|fp32|tf32")
 
@@ -43,7 +50,7 @@ def english_again():
 
 def test_no_text_has_two_translations():
     seen = {}
-    for table in (PHRASES, SENTENCES, STUDY_PHRASES, STUDY_SENTENCES, LINE_PHRASES, LINE_SENTENCES):
+    for table in SHOWN:
         for english, chinese in table.items():
             assert seen.setdefault(english, chinese) == chinese, english
 
@@ -53,10 +60,7 @@ def test_questions_and_the_names_of_tables_are_in_the_table():
         assert text in PHRASES
 
 
-TABLES = (
-    *(PHRASES, SENTENCES, PARTS, ERRORS, HELP, HELP_SENTENCES),
-    *(STUDY_PHRASES, STUDY_SENTENCES, LINE_PHRASES, LINE_SENTENCES, FAULT_PHRASES),
-)
+TABLES = (*SHOWN, PARTS, ERRORS, HELP, HELP_SENTENCES, FAULT_PHRASES)
 
 
 @pytest.mark.parametrize(("english", "chinese"), [pair for table in TABLES for pair in table.items()])

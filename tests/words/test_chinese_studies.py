@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pinned
 import pytest
+from rich.cells import cell_len
 from shown_texts import texts_on
 
 from harness.accuracy.acceptance_margins import NAMED_MARGINS, Margin
@@ -211,6 +212,8 @@ def test_the_page_and_the_table_of_an_evaluation(tmp_path):
     told = [line for line in table if "：" in line]
     assert len(told) >= 3
     assert english_in([line for line in told if "IoU" not in line], "sky") == []
+    assert english_in(table, *LABELS.class_names, "IoU", "sky") == []
+    assert [cell_len(line) for line in table[:3]] == [len(line) for line in score_table(done.scores).splitlines()[:3]]
 
 
 RUNS = [77.40, 77.45, 77.35, 77.42]
