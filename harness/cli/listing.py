@@ -41,7 +41,7 @@ def _cases(arguments: argparse.Namespace) -> int:
     for case in cases:
         names = {name for place in places_to_read() for name in list_references(place.path, case.name)}
         references = ", ".join(sorted(names)) or "—"
-        table.add_row(case.name, str(case.iterations), case.tier, references, case.summary)
+        table.add_row(case.name, str(case.iterations), case.tier, references, say(case.summary))
     open_console().print(table)
     return 0
 

@@ -116,6 +116,13 @@ LINE_SENTENCES = {
     "it would replace {path}": "否则会替换 {path}",
     "it would be new in {path}": "否则会新建于 {path}",
     "baseline: {path}": "基线：{path}",
+    # `align cases`
+    "{name} on {word}, the field's recipe": "{name}（{word}），业内的配置",
+    "{name} on {word}, the field's recipe: {data}, {size}, {count} devices × {least} images, {most}k iterations": "{name}（{word}），业内的配置：{data}，{size}，{count} 个设备 × {least} 张图像，{most}k 次迭代",
+    "{name} on {word}, the original authors' recipe: OHEM, class weights, BGR, {size}": "{name}（{word}），原作者的配置：OHEM、类别权重、BGR、{size}",
+    "{name} on {word}, {size} crops with corners aligned": "{name}（{word}），裁剪 {size}，角点对齐",
+    "{name} on {word}, every layer at a quarter of the width, {size} crops of generated street scenes": "{name}（{word}），各层宽度为四分之一，生成的街景，裁剪 {size}",
+    "{name} on {word}, each module once, half as wide a head, {size} crops of street scenes": "{name}（{word}），每个模块一次，头的宽度减半，街景，裁剪 {size}",
     # `align clean`
     "{amount} in all; nothing was removed.": "共 {amount}；没有清除任何内容。",
     "could not be removed: {path}": "无法清除：{path}",

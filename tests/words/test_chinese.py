@@ -25,6 +25,7 @@ from harness.language.chinese_pairs import PAIR_PHRASES, PAIR_SENTENCES
 from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
 from harness.language.speech import untranslated
 from harness.rules.bounded import _sentence
+from harness.running.cases import list_cases
 from reports.drawing.captions import heading
 from reports.drawing.curves import curves_of
 from reports.run.finding_rows import findings_lead
@@ -77,6 +78,14 @@ def test_every_error_is_in_the_table():
     assert len(templates) > 500
     lacking = {text: place for text, place in templates.items() if untranslated(text.replace("{}", "7"))}
     assert lacking == {}
+
+
+def test_what_each_case_is_is_in_the_table():
+    summaries = [case.summary for case in list_cases()]
+    assert len(summaries) > 30
+    assert [summary for summary in summaries if untranslated(summary)] == []
+    speak("zh")
+    assert [summary for summary in summaries if say(summary) == summary] == []
 
 
 def test_an_error_that_is_missing_would_be_named():
