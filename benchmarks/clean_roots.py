@@ -169,8 +169,8 @@ class _Inside:
 
 
 def _write_logs(folder: Path) -> None:
-    sys.path.insert(0, str(HERE / "tests/docs"))
-    from example_logs import write_logs
+    sys.path.insert(0, str(HERE))
+    from tests.docs.example_logs import write_logs
 
     write_logs(folder)
 

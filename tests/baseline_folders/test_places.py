@@ -9,16 +9,17 @@ from harness.baseline_folders.baseline_inventory import find_baselines, named_ba
 from harness.baseline_folders.baseline_places import Place, choose_place, places_to_read, writing_folder
 from harness.store.baselines import save_baseline
 from harness.values.errors import BaselineError
+from tests.healthy_runs import make_baseline
 
 
 @pytest.fixture
-def two(tmp_path, monkeypatch, make):
+def two(tmp_path, monkeypatch):
     """A working directory with a baseline named `mine`, and one that comes along, named `cpu`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ALIGN_BASELINE_DIR", raising=False)
     monkeypatch.setattr(baseline_places, "shipped_folder", lambda: tmp_path / "shipped")
-    save_baseline(tmp_path / "shipped", make.baseline())
-    save_baseline(Path("baselines"), make.baseline(reference="mine"))
+    save_baseline(tmp_path / "shipped", make_baseline())
+    save_baseline(Path("baselines"), make_baseline(reference="mine"))
     return places_to_read()
 
 
@@ -53,8 +54,8 @@ def test_the_inventory_says_which_one_is_judged_by(two):
     )
 
 
-def test_one_that_an_earlier_place_hides_is_never_judged_by(two, make):
-    save_baseline(Path("baselines"), make.baseline())
+def test_one_that_an_earlier_place_hides_is_never_judged_by(two):
+    save_baseline(Path("baselines"), make_baseline())
     uses = [kept.use for kept in find_baselines(two, "made_up") if kept.reference == "cpu"]
     assert uses == ["with --reference cpu", "never: an earlier place has one of this name"]
 

@@ -18,14 +18,15 @@ from harness.baseline_folders.baseline_adoption import (
 from harness.baseline_folders.baseline_archive import export, opened
 from harness.store.baselines import load_baseline, save_baseline
 from harness.values.errors import BaselineError, UsageError
+from tests.healthy_runs import make_baseline
 
 HERE = Adoption("b.zip", "gpu-host", "2026-01-02T00:00:00+00:00", "", "")
 
 
 @pytest.fixture
-def sent(tmp_path, make):
+def sent(tmp_path):
     root = tmp_path / "there"
-    save_baseline(root, make.baseline())
+    save_baseline(root, make_baseline())
     archive = tmp_path / "b.zip"
     export([(root, load_baseline(root, "made_up", "cpu"))], archive, "0.1.0")
     return archive
@@ -58,8 +59,8 @@ def test_what_was_adopted_can_be_sent_on(sent, tmp_path):
         assert inspect(parcel, tmp_path / "on.zip").baseline.case == "made_up"
 
 
-def test_a_folder_is_adopted_too(tmp_path, make):
-    save_baseline(tmp_path / "there", make.baseline())
+def test_a_folder_is_adopted_too(tmp_path):
+    save_baseline(tmp_path / "there", make_baseline())
     for given in (tmp_path / "there", tmp_path / "there/made_up/cpu"):
         with opened(given) as (parcel,):
             assert (parcel.case, parcel.reference) == ("made_up", "cpu")
@@ -179,8 +180,8 @@ def test_a_link_is_refused(sent, tmp_path):
         pass
 
 
-def test_another_config_is_refused_with_the_settings_that_differ(make):
-    baseline = make.baseline()
+def test_another_config_is_refused_with_the_settings_that_differ():
+    baseline = make_baseline()
     require_same_settings(baseline, baseline.provenance.settings, Path("made_up.py"))
     other = {**baseline.provenance.settings, "model.backbone.depth": "101"}
     with pytest.raises(BaselineError) as caught:
@@ -188,8 +189,8 @@ def test_another_config_is_refused_with_the_settings_that_differ(make):
     assert caught.value.observed == "model.backbone.depth: 50 there, 101 here"
 
 
-def test_nothing_is_replaced_without_a_reason(tmp_path, make):
-    baseline = make.baseline()
+def test_nothing_is_replaced_without_a_reason(tmp_path):
+    baseline = make_baseline()
     assert not require_replaceable(tmp_path, baseline, "", "align baseline adopt b.zip")
     save_baseline(tmp_path, baseline)
     with pytest.raises(UsageError) as caught:
@@ -198,13 +199,13 @@ def test_nothing_is_replaced_without_a_reason(tmp_path, make):
     assert require_replaceable(tmp_path, baseline, "a new driver", "")
 
 
-def test_an_archive_has_a_name_that_says_so(tmp_path, make):
+def test_an_archive_has_a_name_that_says_so(tmp_path):
     with pytest.raises(UsageError):
         export([], tmp_path / "b.tar", "")
 
 
-def test_one_that_is_replaced_while_it_is_exported_is_not_sent(tmp_path, make):
-    save_baseline(tmp_path, make.baseline())
+def test_one_that_is_replaced_while_it_is_exported_is_not_sent(tmp_path):
+    save_baseline(tmp_path, make_baseline())
     older = dataclasses.replace(load_baseline(tmp_path, "made_up"), recorded="2025-01-01T00:00:00+00:00")
     with pytest.raises(BaselineError, match="replaced while it was read"):
         export([(tmp_path, older)], tmp_path / "b.zip", "")

@@ -10,6 +10,7 @@ import pytest
 from harness.cli.main import build_parser
 from harness.running.cases import find_case
 from harness.store.baselines import load_baseline, save_baseline
+from tests.healthy_runs import make_baseline, make_trace
 
 
 @pytest.fixture
@@ -50,17 +51,17 @@ def test_the_folder_that_was_given_stays_in_the_hint(here, align_here):
     assert str(asked.baseline_dir) == "my baselines"
 
 
-def test_several_baselines_say_the_command_that_chooses(here, align_here, make, monkeypatch):
+def test_several_baselines_say_the_command_that_chooses(here, align_here, monkeypatch):
     for reference in ("cpu", "cuda"):
-        save_baseline(here / "baselines", make.baseline(case="tiny", reference=reference))
+        save_baseline(here / "baselines", make_baseline(case="tiny", reference=reference))
     words = ("verify", "my cases/tiny.py", "--device", "cpu", "--out", "my report")
     monkeypatch.setattr("sys.argv", ["align", *words])
     again = next_command(align_here(*words)[1])
     assert again == ["align", *words, "--reference", "cpu"]
 
 
-def test_a_damaged_baseline_says_the_command_that_records_it_anew(here, align_here, make):
-    folder = save_baseline(here / "baselines", make.baseline(case="tiny", reference="cuda-h200"))
+def test_a_damaged_baseline_says_the_command_that_records_it_anew(here, align_here):
+    folder = save_baseline(here / "baselines", make_baseline(case="tiny", reference="cuda-h200"))
     run = folder / "fp32" / "run-0.csv"
     run.write_text(run.read_text()[:-3])
     asked = build_parser().parse_args(next_command(align_here("verify", "my cases/tiny.py", "--device", "cpu")[1])[1:])
@@ -77,8 +78,8 @@ def test_list_shows_what_comes_along_and_which_is_used(here, align_here):
     assert (code, found["case"], found["runs"]) == (0, "ann_small", {"fp32": 8, "tf32": 8})
 
 
-def test_list_ends_with_2_where_one_is_damaged(here, align_here, make):
-    folder = save_baseline(here / "baselines", make.baseline())
+def test_list_ends_with_2_where_one_is_damaged(here, align_here):
+    folder = save_baseline(here / "baselines", make_baseline())
     (folder / "fp32" / "run-0.csv").unlink()
     code, out, _ = align_here("baseline", "list")
     assert code == 2
@@ -92,10 +93,10 @@ def test_show_says_what_made_it_and_what_it_sees(here, align_here):
         assert said in out
 
 
-def test_diff_says_the_signed_change(here, align_here, make):
-    save_baseline(here / "baselines", make.baseline())
-    higher = {tier: tuple(make.trace(s, scale=1.02) for s in range(8)) for tier in ("fp32", "tf32")}
-    save_baseline(here / "baselines", make.baseline(reference="new", tiers=higher))
+def test_diff_says_the_signed_change(here, align_here):
+    save_baseline(here / "baselines", make_baseline())
+    higher = {tier: tuple(make_trace(s, scale=1.02) for s in range(8)) for tier in ("fp32", "tf32")}
+    save_baseline(here / "baselines", make_baseline(reference="new", tiers=higher))
     code, out, _ = align_here("baseline", "diff", "made_up/cpu", "made_up/new")
     assert code == 0
     assert re.search(r"^fp32 +loss +\+2 % +\+2 %", out, re.MULTILINE)

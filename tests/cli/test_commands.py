@@ -11,6 +11,7 @@ import pytest
 
 from harness.store.baselines import load_baseline
 from harness.values.errors import RunError
+from tests.healthy_runs import with_signal
 
 
 @pytest.fixture(scope="module")
@@ -127,13 +128,13 @@ def contents(folder):
 
 
 @pytest.mark.slow
-def test_recording_anew_asks_for_a_reason_and_shows_the_change(align_here, baselines, user_folder, monkeypatch, make):
+def test_recording_anew_asks_for_a_reason_and_shows_the_change(align_here, baselines, user_folder, monkeypatch):
     """The runs themselves are stood in for by the kept ones, with a loss 2 % higher."""
     copy = user_folder / "kept-too"
     shutil.copytree(baselines, copy)
     kept = load_baseline(copy, "tiny", "cpu")
     higher = {
-        tier: tuple(make.with_signal(run, "loss", run.loss * 1.02) for run in runs) for tier, runs in kept.tiers.items()
+        tier: tuple(with_signal(run, "loss", run.loss * 1.02) for run in runs) for tier, runs in kept.tiers.items()
     }
 
     def record_again(case, order, *, reason, **settings):

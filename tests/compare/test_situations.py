@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_pairs import N, judge, log, losses
 
 from harness.language.speech import untranslated
 from harness.values.verdict import Outcome, Status
+from tests.compare.two_logs import N, judge, log, losses
 
 AT = np.arange(N)
 

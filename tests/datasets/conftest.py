@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from city_files import SCENES
 
 from models.datasets import SceneSet, write_scenes
+from tests.datasets.city_files import SCENES
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from city_files import PIPELINE, PLAIN, SCENES, images, labels
 from mmengine.dataset import pseudo_collate, worker_init_fn
 from torch.utils.data import DataLoader
 
 from models.datasets import CLASSES, CityscapesDataset, TicketSampler
 from models.registry import DATASETS
+from tests.datasets.city_files import PIPELINE, PLAIN, SCENES, images, labels
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from city_files import PLAIN, SCENES, images, labels
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from harness.values.errors import DataError
 from models.datasets import CityscapesDataset
 from models.datasets.transforms.loading import read_instance_map, read_label_ids
+from tests.datasets.city_files import PLAIN, SCENES, images, labels
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from example_logs import write_logs
-from pages import PAGES, ROOT, SHELL, blocks, command_lines
+
+from tests.docs.example_logs import write_logs
+from tests.docs.pages import PAGES, ROOT, SHELL, blocks, command_lines
 
 main_module = importlib.import_module("harness.cli.main")  # the package has a function of that name
 

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from pages import PAGES, ROOT, blocks
 from rich.cells import cell_len
 
 from harness.language import say, speak
+from tests.docs.pages import PAGES, ROOT, blocks
 
 PAIRS = [
     (ROOT / "README.md", ROOT / "README.zh.md"),

@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-pytest.register_assert_rewrite("runner_faults")
+pytest.register_assert_rewrite("tests.emulation.runner_faults")
 
 
 class DeviceProcess:

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from fuzz_operations import same, say
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from harness.lab.emulation import install
 from harness.values.errors import DeviceError
+from tests.emulation.fuzz_operations import same, say
 
 SAMPLES = 4
 DEVICE = "sdaa:1"

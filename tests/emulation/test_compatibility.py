@@ -7,10 +7,10 @@ import io
 
 import pytest
 import torch
-from small_net import SmallNet, batches
 from torch.nn import functional
 
 from harness.values.errors import DeviceError
+from tests.emulation.small_net import SmallNet, batches
 
 pytestmark = pytest.mark.on_device
 

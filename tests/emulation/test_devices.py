@@ -7,12 +7,12 @@ import io
 
 import pytest
 import torch
-from small_net import SmallNet, batches, train
 from torch.nn import functional
 
 from harness.lab.emulation.card import visible_devices
 from harness.lab.faults import parse_fault
 from harness.values.errors import DeviceError, UsageError
+from tests.emulation.small_net import SmallNet, batches, train
 
 ONE = "sdaa:1"
 

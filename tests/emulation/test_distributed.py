@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -13,8 +11,7 @@ import json, os, sys
 import torch, torch.distributed as dist, torch.multiprocessing as mp
 from torch.nn import functional
 
-sys.path.insert(0, {tests!r})
-from small_net import SmallNet, batches
+from tests.emulation.small_net import SmallNet, batches
 
 def train(net, device, rank=None):
     optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
@@ -41,7 +38,7 @@ def work(rank, store, out):
     torch.manual_seed(0)
     net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(SmallNet().to("sdaa"))
     net = train(torch.nn.parallel.DistributedDataParallel(net, device_ids=[rank]), "sdaa", rank).module
-    torch.save({{k: v.cpu() for k, v in net.state_dict().items()}}, f"{{out}}/{{rank}}.pt")
+    torch.save({k: v.cpu() for k, v in net.state_dict().items()}, f"{out}/{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
 
@@ -62,8 +59,8 @@ def collectives(rank):
     dist.broadcast(here, 1)
     assert here.tolist() == [2, 2, 2]
     objects = [None, None]
-    dist.all_gather_object(objects, {{"rank": rank}})
-    assert objects == [{{"rank": 0}}, {{"rank": 1}}]
+    dist.all_gather_object(objects, {"rank": rank})
+    assert objects == [{"rank": 0}, {"rank": 1}]
 
 if __name__ == "__main__":
     out = sys.argv[1]
@@ -71,7 +68,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
     whole = train(SmallNet(), "cpu").state_dict()
-    ranks = [torch.load(f"{{out}}/{{rank}}.pt") for rank in (0, 1)]
+    ranks = [torch.load(f"{out}/{rank}.pt") for rank in (0, 1)]
     assert all(torch.equal(ranks[0][k], ranks[1][k]) for k in whole)
     print(max(((ranks[0][k].double() - v.double()).abs().max() / v.double().abs().max().clamp(min=1)).item()
               for k, v in whole.items()))
@@ -79,6 +76,6 @@ if __name__ == "__main__":
 
 
 def test_two_processes_with_syncbn_equal_one_with_the_whole_batch(python, tmp_path) -> None:
-    done = python(SCRIPT.format(tests=str(Path(__file__).parent)), str(tmp_path))
+    done = python(SCRIPT, str(tmp_path))
     assert done.returncode == 0, done.stderr[-3000:]
     assert float(done.stdout.splitlines()[-1]) < 1e-6

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from runner_faults.stand_in import FakeRunner
 
 from harness.lab.faults import FAULTS
 from harness.values.errors import DeviceError
+from tests.emulation.runner_faults.stand_in import FakeRunner
 
 
 def needing(need: str) -> list[str]:

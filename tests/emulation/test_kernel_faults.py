@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kernel_faults import AREAS, RELATIONS
 
 from harness.lab.faults import FAULTS
+from tests.emulation.kernel_faults import AREAS, RELATIONS
 
 
 def test_every_fault_in_kernels_has_a_relation() -> None:

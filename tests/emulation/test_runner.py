@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -15,10 +13,9 @@ from harness.lab.emulation import install
 install("exact")
 import mmengine.device.utils
 mmengine.device.utils.DEVICE = "sdaa"
-sys.path.insert(0, {tests!r})
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from small_net import SmallNet
+from tests.emulation.small_net import SmallNet
 from torch.nn import functional
 
 class Drawn(torch.utils.data.Dataset):
@@ -26,8 +23,8 @@ class Drawn(torch.utils.data.Dataset):
         return 8
     def __getitem__(self, index):
         generator = torch.Generator().manual_seed(index)
-        return {{"x": torch.randn(3, 32, 32, generator=generator),
-                "labels": torch.randint(0, 5, (32, 32), generator=generator)}}
+        return {"x": torch.randn(3, 32, 32, generator=generator),
+                "labels": torch.randint(0, 5, (32, 32), generator=generator)}
 
 class Model(BaseModel):
     def __init__(self):
@@ -35,7 +32,7 @@ class Model(BaseModel):
         self.net = SmallNet()
     def forward(self, x, labels, mode):
         assert x.device.type == "sdaa"
-        return {{"loss": functional.cross_entropy(self.net(x), labels)}}
+        return {"loss": functional.cross_entropy(self.net(x), labels)}
 
 runner = Runner(
     Model(), sys.argv[1],
@@ -53,5 +50,5 @@ assert next(runner.model.parameters()).device.type == "sdaa"
 
 
 def test_the_runner_trains_and_saves(python, tmp_path) -> None:
-    done = python(SCRIPT.format(tests=str(Path(__file__).parent)), str(tmp_path / "work"))
+    done = python(SCRIPT, str(tmp_path / "work"))
     assert done.returncode == 0, done.stderr[-3000:]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from runner_faults import AREAS, CHECKS
-from runner_faults.stand_in import FakeRunner
-from runner_faults.steps import train
 
 from harness.lab.faults import FAULTS, parse_fault
+from tests.emulation.runner_faults import AREAS, CHECKS
+from tests.emulation.runner_faults.stand_in import FakeRunner
+from tests.emulation.runner_faults.steps import train
 
 
 def test_every_fault_of_the_runner_has_a_check() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from small_net import train
 
 from harness.lab.emulation import PROFILES, install
+from tests.emulation.small_net import train
 
 pytestmark = pytest.mark.on_device
 

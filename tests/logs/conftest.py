@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.register_assert_rewrite("both_ways", "written_logs")
+pytest.register_assert_rewrite("tests.logs.both_ways", "tests.logs.written_logs")
 
 TCAPPDLL = "TCAPPDLL 2025-07-01 12:00:00.123456 - "
 

@@ -8,12 +8,12 @@ import time
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from written_logs import write
 
 from harness.logs import read_log
 from harness.logs.documents import read_document
 from harness.logs.gathering import Gathering
 from harness.values.errors import LogError
+from tests.logs.written_logs import write
 
 relaxed = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

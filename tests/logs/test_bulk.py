@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from both_ways import require_read_alike
 
 from harness.logs import forms
 from harness.logs.choosing import choose_reader
 from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
 from harness.logs.rows import JSON_FORMATS
+from tests.logs.both_ways import require_read_alike
 
 OTHERS = [
     "", "2024-01-01 INFO epoch 3 ended", "val loss: 3.21 step 5", "{'eval_loss': 2.0, 'epoch': 1.0}",

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from written_logs import same, write
 
 from harness.logs import read as reading
 from harness.logs import read_log
@@ -17,6 +16,8 @@ from harness.logs.runs import find_log
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import LogError
+from tests.healthy_runs import make_provenance
+from tests.logs.written_logs import same, write
 
 
 def test_event_files_are_read(tmp_path):
@@ -70,11 +71,11 @@ def test_folders_of_runs_are_understood(formats, tmp_path):
         read_log(tmp_path)
 
 
-def test_runs_of_this_project_bring_their_provenance(make, tmp_path):
+def test_runs_of_this_project_bring_their_provenance(tmp_path):
     with TraceStream(tmp_path / "trace.jsonl", 3) as stream:
         for i in range(3):
             stream.append(i, {"loss": 4.0 - i, "lr": math.nan}, "ab", {"param/x": 1.0})
-    write_provenance(tmp_path / "provenance.json", make.provenance(seed=7))
+    write_provenance(tmp_path / "provenance.json", make_provenance(seed=7))
     log = read_log(tmp_path)
     same(log, range(3), [4.0, 3.0, 2.0])
     assert log.settings.items() >= {"seed": "7", "config": "made_up", "precision": "fp32", "global batch": "2"}.items()

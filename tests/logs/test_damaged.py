@@ -4,7 +4,6 @@ import random
 import re
 
 import pytest
-from both_ways import require_read_alike
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from harness.logs.choosing import choose_reader
 from harness.logs.delimited import TABLE_FORMATS
 from harness.logs.formats import FORMATS
 from harness.logs.rows import JSON_FORMATS
+from tests.logs.both_ways import require_read_alike
 
 LINES = 140
 SMALL = {"_FEWEST": 3, "_WORTH_LOOKING": 1, "_FIRST": 1500, "_MOST_TRIED": 20}

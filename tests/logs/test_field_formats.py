@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from written_logs import same, write
 
 from harness.logs import read_log
 from harness.logs.delimited import TABLE_FORMATS
@@ -13,6 +12,7 @@ from harness.logs.formats import FORMATS
 from harness.logs.listing import formats_table
 from harness.logs.rows import JSON_FORMATS
 from harness.values.errors import LogError
+from tests.logs.written_logs import same, write
 
 EXAMPLES = {
     "TCAPPDLL and DLL lines": (3, 2.31),

@@ -5,13 +5,13 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_logs import same, write
 
 from harness.logs import read as reading
 from harness.logs import read_log
 from harness.logs.formats import FORMATS as FORMATS_OF_LINES
 from harness.logs.formats import LineFormat
 from harness.values.errors import LogError
+from tests.logs.written_logs import same, write
 
 FORMATS = (
     "tcappdll_wide", "tcappdll_narrow", "tcappdll_prefixed", "tcappdll_twice", "mmengine_iter", "mmengine_epoch",

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from written_logs import same, write
 
 from harness.logs import read_log
 from harness.values.errors import LogError
+from tests.logs.written_logs import same, write
 
 
 def test_records_without_numbers_are_numbered_and_said_so(tmp_path):

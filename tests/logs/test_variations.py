@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from printed_programs import EPOCHS, STEPS, printed, trainer_log
-from written_logs import same, write
 
 from harness.logs import read_log
 from harness.values.errors import LogError
+from tests.logs.printed_programs import EPOCHS, STEPS, printed, trainer_log
+from tests.logs.written_logs import same, write
 
 ROWS = (
     "ms-swift",

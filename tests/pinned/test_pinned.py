@@ -3,8 +3,9 @@
 import json
 from importlib import metadata
 
-import pinned
 import pytest
+
+from tests.pinned import pinned
 
 MADE_WITH = {"numpy": "2.4.6", "scipy": "1.17.1", "matplotlib": "3.11.2", "jinja2": "3.1.6"}
 """What draws and computes; another version of it may well draw otherwise."""

@@ -9,6 +9,7 @@ from harness.policy.gate_decision import decide, require_baseline
 from harness.policy.policy_values import BaselineTerms, CaseTerms, KnownDeviation
 from harness.values.errors import BaselineError
 from harness.values.verdict import Finding, Outcome, Status, Verdict
+from tests.healthy_runs import make_baseline
 
 TODAY = date(2027, 1, 31)
 TERMS = CaseTerms("ann")
@@ -89,18 +90,18 @@ def test_what_is_not_required_closes_nothing():
 NOW = datetime(2026, 6, 30, tzinfo=timezone.utc)  # 180 days after the made-up baseline was recorded
 
 
-def test_a_baseline_is_young_and_broad_enough(make):
-    require_baseline(make.baseline(), BaselineTerms(180, 8), NOW, "align record made_up")
-    require_baseline(make.baseline(), BaselineTerms(), NOW + timedelta(days=9999), "")
+def test_a_baseline_is_young_and_broad_enough():
+    require_baseline(make_baseline(), BaselineTerms(180, 8), NOW, "align record made_up")
+    require_baseline(make_baseline(), BaselineTerms(), NOW + timedelta(days=9999), "")
 
 
-def test_an_old_one_is_refused(make):
+def test_an_old_one_is_refused():
     with pytest.raises(BaselineError) as caught:
-        require_baseline(make.baseline(), BaselineTerms(179), NOW, "align record made_up --reason old")
+        require_baseline(make_baseline(), BaselineTerms(179), NOW, "align record made_up --reason old")
     assert (caught.value.allowed, caught.value.hint) == ("179 days", "align record made_up --reason old")
 
 
-def test_one_of_few_runs_is_refused(make):
+def test_one_of_few_runs_is_refused():
     with pytest.raises(BaselineError) as caught:
-        require_baseline(make.baseline(), BaselineTerms(None, 9), NOW, "align record made_up")
+        require_baseline(make_baseline(), BaselineTerms(None, 9), NOW, "align record made_up")
     assert (caught.value.observed, caught.value.hint) == (8, "align record made_up --repeats 9")

@@ -13,6 +13,7 @@ from harness.lab.power.study_run import Experiment, Kind
 from harness.rules.gate import Gate
 from harness.shadow.evidence.checks import Coverage, Part, ShadowCheck, ShadowRecord
 from harness.values.verdict import Status
+from tests.healthy_runs import make_baseline, make_provenance, make_trace, with_signal
 
 WATCHED = Experiment("made_up", "", Kind.SHADOWED, "x", shadow=(0,), forced=True)
 
@@ -32,22 +33,22 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def gate(make):
-    return Gate(make.baseline(), 30, "tf32")
+def gate():
+    return Gate(make_baseline(), 30, "tf32")
 
 
 @pytest.fixture
-def record(make):
+def record():
     def made(seed=777, **changes):
-        return Made(make.trace(seed, 1e-3), make.provenance(), **changes)
+        return Made(make_trace(seed, 1e-3), make_provenance(), **changes)
 
     return made
 
 
-def off(make, trace, signal, at, factor=1.05):
+def off(trace, signal, at, factor=1.05):
     values = trace.signals[signal].copy()
     values[at:] *= factor
-    return make.with_signal(trace, signal, values)
+    return with_signal(trace, signal, values)
 
 
 def cut(trace, iterations):
@@ -68,18 +69,18 @@ def test_a_healthy_run_is_called_by_nothing(gate, record):
         ("bn_var_norm", "BatchNorm statistics"), ("decode.loss_ce", "loss components"), ("lr", "schedule"),
     ],
 )  # fmt: skip
-def test_a_rule_is_named_with_the_first_iteration(gate, make, record, signal, column):
+def test_a_rule_is_named_with_the_first_iteration(gate, record, signal, column):
     made = record()
-    made.trace = off(make, made.trace, signal, 4)
+    made.trace = off(made.trace, signal, 4)
     found = detect(gate, made)
     assert found.status is Status.FAIL
     assert found.rules[column] == 4
     assert found.within == 5
 
 
-def test_a_stopped_run_is_judged_as_the_whole_one_was(gate, make, record):
+def test_a_stopped_run_is_judged_as_the_whole_one_was(gate, record):
     made = record()
-    made.trace = off(make, made.trace, "grad_norm", 4)
+    made.trace = off(made.trace, "grad_norm", 4)
     whole = detect(gate, made)
     made.trace, made.ending = cut(made.trace, 7), Ending.STOPPED
     stopped = detect(gate, made)
@@ -160,20 +161,20 @@ def test_other_batches_keep_the_gate_shut(gate, record):
     assert found.within == 30
 
 
-def test_an_effect_is_told_from_rounding_and_from_none(make, record):
+def test_an_effect_is_told_from_rounding_and_from_none(record):
     twin = record(1)
-    rounding, healthy = [record(seed) for seed in (2, 3, 4, 5)], make.baseline().tiers["tf32"]
+    rounding, healthy = [record(seed) for seed in (2, 3, 4, 5)], make_baseline().tiers["tf32"]
     assert measure_effect(record(1), twin, rounding, healthy).extent is Extent.NONE
     assert measure_effect(record(6), twin, rounding, healthy).extent is Extent.ROUNDING
     made = record(1)
-    made.trace = off(make, made.trace, "grad_norm", 3, 1.5)
+    made.trace = off(made.trace, "grad_norm", 3, 1.5)
     effect = measure_effect(made, twin, rounding, healthy)
     assert (effect.extent, effect.what) == (Extent.CLEAR, "grad_norm")
     assert effect.iteration >= 3
 
 
-def test_an_effect_on_one_gradient_alone_is_an_effect(make, record):
-    twin, made, healthy = record(1), record(1), make.baseline().tiers["tf32"]
+def test_an_effect_on_one_gradient_alone_is_an_effect(record):
+    twin, made, healthy = record(1), record(1), make_baseline().tiers["tf32"]
     rounding = [record(1, errors={part: np.full((30, 5), 1e-3) for part in ("gradient", "update")}) for _ in range(2)]
     made.errors = {"gradient": np.zeros((4, 5)), "update": np.zeros((4, 5))}
     assert measure_effect(made, twin, rounding, healthy).extent is Extent.NONE
@@ -184,8 +185,8 @@ def test_an_effect_on_one_gradient_alone_is_an_effect(make, record):
     assert (effect.extent, effect.iteration, effect.what) == (Extent.CLEAR, 2, "gradient of tensor 3")
 
 
-def test_ensembles_share_no_run(make):
-    runs = [make.trace(seed) for seed in range(16)]
+def test_ensembles_share_no_run():
+    runs = [make_trace(seed) for seed in range(16)]
     cut_up = cut_ensembles(runs, (5, 8, 16, 20))
     assert {size: len(ensembles) for size, ensembles in cut_up.items()} == {5: 3, 8: 2, 16: 1}
     for ensembles in cut_up.values():
@@ -193,24 +194,24 @@ def test_ensembles_share_no_run(make):
         assert len(set(used)) == len(used)
 
 
-def test_a_gate_of_more_repeats_judges_as_the_gate_does(make, record):
-    baseline = make.baseline(repeats=16)
+def test_a_gate_of_more_repeats_judges_as_the_gate_does(record):
+    baseline = make_baseline(repeats=16)
     gate = gate_of(baseline, "tf32", baseline.tiers["tf32"], 30, 1e-3)
     assert not detect(gate, record()).seen
     made = record()
-    made.trace = off(make, made.trace, "grad_norm", 4)
+    made.trace = off(made.trace, "grad_norm", 4)
     assert detect(gate, made).seen
 
 
-def test_rounding_alone_is_seldom_taken_for_an_effect(make, record):
+def test_rounding_alone_is_seldom_taken_for_an_effect(record):
     twin, rounding = record(1), [record(seed) for seed in (2, 3, 4, 5)]
-    healthy = make.baseline().tiers["tf32"]
+    healthy = make_baseline().tiers["tf32"]
     extents = [measure_effect(record(seed), twin, rounding, healthy).extent for seed in range(1000, 1200)]
     assert extents.count(Extent.ROUNDING) >= 190
 
 
-def test_a_state_of_other_bits_is_not_without_effect(make, record):
-    twin, made, healthy = record(1), record(1), make.baseline().tiers["tf32"]
+def test_a_state_of_other_bits_is_not_without_effect(record):
+    twin, made, healthy = record(1), record(1), make_baseline().tiers["tf32"]
     values = made.trace.state.values.copy()
     values[3, 2] = np.nextafter(values[3, 2], 2)
     made.trace = dataclasses.replace(made.trace, state=dataclasses.replace(made.trace.state, values=values))

@@ -19,6 +19,7 @@ from reports.study.study_markdown import render_markdown
 from reports.study.study_page import render_power
 from reports.study.study_rates import blind_rows, execution_words, shadow_rows
 from reports.study.study_report import write_power
+from tests.power.studies import fault_row, healthy_row
 
 
 def test_rates(result):
@@ -32,10 +33,10 @@ def test_rates(result):
     assert result.detected_by("schedule") == Rate(0, 5)
 
 
-def test_what_shadow_ops_find_counts_on_a_line_of_its_own(make_rows):
+def test_what_shadow_ops_find_counts_on_a_line_of_its_own():
     faults = (
-        make_rows.fault("bn-eps-1e-4", seen=False, extent=Extent.ROUNDING, shadowed=True, shadow=(0, "conv1 is off")),
-        make_rows.fault(shadowed=True),
+        fault_row("bn-eps-1e-4", seen=False, extent=Extent.ROUNDING, shadowed=True, shadow=(0, "conv1 is off")),
+        fault_row(shadowed=True),
     )
     found = PowerResult(faults=faults, healthy=())
     assert found.gate_without_shadow.detected == Rate(1, 2)
@@ -45,15 +46,15 @@ def test_what_shadow_ops_find_counts_on_a_line_of_its_own(make_rows):
     )
     assert found.unseen == ()
     assert "with shadow ops" in render_page_and_markdown(found)
-    assert "with shadow ops" not in render_page_and_markdown(PowerResult(faults=(make_rows.fault(),), healthy=()))
+    assert "with shadow ops" not in render_page_and_markdown(PowerResult(faults=(fault_row(),), healthy=()))
 
 
-def test_what_hard_inputs_alone_find_is_no_effect_of_the_training(make_rows):
+def test_what_hard_inputs_alone_find_is_no_effect_of_the_training():
     watched = {"shadowed": True, "forced": True}
     faults = (
-        make_rows.fault("nan-to-zero", seen=False, extent=Extent.NONE, **watched, hard_inputs="relu: a NaN is lost"),
-        make_rows.fault("bn-eps-1e-4", seen=False, extent=Extent.NONE, **watched),
-        make_rows.fault("momentum-zero", **watched),
+        fault_row("nan-to-zero", seen=False, extent=Extent.NONE, **watched, hard_inputs="relu: a NaN is lost"),
+        fault_row("bn-eps-1e-4", seen=False, extent=Extent.NONE, **watched),
+        fault_row("momentum-zero", **watched),
     )
     found = PowerResult(faults=faults, healthy=())
     assert found.gate.detected == Rate(2, 3)
@@ -69,15 +70,15 @@ def test_what_hard_inputs_alone_find_is_no_effect_of_the_training(make_rows):
     assert next(csv.DictReader(io.StringIO(tabulate_faults(found))))["hard inputs"] == "whole"
 
 
-def test_blind_faults_are_counted_beside_the_known_ones(make_rows):
+def test_blind_faults_are_counted_beside_the_known_ones():
     watched = {"shadowed": True, "forced": True}
-    known = (make_rows.fault(**watched), make_rows.fault("momentum-zero", **watched))
+    known = (fault_row(**watched), fault_row("momentum-zero", **watched))
     blind = (
-        make_rows.fault("bases-never-move", seen=False, extent=Extent.NONE, blind=True, **watched),
-        make_rows.fault("relu-cut-at-6", seen=False, blind=True, shadow=(0, "relu is off"), **watched),
-        make_rows.fault("momentum-restarts", blind=True, **watched),
+        fault_row("bases-never-move", seen=False, extent=Extent.NONE, blind=True, **watched),
+        fault_row("relu-cut-at-6", seen=False, blind=True, shadow=(0, "relu is off"), **watched),
+        fault_row("momentum-restarts", blind=True, **watched),
     )
-    study = PowerResult(faults=(*known, *blind), healthy=(make_rows.healthy(),))
+    study = PowerResult(faults=(*known, *blind), healthy=(healthy_row(),))
     counts = {name: (one.counts, other.counts) for name, one, other in blind_rows(study)}
     assert counts["with shadow ops and hard inputs: detected, of all faulty runs"] == ("2 of 2", "2 of 3")
     assert counts["without shadow ops: detected, of those with an effect"] == ("2 of 2", "1 of 2")
@@ -108,32 +109,32 @@ def test_how_long_the_runs_took_is_said_of_those_that_were_made(result):
     assert json.loads(encode_power(result))["making"] is None
 
 
-def test_of_half_a_study_rates_are_of_the_runs_that_were_watched(make_rows):
-    rows = [make_rows.healthy(seed) for seed in range(1000, 1200)]
+def test_of_half_a_study_rates_are_of_the_runs_that_were_watched():
+    rows = [healthy_row(seed) for seed in range(1000, 1200)]
     first = dataclasses.replace(rows[0], detection=dataclasses.replace(rows[0].detection, shadowed=True, forced=True))
     part = PowerResult(faults=(), healthy=(first, *rows[1:]))
     assert part.gate.false_alarms == part.gate_without_hard_inputs.false_alarms == Rate(0, 1)
     assert part.gate_without_shadow.false_alarms == Rate(0, 200)
 
 
-def test_a_healthy_port_that_hard_inputs_call_is_a_false_alarm_and_says_why(make_rows):
-    row = make_rows.healthy()
+def test_a_healthy_port_that_hard_inputs_call_is_a_false_alarm_and_says_why():
+    row = healthy_row()
     called = dataclasses.replace(row.detection, forced=True, shadowed=True, hard_inputs="relu is off")
-    found = PowerResult(faults=(), healthy=(dataclasses.replace(row, detection=called), make_rows.healthy(1001)))
+    found = PowerResult(faults=(), healthy=(dataclasses.replace(row, detection=called), healthy_row(1001)))
     assert found.gate.false_alarms == Rate(1, 1)
     assert found.gate_without_hard_inputs.false_alarms == Rate(0, 1)
     assert "hard inputs: relu is off" in render_page_and_markdown(found)
 
 
-def test_shadow_ops_alone_by_layer_and_what_they_name(make_rows):
+def test_shadow_ops_alone_by_layer_and_what_they_name():
     found = {"shadowed": True, "shadow": (0, "conv1 is off")}
     faults = (
-        make_rows.fault("a", **found, named=True),
-        make_rows.fault("b", **found, named=False),
-        make_rows.fault("c", shadowed=True),
-        make_rows.fault("d", strikes="autograd", **found, named=True),
-        make_rows.fault("e", strikes="optimizer", **found, named=True),
-        make_rows.fault("f", strikes="optimizer", seen=False, extent=Extent.NONE, shadowed=True),
+        fault_row("a", **found, named=True),
+        fault_row("b", **found, named=False),
+        fault_row("c", shadowed=True),
+        fault_row("d", strikes="autograd", **found, named=True),
+        fault_row("e", strikes="optimizer", **found, named=True),
+        fault_row("f", strikes="optimizer", seen=False, extent=Extent.NONE, shadowed=True),
     )
     rows = {name: (seen.counts, named.counts) for name, seen, named in shadow_rows(PowerResult(faults, ()))}
     assert rows == {
@@ -151,8 +152,8 @@ def render_page_and_markdown(result):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(Extent)), max_size=30))
-def test_what_is_seen_has_an_effect_and_what_is_not_is_listed(make_rows, rows):
-    faults = tuple(make_rows.fault(f"f{n}", seen=seen, extent=extent) for n, (seen, extent) in enumerate(rows))
+def test_what_is_seen_has_an_effect_and_what_is_not_is_listed(rows):
+    faults = tuple(fault_row(f"f{n}", seen=seen, extent=extent) for n, (seen, extent) in enumerate(rows))
     result = PowerResult(faults=faults, healthy=())
     assert result.gate.detected.count == result.gate.detected_with_effect.count
     assert result.gate.detected.count + len(unseen_rows(result)) == len(faults)
@@ -188,8 +189,8 @@ def test_the_data_say_what_the_rows_say(result):
     assert [row["verdict"] for row in healthy].count("FAIL") == 1
 
 
-def test_a_number_that_is_not_finite_is_still_json(make_rows):
-    row = make_rows.fault()
+def test_a_number_that_is_not_finite_is_still_json():
+    row = fault_row()
     row = dataclasses.replace(row, effect=dataclasses.replace(row.effect, times=float("inf")))
     document = json.loads(encode_power(PowerResult(faults=(row,), healthy=())))
     assert document["faults"][0]["effect"]["times_rounding"] == "inf"

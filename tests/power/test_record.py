@@ -11,6 +11,7 @@ from harness.running.folder import PROVENANCE, STREAM
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream
 from harness.values.errors import AlignmentError, RunError
+from tests.healthy_runs import make_provenance, make_trace
 
 EXPERIMENT = Experiment("made_up", "made_up.py", Kind.FAULT, "bn-eps-1e-3", faults=("bn-eps-1e-3",))
 WATCHED = replace(EXPERIMENT, kind=Kind.SHADOWED, shadow=(0,), forced=True)
@@ -23,21 +24,21 @@ def stream(folder, trace, iterations):
             writer.append(at, values, trace.batches[at])
 
 
-def test_a_folder_without_an_outcome_holds_no_run(tmp_path, make):
+def test_a_folder_without_an_outcome_holds_no_run(tmp_path):
     assert find_record(tmp_path) is None
-    stream(tmp_path, make.trace(), 3)
+    stream(tmp_path, make_trace(), 3)
     assert find_record(tmp_path) is None, "killed before its end"
 
 
-def test_a_run_is_found_as_it_was_written(tmp_path, make):
-    stream(tmp_path, make.trace(), 4)
-    write_provenance(tmp_path / PROVENANCE, make.provenance())
+def test_a_run_is_found_as_it_was_written(tmp_path):
+    stream(tmp_path, make_trace(), 4)
+    write_provenance(tmp_path / PROVENANCE, make_provenance())
     write_outcome(tmp_path, EXPERIMENT, Ending.STOPPED, "", 1.5)
     record = find_record(tmp_path)
     assert (record.experiment, record.ending, record.seconds) == (EXPERIMENT, Ending.STOPPED, 1.5)
     assert len(record.trace) == 4
     assert not record.trace.complete
-    assert record.provenance == make.provenance()
+    assert record.provenance == make_provenance()
     assert record.errors is None
 
 

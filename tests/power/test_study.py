@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import fake_worker
 import pytest
 
 from harness.lab.power import study as study_module
@@ -13,19 +12,21 @@ from harness.lab.power.workers import run_requests
 from harness.store.baselines import save_baseline
 from harness.values.case import Case
 from harness.values.errors import BaselineError, RunError
+from tests.healthy_runs import make_baseline
+from tests.power import fake_worker
 
 FAULTS = ("bn-eps-1e-3", "conv-wgrad-x1.05")
 LEANED_ON = 1 + ROUNDING_RUNS  # the twin, and what rounding does
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch, make):
+def study(tmp_path, monkeypatch):
     """Makes studies of one work folder, whose workers train nothing; and says what they ran."""
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
     monkeypatch.setattr(study_module, "run_requests", partial(run_requests, serving=fake_worker.serve))
     config = tmp_path / "made_up.py"
     config.write_text("")
-    save_baseline(tmp_path / "baselines", make.baseline())
+    save_baseline(tmp_path / "baselines", make_baseline())
     case = Case(name="made_up", config=config)
     log = tmp_path / "log"
 

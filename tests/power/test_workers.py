@@ -3,13 +3,13 @@
 from collections import defaultdict
 from pathlib import Path
 
-import fake_worker
 import pytest
 
 from harness.lab.power.finished_run import Ending, find_record
 from harness.lab.power.study_run import Experiment, Kind
 from harness.lab.power.study_worker import Request
 from harness.lab.power.workers import run_requests
+from tests.power import fake_worker
 
 
 @pytest.fixture

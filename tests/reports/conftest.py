@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-import judged_results
 import pytest
-import shadowed_results
-from parsed_page import Page
 
 from harness.values.result import Result
+from tests.reports import judged_results, shadowed_results
+from tests.reports.parsed_page import Page
 
 SAMPLES: dict[str, Callable[[], Result]] = {
     "passing": cache(judged_results.passing),

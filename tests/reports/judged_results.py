@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from judged_runs import (
+
+from harness.values.provenance import Device
+from harness.values.result import Result
+from harness.values.verdict import Finding, Outcome, Status, Verdict
+from tests.reports.judged_runs import (
     CPU,
     EMULATED,
     ITERATIONS,
@@ -17,10 +21,6 @@ from judged_runs import (
     provenance,
     trace_of,
 )
-
-from harness.values.provenance import Device
-from harness.values.result import Result
-from harness.values.verdict import Finding, Outcome, Status, Verdict
 
 EXACT = (
     Finding("comparability", Outcome.PASS, "*", "the two sides are the same experiment in all 8 respects"),

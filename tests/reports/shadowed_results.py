@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from judged_results import passing
-
 from harness.shadow.evidence.checks import Coverage, EffectivePrecision, Part, ShadowEvidence, ShadowRow
 from harness.shadow.evidence.reproduction import Reproduction
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome, Status
+from tests.reports.judged_results import passing
 
 
 def evidence(wrong: str = "", *, blocks: int = 3) -> ShadowEvidence:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_files import edited, stored
 
 from harness.values.result import Result
 from reports import ResultError, read_result, record_of
+from tests.reports.result_files import edited, stored
 
 
 def no_loss(content: dict[str, Any]) -> None:

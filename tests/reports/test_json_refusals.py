@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_files import edited, stored
 
 from harness.values.errors import AlignmentError
 from harness.values.result import Result
 from reports import ResultError, read_result, record_of
 from reports.results.json_result import encode
+from tests.reports.result_files import edited, stored
 
 
 def test_a_half_written_file_is_refused_wherever_it_ends(

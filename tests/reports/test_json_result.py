@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_records import records
 from hypothesis import given, settings
-from result_files import stored
 
 from harness.values.result import Result
 from reports import Record, read_result, record_of
 from reports.results.json_result import encode
+from tests.reports.drawn_records import records
+from tests.reports.result_files import stored
 
 
 def refuse(constant: str) -> None:

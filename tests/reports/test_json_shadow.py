@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_files import edited, stored
 
 from harness.values.result import Result
 from reports import ResultError, read_result, record_of
+from tests.reports.result_files import edited, stored
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What our own judges say never contradicts itself: a result that is refused on arrival would be a right one lost."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +15,12 @@ from harness.values.terms import Against, Terms
 from harness.values.trace import Trace
 from reports import record_of
 from reports.results.contradictions import contradictions
+from tests.healthy_runs import make_baseline, make_provenance, make_trace, with_signal
 
 
 @pytest.fixture(scope="module")
-def gates(make: Any) -> dict[str, Gate]:
-    baseline = make.baseline(repeats=5)
+def gates() -> dict[str, Gate]:
+    baseline = make_baseline(repeats=5)
     return {tier: Gate(baseline, 30, tier) for tier in baseline.tiers}
 
 
@@ -39,14 +39,14 @@ def assert_consistent(result: Result) -> None:
     st.sampled_from([0, 1]),
 )
 def test_the_verdict_of_a_gate(
-    make: Any, gates: dict[str, Gate], seed: int, noise: float, what: str, factor: float, tier: str, seen: int, own: int
+    gates: dict[str, Gate], seed: int, noise: float, what: str, factor: float, tier: str, seen: int, own: int
 ) -> None:
-    trace = make.trace(seed, noise=noise)
+    trace = make_trace(seed, noise=noise)
     if what == "batches":
         trace = dataclasses.replace(trace, batches=("x",) * 30)
     elif what != "nothing":
-        trace = make.with_signal(trace, what, trace.signals.get(what, trace.loss) * factor)
-    origin = make.provenance(case="made_up", seed=own)
+        trace = with_signal(trace, what, trace.signals.get(what, trace.loss) * factor)
+    origin = make_provenance(case="made_up", seed=own)
     gate = gates[tier]
     assert_consistent(Result(gate.judge(trace, origin), trace, origin, gate.baseline))
     partial = dataclasses.replace(trace.head(seen), planned=30, complete=seen == 30)

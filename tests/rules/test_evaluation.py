@@ -12,6 +12,7 @@ from harness.rules.tier import STATISTICAL_RULES, TierRules
 from harness.rules.visibility import measure_evaluation
 from harness.values.trace import StateTable
 from harness.values.verdict import Outcome, Status
+from tests.healthy_runs import make_baseline, make_provenance, make_trace
 
 LOSS, PIXELS = "evaluation/loss/decode.loss_ce", "evaluation/pixels/decode"
 
@@ -25,8 +26,8 @@ def judge_evaluation(healthy, candidate, *, tier, false_alarm_rate):
     return EvaluationRule(healthy, len(candidate), tier=tier, false_alarm_rate=false_alarm_rate).judge(candidate)
 
 
-def found(make, candidate, repeats=8):
-    healthy = [make.trace(seed) for seed in range(repeats)]
+def found(candidate, repeats=8):
+    healthy = [make_trace(seed) for seed in range(repeats)]
     findings = judge_evaluation(healthy, candidate, tier="fp32", false_alarm_rate=1e-3)
     return {finding.signal: finding for finding in findings}
 
@@ -44,8 +45,8 @@ def turn(values, row, pixels):
     values[row, 2] += pixels
 
 
-def test_a_healthy_run_passes_with_what_would_have_been_seen(make):
-    findings = found(make, make.trace(77))
+def test_a_healthy_run_passes_with_what_would_have_been_seen():
+    findings = found(make_trace(77))
     assert set(findings) == {LOSS, PIXELS}
     assert all(finding.status is Outcome.PASS for finding in findings.values())
     assert 0 < findings[PIXELS].smallest_detectable < 0.05
@@ -53,72 +54,72 @@ def test_a_healthy_run_passes_with_what_would_have_been_seen(make):
 
 
 @pytest.mark.parametrize(("row", "iteration"), [(0, 0), (1, 8), (2, 29)])
-def test_pixels_that_are_given_another_class_fail_at_their_iteration(make, row, iteration):
-    finding = found(make, answering(make.trace(77), lambda values, _: turn(values, row, 100)))[PIXELS]
+def test_pixels_that_are_given_another_class_fail_at_their_iteration(row, iteration):
+    finding = found(answering(make_trace(77), lambda values, _: turn(values, row, 100)))[PIXELS]
     assert (finding.status, finding.iteration) == (Outcome.FAIL, iteration)
     assert finding.observed == pytest.approx(100 / 2000, rel=0.05)
 
 
-def test_pixels_that_change_places_without_changing_the_accuracy_fail(make):
+def test_pixels_that_change_places_without_changing_the_accuracy_fail():
     def swap(values, _):
         turn(values, 1, 100)
         values[1, 3] += 100
         values[1, 4] -= 100
 
-    assert found(make, answering(make.trace(77), swap))[PIXELS].status is Outcome.FAIL
+    assert found(answering(make_trace(77), swap))[PIXELS].status is Outcome.FAIL
 
 
 @pytest.mark.parametrize("factor", [1.001, 0.999])
-def test_a_loss_off_to_either_side_fails(make, factor):
+def test_a_loss_off_to_either_side_fails(factor):
     def off(values, names):
         values[:, names.index("loss/decode.loss_ce")] *= factor
 
-    finding = found(make, answering(make.trace(77), off))[LOSS]
+    finding = found(answering(make_trace(77), off))[LOSS]
     assert (finding.status, finding.iteration) == (Outcome.FAIL, 0)
     assert finding.observed == pytest.approx(factor - 1, rel=0.1)
 
 
 @pytest.mark.parametrize("column", [0, 1])
-def test_nan_fails_this_rule_and_finiteness(make, column):
+def test_nan_fails_this_rule_and_finiteness(column):
     def nan(values, _):
         values[2, column] = np.nan
 
-    candidate = answering(make.trace(77), nan)
-    broken = [finding for finding in found(make, candidate).values() if finding.status is Outcome.FAIL]
+    candidate = answering(make_trace(77), nan)
+    broken = [finding for finding in found(candidate).values() if finding.status is Outcome.FAIL]
     assert [finding.iteration for finding in broken] == [29]
     named = f"evaluation/{candidate.evaluation.names[column]}"
     assert named in [finding.signal for finding in judge_finiteness(candidate)]
 
 
-def test_a_run_that_was_never_asked_fails(make):
-    candidate = dataclasses.replace(make.trace(77), evaluation=StateTable.empty())
-    assert all(finding.status is Outcome.FAIL for finding in found(make, candidate).values())
+def test_a_run_that_was_never_asked_fails():
+    candidate = dataclasses.replace(make_trace(77), evaluation=StateTable.empty())
+    assert all(finding.status is Outcome.FAIL for finding in found(candidate).values())
 
 
-def test_a_run_too_short_for_any_answer_is_undecided(make):
-    healthy = [make.trace(seed) for seed in range(8)]
+def test_a_run_too_short_for_any_answer_is_undecided():
+    healthy = [make_trace(seed) for seed in range(8)]
     late = [
         dataclasses.replace(run, evaluation=StateTable(np.array([8]), run.evaluation.names, run.evaluation.values[1:2]))
         for run in healthy
     ]
-    findings = judge_evaluation(late, make.trace(77, iterations=5), tier="fp32", false_alarm_rate=1e-3)
+    findings = judge_evaluation(late, make_trace(77, iterations=5), tier="fp32", false_alarm_rate=1e-3)
     assert {finding.status for finding in findings} == {Outcome.INCONCLUSIVE}
 
 
-def test_of_a_shorter_run_the_answers_that_both_have_are_judged(make):
-    short = make.trace(77).head(10)
-    assert found(make, short)[PIXELS].status is Outcome.PASS
-    assert found(make, answering(short, lambda values, _: turn(values, 1, 100)))[PIXELS].iteration == 8
+def test_of_a_shorter_run_the_answers_that_both_have_are_judged():
+    short = make_trace(77).head(10)
+    assert found(short)[PIXELS].status is Outcome.PASS
+    assert found(answering(short, lambda values, _: turn(values, 1, 100)))[PIXELS].iteration == 8
 
 
-def test_a_reference_without_answers_says_nothing(make):
-    healthy = [dataclasses.replace(make.trace(seed), evaluation=StateTable.empty()) for seed in range(8)]
-    assert judge_evaluation(healthy, make.trace(77), tier="fp32", false_alarm_rate=1e-3) == []
+def test_a_reference_without_answers_says_nothing():
+    healthy = [dataclasses.replace(make_trace(seed), evaluation=StateTable.empty()) for seed in range(8)]
+    assert judge_evaluation(healthy, make_trace(77), tier="fp32", false_alarm_rate=1e-3) == []
 
 
-def test_a_single_pixel_is_no_fault_where_all_healthy_runs_agree(make):
+def test_a_single_pixel_is_no_fault_where_all_healthy_runs_agree():
     """Rounding may turn a pixel between two classes, however well a few runs agree."""
-    healthy = [make.trace(seed) for seed in range(8)]
+    healthy = [make_trace(seed) for seed in range(8)]
     same = [dataclasses.replace(run, evaluation=healthy[0].evaluation) for run in healthy]
     candidate = answering(same[0], lambda values, _: turn(values, 0, 1))
     findings = judge_evaluation(same, candidate, tier="fp32", false_alarm_rate=1e-3)
@@ -126,8 +127,8 @@ def test_a_single_pixel_is_no_fault_where_all_healthy_runs_agree(make):
 
 
 @pytest.mark.parametrize(("times", "status"), [(0.9, Outcome.PASS), (1.1, Outcome.FAIL)])
-def test_what_is_said_to_be_seen_is_called(make, times, status):
-    healthy = [make.trace(seed) for seed in range(8)]
+def test_what_is_said_to_be_seen_is_called(times, status):
+    healthy = [make_trace(seed) for seed in range(8)]
     seen = {(one.signal, one.iteration): one.detectable for one in measure_evaluation(rules_of(healthy))}
     assert set(seen) == {(signal, at) for signal in ("loss/decode.loss_ce", "pixels/decode") for at in (0, 8, 29)}
     mean = np.mean([run.evaluation.values[1] for run in healthy], axis=0)
@@ -136,22 +137,22 @@ def test_what_is_said_to_be_seen_is_called(make, times, status):
         values[1] = mean
         turn(values, 1, times * seen["pixels/decode", 8] * mean[1:].sum())
 
-    assert found(make, answering(make.trace(77), move))[PIXELS].status is status
+    assert found(answering(make_trace(77), move))[PIXELS].status is status
 
 
-def test_of_a_reference_without_answers_nothing_is_seen(make):
-    healthy = [dataclasses.replace(make.trace(seed), evaluation=StateTable.empty()) for seed in range(8)]
+def test_of_a_reference_without_answers_nothing_is_seen():
+    healthy = [dataclasses.replace(make_trace(seed), evaluation=StateTable.empty()) for seed in range(8)]
     assert measure_evaluation(rules_of(healthy)) == ()
 
 
-def test_the_bound_on_pixels_holds_for_many_cells_that_scatter_together(make):
+def test_the_bound_on_pixels_holds_for_many_cells_that_scatter_together():
     """Healthy matrices of 5 × 5 cells that scatter as pixels do: the rate asked for is not exceeded."""
     rng = np.random.default_rng(5)
     names = tuple(f"pixels/decode/{label}/{given}" for label in range(5) for given in range(5))
 
     def run():
         cells = np.concatenate([rng.multinomial(2000, np.full(5, 0.2)) for _ in range(5)]).astype(float)
-        return dataclasses.replace(make.trace(), evaluation=StateTable(np.array([0]), names, cells[None]))
+        return dataclasses.replace(make_trace(), evaluation=StateTable(np.array([0]), names, cells[None]))
 
     false_alarms = sum(
         finding.status is Outcome.FAIL
@@ -161,8 +162,8 @@ def test_the_bound_on_pixels_holds_for_many_cells_that_scatter_together(make):
     assert false_alarms <= 24  # 15 expected at most; Poisson's 99th percentile
 
 
-def test_the_gate_fails_a_model_that_is_wrong_in_evaluation_mode_alone(make):
-    wrong = answering(make.trace(77), lambda values, _: turn(values, 2, 200))
-    verdict = judge(make.baseline(), wrong, make.provenance(), tier="tf32")
+def test_the_gate_fails_a_model_that_is_wrong_in_evaluation_mode_alone():
+    wrong = answering(make_trace(77), lambda values, _: turn(values, 2, 200))
+    verdict = judge(make_baseline(), wrong, make_provenance(), tier="tf32")
     assert verdict.status is Status.FAIL
     assert "evaluation: 10 % of the pixels" in verdict.reason

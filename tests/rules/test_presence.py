@@ -12,6 +12,7 @@ from harness.rules.visibility import measure_visibility
 from harness.store.baselines import load_baseline, save_baseline
 from harness.values.errors import BaselineError, TraceError
 from harness.values.verdict import Outcome, Status
+from tests.healthy_runs import make_baseline, make_provenance, make_trace
 
 LATE = "late.loss_x"
 
@@ -28,8 +29,8 @@ def with_late(trace, start=10, end=30, seed=0, factor=1.0):
 
 
 @pytest.fixture
-def baseline(make):
-    whole = make.baseline()
+def baseline():
+    whole = make_baseline()
     tiers = {
         tier: tuple(with_late(run, seed=number) for number, run in enumerate(runs))
         for tier, runs in whole.tiers.items()
@@ -37,73 +38,73 @@ def baseline(make):
     return dataclasses.replace(whole, tiers=tiers)
 
 
-def judged(make, baseline, trace):
-    return judge(baseline, trace, make.provenance())
+def judged(baseline, trace):
+    return judge(baseline, trace, make_provenance())
 
 
-def test_a_healthy_run_whose_component_begins_where_the_references_does_passes(make, baseline):
-    verdict = judged(make, baseline, with_late(make.trace(77), seed=77))
+def test_a_healthy_run_whose_component_begins_where_the_references_does_passes(baseline):
+    verdict = judged(baseline, with_late(make_trace(77), seed=77))
     assert verdict.status is Status.PASS, verdict.reason
     assert LATE in verdict.envelopes
     assert np.isnan(verdict.envelopes[LATE].deviation[:10]).all()
     assert np.isfinite(verdict.envelopes[LATE].allowed[10:]).all()
 
 
-def test_healthy_runs_are_not_failed_more_often_than_without_gaps(make, baseline):
-    failed = [judged(make, baseline, with_late(make.trace(1000 + s), seed=1000 + s)).status for s in range(100)]
+def test_healthy_runs_are_not_failed_more_often_than_without_gaps(baseline):
+    failed = [judged(baseline, with_late(make_trace(1000 + s), seed=1000 + s)).status for s in range(100)]
     assert sum(status is not Status.PASS for status in failed) <= 1
 
 
 @pytest.mark.parametrize("at", [10, 29])
-def test_a_late_components_nan_is_seen(make, baseline, at):
-    trace = with_late(make.trace(77), seed=77)
+def test_a_late_components_nan_is_seen(baseline, at):
+    trace = with_late(make_trace(77), seed=77)
     trace.signals[LATE][at] = np.nan
-    verdict = judged(make, baseline, trace)
+    verdict = judged(baseline, trace)
     assert verdict.status is Status.FAIL
     assert any(finding.rule == "finiteness" and finding.signal == LATE for finding in verdict.violations)
 
 
-def test_a_late_components_deviation_is_seen(make, baseline):
-    verdict = judged(make, baseline, with_late(make.trace(77), seed=77, factor=1.01))
+def test_a_late_components_deviation_is_seen(baseline):
+    verdict = judged(baseline, with_late(make_trace(77), seed=77, factor=1.01))
     assert verdict.status is Status.FAIL
     assert LATE in verdict.reason
 
 
 @pytest.mark.parametrize(("start", "end", "iteration"), [(9, 30, 9), (11, 30, 10), (0, 30, 0), (10, 20, 20)])
 def test_a_component_that_begins_or_ends_elsewhere_is_a_violation_that_names_the_iteration(
-    make, baseline, start, end, iteration
+    baseline, start, end, iteration
 ):
-    trace = with_late(make.trace(77), start, end, seed=77)
+    trace = with_late(make_trace(77), start, end, seed=77)
     (finding,) = judge_presence(baseline.tiers["fp32"][0], trace)
     assert (finding.status, finding.signal, finding.iteration) == (Outcome.FAIL, LATE, iteration)
-    assert judged(make, baseline, trace).status is Status.FAIL
+    assert judged(baseline, trace).status is Status.FAIL
 
 
-def test_a_component_that_the_reference_always_has_may_not_end(make):
+def test_a_component_that_the_reference_always_has_may_not_end():
     gaps = np.arange(30) >= 20
-    trace = make.trace(77)
+    trace = make_trace(77)
     values = np.where(gaps, np.nan, trace.signals["aux.loss_ce"])
     trace = dataclasses.replace(trace, signals={**trace.signals, "aux.loss_ce": values}, missing={"aux.loss_ce": gaps})
-    verdict = judged(make, make.baseline(), trace)
+    verdict = judged(make_baseline(), trace)
     assert verdict.status is Status.FAIL
     assert "finiteness" not in {finding.rule for finding in verdict.violations}
 
 
-def test_a_run_that_has_not_reached_the_component_yet_is_open(make, baseline):
+def test_a_run_that_has_not_reached_the_component_yet_is_open(baseline):
     gate = Gate(baseline, 30)
-    trace = with_late(make.trace(77), seed=77)
+    trace = with_late(make_trace(77), seed=77)
     for reached in (1, 5, 10, 11, 20):
         partial = dataclasses.replace(trace.head(reached), planned=30, complete=False)
         assert (LATE in partial.signals) == (reached > 10)
-        assert gate.decided(partial, make.provenance()) is None
+        assert gate.decided(partial, make_provenance()) is None
 
 
-def test_shorter_candidates_are_judged_without_it(make, baseline):
-    trace = make.trace(77, iterations=8)
-    assert Gate(baseline, 8).judge(trace, make.provenance()).status is Status.PASS
+def test_shorter_candidates_are_judged_without_it(baseline):
+    trace = make_trace(77, iterations=8)
+    assert Gate(baseline, 8).judge(trace, make_provenance()).status is Status.PASS
 
 
-def test_what_can_be_seen_is_said_where_there_is_a_value(make, baseline):
+def test_what_can_be_seen_is_said_where_there_is_a_value(baseline):
     seen = measure_visibility(TierRules("fp32", baseline.tiers["fp32"], 30, 1e-3), (0, 9, 10, 20))
     assert [one.iteration for one in seen if one.signal == LATE] == [10, 20]
 
@@ -123,14 +124,14 @@ def test_reference_runs_whose_gaps_differ_are_no_baseline(baseline):
         dataclasses.replace(baseline, tiers={"fp32": (*runs[1:], other)})
 
 
-def test_a_gap_in_what_every_baseline_needs_is_refused(make):
+def test_a_gap_in_what_every_baseline_needs_is_refused():
     gaps = np.arange(30) == 3
     for name, error in (("loss", TraceError), ("grad_norm", BaselineError)):
-        runs = make.baseline().tiers["fp32"]
+        runs = make_baseline().tiers["fp32"]
         values = np.where(gaps, np.nan, runs[0].signals[name])
         with pytest.raises(error):
             dataclasses.replace(
-                make.baseline(),
+                make_baseline(),
                 tiers={
                     "fp32": (
                         dataclasses.replace(runs[0], signals={**runs[0].signals, name: values}, missing={name: gaps}),
@@ -140,7 +141,7 @@ def test_a_gap_in_what_every_baseline_needs_is_refused(make):
             )
 
 
-def test_an_answer_in_evaluation_mode_that_begins_late_is_judged_where_it_is(make):
+def test_an_answer_in_evaluation_mode_that_begins_late_is_judged_where_it_is():
     def with_answer(trace, seed, first=False, factor=1.0):
         table = trace.evaluation
         column = factor * np.exp(1e-5 * np.random.default_rng(seed).standard_normal(len(table.iterations)))
@@ -155,13 +156,13 @@ def test_an_answer_in_evaluation_mode_that_begins_late_is_judged_where_it_is(mak
         )
         return dataclasses.replace(trace, evaluation=table)
 
-    whole = make.baseline()
+    whole = make_baseline()
     baseline = dataclasses.replace(
         whole,
         tiers={
             tier: tuple(with_answer(run, seed) for seed, run in enumerate(runs)) for tier, runs in whole.tiers.items()
         },
     )
-    assert judged(make, baseline, with_answer(make.trace(77), 77)).status is Status.PASS
-    assert judged(make, baseline, with_answer(make.trace(77), 77, factor=1.1)).status is Status.FAIL
-    assert judged(make, baseline, with_answer(make.trace(77), 77, first=True)).status is Status.FAIL
+    assert judged(baseline, with_answer(make_trace(77), 77)).status is Status.PASS
+    assert judged(baseline, with_answer(make_trace(77), 77, factor=1.1)).status is Status.FAIL
+    assert judged(baseline, with_answer(make_trace(77), 77, first=True)).status is Status.FAIL

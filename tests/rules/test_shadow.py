@@ -12,6 +12,7 @@ from harness.shadow.judging.error_model import SHADOW_TIERS, rounding, unit_roun
 from harness.shadow.judging.operations import allow, foremost, judge_shadow, weigh_shadow
 from harness.shadow.judging.shadow_verdict import LEAST_COVERAGE, judge_alone, require_shadow, with_shadow
 from harness.values.verdict import Outcome, Status, Verdict
+from tests.healthy_runs import make_trace
 
 
 def check(**changes):
@@ -218,29 +219,29 @@ class TestVerdict:
         assert (verdict.status, verdict.reason) == (status, "because")
         assert verdict.shadow is not None
 
-    def test_alone_they_pass_a_healthy_run(self, make):
-        verdict = judge_alone("case", make.trace(1), evidence(check()))
+    def test_alone_they_pass_a_healthy_run(self):
+        verdict = judge_alone("case", make_trace(1), evidence(check()))
         assert verdict.status is Status.PASS
         assert verdict.aligned_tier == "fp32"
 
-    def test_alone_they_fail_a_wrong_one(self, make):
-        assert judge_alone("case", make.trace(1), evidence(self.wrong)).status is Status.FAIL
+    def test_alone_they_fail_a_wrong_one(self):
+        assert judge_alone("case", make_trace(1), evidence(self.wrong)).status is Status.FAIL
 
-    def test_alone_they_do_not_pass_what_they_could_not_check(self, make):
-        verdict = judge_alone("case", make.trace(1), evidence(check(), checked=9))
+    def test_alone_they_do_not_pass_what_they_could_not_check(self):
+        verdict = judge_alone("case", make_trace(1), evidence(check(), checked=9))
         assert verdict.status is Status.INCONCLUSIVE
         assert "90%" in verdict.reason
 
-    def test_alone_they_do_not_pass_an_optimizer_that_they_could_not_check(self, make):
+    def test_alone_they_do_not_pass_an_optimizer_that_they_could_not_check(self):
         found = evidence(check(), checked=1000, calls=1000)
         coverage = dataclasses.replace(found.coverage, programs={"ASGD": 1}, skipped={"ASGD": "no float64 update"})
         assert coverage.rate > LEAST_COVERAGE
-        verdict = judge_alone("case", make.trace(1), dataclasses.replace(found, coverage=coverage))
+        verdict = judge_alone("case", make_trace(1), dataclasses.replace(found, coverage=coverage))
         assert verdict.status is Status.INCONCLUSIVE
         assert "ASGD (no float64 update)" in verdict.reason
 
-    def test_alone_a_run_cut_short_is_an_error(self, make):
-        assert judge_alone("case", make.trace(1, complete=False), evidence(check())).status is Status.ERROR
+    def test_alone_a_run_cut_short_is_an_error(self):
+        assert judge_alone("case", make_trace(1, complete=False), evidence(check())).status is Status.ERROR
 
     @pytest.mark.parametrize(("ordered", "status"), [((0, 1), Status.PASS), ((0, 1, 10), Status.INCONCLUSIVE)])
     def test_a_run_that_left_too_few_checks_does_not_pass(self, ordered, status):

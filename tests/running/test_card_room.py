@@ -10,6 +10,7 @@ from harness.devices.choice import DeviceChoice
 from harness.running import card_room, pool
 from harness.running.card_room import MARGIN, WORKSPACE, CardRoom, Peaks, find_room, needed, peak_of
 from harness.running.pool import AUTO, MOST_A_CARD, Slot, free_of, run_side_by_side, slots_for
+from tests.healthy_runs import make_trace, with_signal
 
 GIB = 2**30
 VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -102,11 +103,11 @@ def test_peaks_are_kept_beside_the_report_by_device(tmp_path):
     Peaks("cuda").recall(tmp_path)
 
 
-def test_the_peak_of_a_run_is_the_largest_that_it_told(make):
-    trace = make.with_signal(make.trace(), "memory", [900.0] * 29 + [1024.0])
+def test_the_peak_of_a_run_is_the_largest_that_it_told():
+    trace = with_signal(make_trace(), "memory", [900.0] * 29 + [1024.0])
     assert peak_of(trace) == GIB
     assert peak_of(None) is None
-    assert peak_of(make.with_signal(make.trace(), "memory", np.full(30, np.nan))) is None
+    assert peak_of(with_signal(make_trace(), "memory", np.full(30, np.nan))) is None
 
 
 @pytest.fixture

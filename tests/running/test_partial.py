@@ -6,11 +6,12 @@ from harness.running.folder import PROVENANCE, STREAM
 from harness.running.partial import PartialRun
 from harness.store.provenance_file import write_provenance
 from harness.store.stream import TraceStream, follow_stream, read_stream
+from tests.healthy_runs import make_provenance
 
 
 @pytest.fixture
-def folder(make, tmp_path):
-    write_provenance(tmp_path / PROVENANCE, make.provenance())
+def folder(tmp_path):
+    write_provenance(tmp_path / PROVENANCE, make_provenance())
     return tmp_path
 
 

@@ -8,6 +8,7 @@ from harness.running.folder import shadow_file
 from harness.running.verification import _shadowed_by
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.files.check_stream import ShadowStream
+from tests.healthy_runs import make_provenance
 
 
 def leave(folder, rank, iterations):
@@ -20,8 +21,8 @@ def leave(folder, rank, iterations):
 @pytest.mark.parametrize(
     ("processes", "left"), [(1, None), (2, [(0, 1), ()]), (3, [(0, 1), (), (0,)]), (4, [(0, 1), (), (0,), ()])]
 )
-def test_a_file_that_is_missing_is_noticed(make, tmp_path, processes, left):
+def test_a_file_that_is_missing_is_noticed(tmp_path, processes, left):
     leave(tmp_path, 0, (0, 1))
     leave(tmp_path, 2, (0,))
-    run = SimpleNamespace(provenance=make.provenance(world_size=processes))
+    run = SimpleNamespace(provenance=make_provenance(world_size=processes))
     assert _shadowed_by(run, tmp_path) == left

@@ -12,6 +12,7 @@ from harness.running.pool import Slot
 from harness.running.watchdog import Run
 from harness.values.case import Case
 from harness.values.errors import RunError
+from tests.healthy_runs import make_provenance, make_trace
 
 CASE = Case("made_up", Path("made_up.py"), 12, seed=0, tier="fp32", tiers=("fp32",), fp64_iterations=0)
 
@@ -22,7 +23,7 @@ def recorded(slots):
     return record(CASE, order, slots=slots, **settings)
 
 
-def test_runs_lie_in_the_order_of_the_plan(make, monkeypatch):
+def test_runs_lie_in_the_order_of_the_plan(monkeypatch):
     second_has_ended = threading.Event()
 
     def execute(order, *_, slot, **__):
@@ -30,8 +31,8 @@ def test_runs_lie_in_the_order_of_the_plan(make, monkeypatch):
             assert second_has_ended.wait(60)
         if order.noise_seed == 1:
             second_has_ended.set()
-        origin = make.provenance(iterations=12)
-        return Run(make.trace(order.noise_seed, iterations=12), origin, None, "", 1.0)
+        origin = make_provenance(iterations=12)
+        return Run(make_trace(order.noise_seed, iterations=12), origin, None, "", 1.0)
 
     monkeypatch.setattr(baseline_recording, "execute", execute)
     beside = recorded([Slot(number) for number in range(3)])
@@ -40,10 +41,10 @@ def test_runs_lie_in_the_order_of_the_plan(make, monkeypatch):
         assert one.loss.tolist() == other.loss.tolist()
 
 
-def test_a_run_that_crashes_ends_the_recording(make, monkeypatch):
+def test_a_run_that_crashes_ends_the_recording(monkeypatch):
     def execute(order, *_, **__):
         error = RunError("the run crashed") if order.noise_seed == 3 else None
-        return Run(make.trace(order.noise_seed, iterations=12), make.provenance(iterations=12), error, "", 1.0)
+        return Run(make_trace(order.noise_seed, iterations=12), make_provenance(iterations=12), error, "", 1.0)
 
     monkeypatch.setattr(baseline_recording, "execute", execute)
     with pytest.raises(RunError, match="the run crashed"):

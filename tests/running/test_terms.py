@@ -18,6 +18,7 @@ from harness.values.provenance import Device
 from harness.values.result import Result
 from harness.values.terms import Against
 from harness.values.verdict import Agreement
+from tests.healthy_runs import make_baseline, make_provenance, make_trace
 
 CASE = Case("made_up", Path("made_up.py"), iterations=30, repeats=8, tier="tf32")
 USUAL = (0, 1, 10, 29)
@@ -28,21 +29,21 @@ def terms(baseline, tier="tf32", rate=1e-3, size=1, **changes):
     return terms_of(CASE, order, baseline=baseline, tier=tier, false_alarm_rate=rate, gate_size=size)
 
 
-def test_the_cases_own_gate_leaves_nothing_out(make):
-    asked = terms(make.baseline())
+def test_the_cases_own_gate_leaves_nothing_out():
+    asked = terms(make_baseline())
     assert asked.left_out == ()
     assert asked.asked == (
         *("30 iterations", "tier tf32", "8 healthy runs of cpu", "shadow ops at 4 iterations", "no hard inputs"),
         "a false-alarm rate of 0.001",
     )
-    assert terms(make.baseline(), tier="fp32", shadow_forced=True).left_out == ()
+    assert terms(make_baseline(), tier="fp32", shadow_forced=True).left_out == ()
 
 
-def test_a_setting_that_was_accepted_is_left_out(make):
+def test_a_setting_that_was_accepted_is_left_out():
     accepted = [Agreement("model.depth", "50", "101", False, False)]
     order = Order("made_up.py", "cpu", shadow=USUAL)
     told = terms_of(
-        CASE, order, baseline=make.baseline(), tier="tf32", false_alarm_rate=1e-3, gate_size=1, accepted=accepted
+        CASE, order, baseline=make_baseline(), tier="tf32", false_alarm_rate=1e-3, gate_size=1, accepted=accepted
     )
     assert told.left_out == ("an equal model.depth (50 → 101)",)
 
@@ -58,17 +59,17 @@ def test_a_setting_that_was_accepted_is_left_out(make):
         ({"rate": 1e-6}, "what only a false-alarm rate of 0.001 calls"),
     ],
 )
-def test_what_is_weaker_is_named(make, changes, left_out):
-    assert terms(make.baseline(), **changes).left_out == (left_out,)
+def test_what_is_weaker_is_named(changes, left_out):
+    assert terms(make_baseline(), **changes).left_out == (left_out,)
 
 
-def test_fewer_healthy_runs_are_named(make):
-    few = make.baseline(repeats=5)
+def test_fewer_healthy_runs_are_named():
+    few = make_baseline(repeats=5)
     assert terms(few).left_out == ("3 of its 8 healthy runs",)
 
 
-def test_a_gate_of_many_cases_shares_its_rate(make):
-    asked = terms(make.baseline(), rate=1e-3 / 4, size=4)
+def test_a_gate_of_many_cases_shares_its_rate():
+    asked = terms(make_baseline(), rate=1e-3 / 4, size=4)
     assert asked.left_out == ()
     assert asked.asked[-1] == "a false-alarm rate of 0.00025, one of 4 cases of a gate of 0.001"
 
@@ -79,11 +80,11 @@ def test_alone_no_reference_is_asked():
     assert asked.left_out == ("the baseline",)
 
 
-def test_a_better_reference_that_lies_unused_is_named(make, tmp_path):
-    baseline = make.baseline()
+def test_a_better_reference_that_lies_unused_is_named(tmp_path):
+    baseline = make_baseline()
     save_baseline(tmp_path, baseline)
     assert better_references(tmp_path, CASE, baseline) == ()
-    origin = make.provenance(device=Device("cuda", "NVIDIA H200"))
+    origin = make_provenance(device=Device("cuda", "NVIDIA H200"))
     cuda = dataclasses.replace(baseline, reference="cuda", provenance=origin)
     save_baseline(tmp_path, cuda)
     (remark,) = better_references(tmp_path, CASE, baseline)
@@ -91,11 +92,11 @@ def test_a_better_reference_that_lies_unused_is_named(make, tmp_path):
     assert better_references(tmp_path, CASE, cuda) == ()
 
 
-def test_every_output_says_what_was_left_out(make, tmp_path, capsys):
-    baseline = make.baseline()
+def test_every_output_says_what_was_left_out(tmp_path, capsys):
+    baseline = make_baseline()
     weak = dataclasses.replace(terms(baseline, shadow=()), remarks=("a better one lies there",))
-    verdict = judge(baseline, make.trace(77), make.provenance())
-    result = Result(verdict, make.trace(77), make.provenance(), baseline, terms=weak)
+    verdict = judge(baseline, make_trace(77), make_provenance())
+    result = Result(verdict, make_trace(77), make_provenance(), baseline, terms=weak)
     page = reports.write([result], tmp_path)
     print_results([result], "page")
     said = {
@@ -116,10 +117,10 @@ def test_every_output_says_what_was_left_out(make, tmp_path, capsys):
     assert "with the reference cpu over 30 iterations" in said["terminal"]
 
 
-def test_a_page_of_shadow_ops_alone_asks_another_question(make, tmp_path):
-    verdict = dataclasses.replace(judge(make.baseline(), make.trace(77), make.provenance()), envelopes={})
+def test_a_page_of_shadow_ops_alone_asks_another_question(tmp_path):
+    verdict = dataclasses.replace(judge(make_baseline(), make_trace(77), make_provenance()), envelopes={})
     alone = terms_alone(CASE, Order("made_up.py", "cpu", iterations=3, shadow=(0, 1, 2)))
-    text = reports.write([Result(verdict, make.trace(77), make.provenance(), terms=alone)], tmp_path).read_text()
+    text = reports.write([Result(verdict, make_trace(77), make_provenance(), terms=alone)], tmp_path).read_text()
     assert "Does it train like the reference?" not in text
     assert "No reference was asked." in text
     assert "Reference: none was asked." in text

@@ -82,6 +82,18 @@ def test_a_module_that_would_hide_one_of_ours_is_refused(tmp_path):
     assert "ann" in told
 
 
+@pytest.mark.parametrize("package", [True, False])
+def test_a_package_of_the_users_called_tests_is_the_users(tmp_path, package):
+    """This project's own folder of that name lies before it on the path, where the project is installed editable."""
+    config = written(tmp_path, ["tests.mine"])
+    (tmp_path / "tests").mkdir()
+    if package:
+        (tmp_path / "tests" / "__init__.py").write_text("from tests.beside import Beside\n")
+        (tmp_path / "tests" / "beside.py").write_text(PART.format(name="Beside"))
+    (tmp_path / "tests" / "mine.py").write_text(PART.format(name="Mine"))
+    assert ("['Beside', 'Mine']" if package else "['Mine']") in load(tmp_path, config)
+
+
 def test_imports_of_an_option_are_made(tmp_path):
     config = written(tmp_path, [])
     (tmp_path / "late.py").write_text(PART.format(name="Mine"))

@@ -7,11 +7,12 @@ import pytest
 from harness.store.atomic import replace_folder, write_text
 from harness.store.baselines import choose_reference, list_references, load_baseline, save_baseline
 from harness.values.errors import BaselineError, UsageError
+from tests.healthy_runs import make_baseline
 
 
 @pytest.fixture
-def saved(make, tmp_path):
-    save_baseline(tmp_path, make.baseline())
+def saved(tmp_path):
+    save_baseline(tmp_path, make_baseline())
     return tmp_path
 
 
@@ -23,8 +24,8 @@ def files(root):
     return sorted(path for path in (root / "made_up" / "cpu").rglob("*") if path.is_file())
 
 
-def test_what_is_saved_is_loaded(make, saved):
-    wrote, read = make.baseline(), load(saved)
+def test_what_is_saved_is_loaded(saved):
+    wrote, read = make_baseline(), load(saved)
     assert read.provenance == wrote.provenance
     assert (read.reason, read.recorded, read.iterations) == (wrote.reason, wrote.recorded, 30)
     for tier, runs in wrote.tiers.items():
@@ -35,9 +36,9 @@ def test_what_is_saved_is_loaded(make, saved):
     assert read.fp64.loss.tolist() == wrote.fp64.loss.tolist()
 
 
-def test_saving_twice_gives_the_same_bytes(make, saved):
+def test_saving_twice_gives_the_same_bytes(saved):
     before = {path: path.read_bytes() for path in files(saved)}
-    save_baseline(saved, make.baseline())
+    save_baseline(saved, make_baseline())
     assert {path: path.read_bytes() for path in files(saved)} == before
     assert list_references(saved, "made_up") == ("cpu",)
 
@@ -138,14 +139,14 @@ def test_a_write_that_fails_leaves_the_old_one(tmp_path):
 class TestWhichReference:
     """Record names a baseline by its device; verify takes the one that is there."""
 
-    def test_the_only_one_is_meant(self, make, tmp_path):
-        save_baseline(tmp_path, make.baseline(reference="cuda"))
+    def test_the_only_one_is_meant(self, tmp_path):
+        save_baseline(tmp_path, make_baseline(reference="cuda"))
         assert load_baseline(tmp_path, "made_up").reference == "cuda"
         assert choose_reference(tmp_path, "made_up", "cpu") == "cpu"
 
-    def test_of_several_one_is_named(self, make, tmp_path):
+    def test_of_several_one_is_named(self, tmp_path):
         for reference in ("cuda", "cpu"):
-            save_baseline(tmp_path, make.baseline(reference=reference))
+            save_baseline(tmp_path, make_baseline(reference=reference))
         with pytest.raises(BaselineError, match="several baselines of made_up") as caught:
             load_baseline(tmp_path, "made_up")
         assert "--reference cpu" in str(caught.value)

@@ -10,13 +10,14 @@ from harness.store import atomic, baselines
 from harness.store.atomic import replace_folder, write_text
 from harness.store.baselines import load_baseline, save_baseline
 from harness.values.errors import BaselineError
+from tests.healthy_runs import make_baseline, make_trace, with_signal
 
 
 @pytest.fixture(scope="module")
-def two(make):
+def two():
     """Two recordings of equal form: the reason and the loss tell them apart."""
-    first = make.baseline(tiers={"fp32": tuple(make.trace(seed, iterations=4) for seed in range(5))}, fp64=None)
-    louder = tuple(make.with_signal(run, "loss", run.loss * 2) for run in first.tiers["fp32"])
+    first = make_baseline(tiers={"fp32": tuple(make_trace(seed, iterations=4) for seed in range(5))}, fp64=None)
+    louder = tuple(with_signal(run, "loss", run.loss * 2) for run in first.tiers["fp32"])
     return dataclasses.replace(first, reason="first"), dataclasses.replace(
         first, reason="second", tiers={"fp32": louder}
     )

@@ -10,6 +10,7 @@ from harness.values import errors
 from harness.values.case import Case
 from harness.values.errors import AlignmentError, BaselineError, CaseError, TraceError
 from harness.values.trace import StateTable, Trace
+from tests.healthy_runs import make_baseline, make_trace
 
 
 def test_an_error_says_all_that_it_knows_and_survives_a_process_boundary():
@@ -58,13 +59,13 @@ def test_a_state_table_fits_its_names():
         StateTable(np.arange(1), ("a", "a"), np.zeros((1, 2)))
 
 
-def test_the_head_of_a_trace_is_whole_where_it_reaches(make):
-    head = make.trace().head(10)
+def test_the_head_of_a_trace_is_whole_where_it_reaches():
+    head = make_trace().head(10)
     assert (len(head), head.planned, head.complete) == (10, 10, True)
     assert head.state.iterations.tolist() == [0, 1, 2, 4, 8]
-    cut = dataclasses.replace(make.trace(iterations=5), planned=30, complete=False)
+    cut = dataclasses.replace(make_trace(iterations=5), planned=30, complete=False)
     assert not cut.head(10).complete
-    assert make.trace().head(99).planned == 30
+    assert make_trace().head(99).planned == 30
 
 
 @pytest.mark.parametrize(
@@ -85,15 +86,15 @@ def test_a_case_out_of_range_names_its_field(tmp_path, changes):
     assert f"alignment.{next(iter(changes))}" in str(caught.value) or "tiers" in str(caught.value)
 
 
-def test_a_baseline_of_few_or_cut_runs_is_refused(make):
+def test_a_baseline_of_few_or_cut_runs_is_refused():
     with pytest.raises(BaselineError, match="too few"):
-        make.baseline(repeats=4)
-    runs = make.baseline().tiers["fp32"]
+        make_baseline(repeats=4)
+    runs = make_baseline().tiers["fp32"]
     cut = (dataclasses.replace(runs[0], complete=False), *runs[1:])
     with pytest.raises(BaselineError, match="cut short"):
-        make.baseline(tiers={"fp32": cut})
+        make_baseline(tiers={"fp32": cut})
     with pytest.raises(BaselineError, match="holds no run"):
-        make.baseline(tiers={})
+        make_baseline(tiers={})
 
 
 def test_a_table_s_values_under_another_s_rows_and_names():
@@ -106,8 +107,8 @@ def test_a_table_s_values_under_another_s_rows_and_names():
 
 
 @pytest.mark.parametrize(("iterations", "rows"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (30, 7)])
-def test_of_a_run_that_goes_on_the_rows_that_it_has_reached_are_due(make, iterations, rows):
-    run = make.trace(iterations=30)
+def test_of_a_run_that_goes_on_the_rows_that_it_has_reached_are_due(iterations, rows):
+    run = make_trace(iterations=30)
     so_far = dataclasses.replace(run.head(iterations), planned=30, complete=False)
     assert so_far.reached == iterations
     due = so_far.state.values_due(run.state, so_far.reached)

@@ -7,11 +7,8 @@ import re
 import tarfile
 from pathlib import Path
 
-import pinned
 import pytest
-from error_templates import error_templates
 from rich.cells import cell_len
-from shown_texts import english_on
 
 import reports
 from harness.cli.main import build_parser, main
@@ -31,6 +28,9 @@ from reports.drawing.curves import curves_of
 from reports.run.finding_rows import findings_lead
 from reports.run.tiles import tiles_of
 from reports.words.terms_words import QUESTIONS, terms_lines
+from tests.pinned import pinned
+from tests.words.error_templates import error_templates
+from tests.words.shown_texts import english_on
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,11 +4,11 @@ import ast
 import re
 
 import pytest
-from error_templates import ROOT
-from said_calls import FILLED, _texts, printed_in_english, said_in_code, said_in_templates
 
 from harness.language import say, speak
 from harness.language.speech import untranslated
+from tests.words.error_templates import ROOT
+from tests.words.said_calls import FILLED, _texts, printed_in_english, said_in_code, said_in_templates
 
 WORD = re.compile(r"[A-Za-z]{3,}")
 

@@ -5,11 +5,11 @@ import itertools
 import re
 
 import pytest
-from said_calls import FILLED, ROOT, _texts
 
 from harness.language import say, speak
 from harness.shadow.evidence.cause import _NOUNS, Asked, Cause
 from harness.shadow.evidence.part import Part
+from tests.words.said_calls import FILLED, ROOT, _texts
 
 NAMES = re.compile(
     r"\b[\w.]*[_.]\w*\b|float32|[A-Z]{2,}|ReLU|(?:log-)?softmax|dilation|stride|padding|query|key|value|mm|sgd|shadow:"

@@ -5,10 +5,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pinned
 import pytest
 from rich.cells import cell_len
-from shown_texts import texts_on
 
 from harness.accuracy.acceptance_margins import NAMED_MARGINS, Margin
 from harness.accuracy.answer_comparison import AnswerComparison, compare_answers
@@ -51,6 +49,8 @@ from reports.accuracy.score_table import score_table
 from reports.run.cards import write_cards
 from reports.study.study_page import render_power
 from reports.words.headline import headline
+from tests.pinned import pinned
+from tests.words.shown_texts import texts_on
 
 TEMPLATES = Path(__file__).parents[2] / "reports/templates"
 

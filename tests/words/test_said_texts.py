@@ -3,7 +3,8 @@
 import re
 
 import pytest
-import said_texts
+
+from tests.words import said_texts
 
 NEXT = "python tests/words/said_texts.py, and read what changed"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel_faults import (
+from tests.emulation.kernel_faults import (
     attention,
     blind_forward,
     blind_gradients,
@@ -14,7 +14,7 @@ from kernel_faults import (
     precision,
     shapes,
 )
-from kernel_faults.relation import Relation
+from tests.emulation.kernel_faults.relation import Relation
 
 AREAS = (
     attention,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import probes
 import torch
-from probes import Results
 
-from kernel_faults.relation import Relation, only, within
+from tests.emulation import probes
+from tests.emulation.kernel_faults.relation import Relation, only, within
+from tests.emulation.probes import Results
 
 RELATIONS: dict[str, list[Relation]] = {}
 

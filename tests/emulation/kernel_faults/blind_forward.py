@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import probes
 import torch
-from probes import Results
 from torch.nn import functional
 
-from kernel_faults.normalization import BIASED, GRADIENT, INPUT, MEAN, WEIGHT, moved
-from kernel_faults.relation import Relation, only, over_channels
+from tests.emulation import probes
+from tests.emulation.kernel_faults.normalization import BIASED, GRADIENT, INPUT, MEAN, WEIGHT, moved
+from tests.emulation.kernel_faults.relation import Relation, only, over_channels
+from tests.emulation.probes import Results
 
 RELATIONS: dict[str, list[Relation]] = {}
 

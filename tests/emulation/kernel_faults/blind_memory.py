@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import probes
 import torch
-from probes import Results
 from torch.nn import functional
 
 from harness.recording.clock import set_iteration
-from kernel_faults.blind_forward import convolve, stronger
-from kernel_faults.normalization import INPUT, WEIGHT, moved
-from kernel_faults.relation import Relation, measure, only, over_channels, within
+from tests.emulation import probes
+from tests.emulation.kernel_faults.blind_forward import convolve, stronger
+from tests.emulation.kernel_faults.normalization import INPUT, WEIGHT, moved
+from tests.emulation.kernel_faults.relation import Relation, measure, only, over_channels, within
+from tests.emulation.probes import Results
 
 RELATIONS: dict[str, list[Relation]] = {}
 

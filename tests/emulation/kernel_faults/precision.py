@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import probes
 import torch
-from probes import Results
 from torch.nn import functional
 
-from kernel_faults.normalization import INPUT, WEIGHT
-from kernel_faults.relation import Relation, only, within
+from tests.emulation import probes
+from tests.emulation.kernel_faults.normalization import INPUT, WEIGHT
+from tests.emulation.kernel_faults.relation import Relation, only, within
+from tests.emulation.probes import Results
 
 RELATIONS: dict[str, list[Relation]] = {}
 

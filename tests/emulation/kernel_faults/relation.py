@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from probes import Results
 
 from harness.lab.emulation import install
 from harness.lab.faults import parse_fault
+from tests.emulation.probes import Results
 
 Relation = Callable[[str], None]
 

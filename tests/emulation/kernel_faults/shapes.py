@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import probes
 import torch
-from probes import Results
 from torch.nn import functional
 
-from kernel_faults.relation import Relation, measure, only
+from tests.emulation import probes
+from tests.emulation.kernel_faults.relation import Relation, measure, only
+from tests.emulation.probes import Results
 
 RELATIONS: dict[str, list[Relation]] = {}
 

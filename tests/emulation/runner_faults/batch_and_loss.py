@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from harness.lab.faults import FAULTS, Fault, parse_fault
-from runner_faults.stand_in import Check, FakeRunner
+from tests.emulation.runner_faults.stand_in import Check, FakeRunner
 
 
 class Preprocessor(torch.nn.Module):

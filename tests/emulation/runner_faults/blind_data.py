@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from harness.lab.faults import FAULTS
-from runner_faults.batch_and_loss import Model
-from runner_faults.stand_in import Check, FakeRunner
+from tests.emulation.runner_faults.batch_and_loss import Model
+from tests.emulation.runner_faults.stand_in import Check, FakeRunner
 
 
 def flipped(flips: Any) -> dict[str, Any]:

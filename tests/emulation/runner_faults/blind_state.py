@@ -9,7 +9,7 @@ import torch
 from mmengine.optim import PolyParamScheduler
 
 from harness.lab.faults import FAULTS, Fault, parse_fault
-from runner_faults.stand_in import DECAY, MOMENTUM, RATE, Check, FakeRunner
+from tests.emulation.runner_faults.stand_in import DECAY, MOMENTUM, RATE, Check, FakeRunner
 
 RATES = (RATE, RATE / 2, RATE / 4)
 

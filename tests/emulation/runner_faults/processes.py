@@ -6,7 +6,7 @@ import pytest
 
 from harness.lab.faults import FAULTS
 from harness.values.errors import DeviceError
-from runner_faults.stand_in import Check, FakeRunner
+from tests.emulation.runner_faults.stand_in import Check, FakeRunner
 
 
 def refuses_one_process(name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.lab.faults import FAULTS
-from runner_faults.stand_in import RATE, Check, FakeRunner
+from tests.emulation.runner_faults.stand_in import RATE, Check, FakeRunner
 
 
 def rates(name: str, count: int = 12) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from harness.lab.faults import FAULTS, Fault, parse_fault
-from runner_faults.stand_in import DECAY, MOMENTUM, RATE, Check, FakeRunner
+from tests.emulation.runner_faults.stand_in import DECAY, MOMENTUM, RATE, Check, FakeRunner
 
 
 def train(fault: Fault | None, iterations: int = 3, gradient: float = 1 / 3) -> list[list[torch.Tensor]]:
