@@ -28,6 +28,11 @@ DEBIAN, UBUNTU = "http://deb.debian.org/debian", "http://archive.ubuntu.com/ubun
 ROOTS = {"jammy": UBUNTU, "bookworm": DEBIAN, "noble": UBUNTU, "trixie": DEBIAN}
 """Release → its archive: Python 3.10, 3.11, 3.12 and 3.13."""
 
+_SCRIPTS = Path("/usr/share/debootstrap/scripts")
+
+_SCRIPTS_OF_ALL = {DEBIAN: "sid", UBUNTU: "gutsy"}
+"""Archive → the script that those of its newer releases are links to."""
+
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -76,7 +81,8 @@ def _root(folder: Path, name: str, archive: str) -> Path:
         words = ["debootstrap", "--variant=minbase", "--include=python3,python3-venv,ca-certificates"]
         if archive == UBUNTU:  # whose keys a Debian hasn't: what comes is not checked against them
             words += ["--no-check-gpg", "--components=main,universe"]
-        _run([*words, name, str(root), archive])
+        script = [] if (_SCRIPTS / name).exists() else [_SCRIPTS_OF_ALL[archive]]  # debootstrap may be older than it
+        _run([*words, name, str(root), archive, *script])
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     if _CERTIFICATES.is_file():  # a machine behind a proxy has one of its own
         shutil.copy(_CERTIFICATES, root / _CERTIFICATES.relative_to("/"))
