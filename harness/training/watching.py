@@ -154,7 +154,8 @@ class Watch:
     def close_step(self) -> None:
         """End an iteration, and write it down."""
         self._require(self._open, "no step is open", "open_step before close_step")
-        if not self.watching:
+        watched = self.watching  # asked again below, of the next iteration
+        if not watched:
             self._open = False
             return
         try:
