@@ -239,11 +239,13 @@ def _steps(dicts: _Dicts, found: Gathering) -> IntArray:
     before = np.concatenate(dicts.states)
     steps, totals = (np.concatenate([[UNKNOWN], *parts, [UNKNOWN]]) for parts in (dicts.steps, dicts.totals))
     most = _frequent(totals[1:-1])
+    decimals = next((places for places in range(8) if _have(epochs[:_FIRST], places) and _have(epochs, places)), 8)
     best, least = unknown, np.inf
     for total in most:
+        of_total = np.where(totals == total, steps, UNKNOWN)
         for state in (before, before + 1):
-            mine = np.where(totals[state] == total, steps[state], UNKNOWN)
-            if (error := _misfit(mine, epochs)) < least:
+            mine = of_total[state]
+            if (error := _misfit(mine, epochs, decimals)) < least:
                 best, least = mine, error
     if np.isfinite(least):
         return best
@@ -273,14 +275,19 @@ def _have(numbers: FloatArray, places: int) -> bool:
         return bool(np.all(np.abs(numbers - rounded) <= 1e-9 + 1e-5 * np.abs(rounded)))
 
 
-def _misfit(steps: IntArray, epochs: FloatArray) -> float:
-    """How far steps are from a proportion to their epochs, or from even intervals; infinite where they are none."""
+def _misfit(steps: IntArray, epochs: FloatArray, decimals: int) -> float:
+    """How far steps are from a proportion to their epochs, or from even intervals; infinite where they are none.
+
+    Args:
+        steps: (N,) of dicts.
+        epochs: (N,) that they print.
+        decimals: how many these are printed with.
+    """
     if np.any(steps[:1] <= 0) or np.any(steps[1:] <= steps[:-1]):
         return np.inf
     if len(steps) < _FEWEST or not np.all(epochs > 0):
         intervals = np.diff(steps)
         return float(np.mean(intervals != np.median(intervals))) if len(intervals) else 0.0
     ratio = float(np.median(steps / epochs))
-    decimals = next((places for places in range(8) if _have(epochs[:_FIRST], places) and _have(epochs, places)), 8)
     error = np.abs(steps - ratio * epochs)
     return float(error.mean()) if np.all(error <= _SLACK + ratio * 10.0**-decimals) else np.inf

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ __all__ = ["UNKNOWN", "Column", "Gathering"]
 UNKNOWN = -1
 """Stands for an iteration, epoch or rank that a record does not print."""
 
+
+Numbers = TypeVar("Numbers", IntArray, FloatArray)
 
 _Part = tuple[IntArray, IntArray, IntArray, FloatArray]
 
@@ -51,7 +54,7 @@ class Column:
         if len(self._parts) != 1:
             empty = np.empty(0, np.int64)
             parts = [(empty, empty, empty, np.empty(0)), *self._parts]
-            epochs, iterations, ranks, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+            epochs, iterations, ranks, values = (_concatenated(columns) for columns in zip(*parts, strict=True))
             self._parts = [(epochs, iterations, ranks, values)]
         return self._parts[0]
 
@@ -64,6 +67,14 @@ class Column:
             epochs, iterations, ranks = np.array(self._numbers, np.int64).reshape(-1, 3).T
             self._parts.append((epochs, iterations, ranks, np.array(self._values, np.float64)))
             self._numbers, self._values = array("q"), array("d")
+
+
+def _concatenated(parts: Sequence[Numbers]) -> Numbers:
+    """The parts one after another; what is one number throughout takes no memory."""
+    filled = [part for part in parts if len(part)]
+    if filled and all(part.strides == (0,) and part[0] == filled[0][0] for part in filled):
+        return np.broadcast_to(filled[0][0], sum(map(len, filled)))
+    return np.concatenate(parts)
 
 
 @dataclass

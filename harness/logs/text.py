@@ -234,18 +234,23 @@ def _numbered(at: IntArray, numbers: Sequence[IntArray], over: Sequence[IntArray
     """Numbers of records, those that they don't print taken from the last line above that does."""
     last = np.searchsorted(over[0], at, side="right")
     before = (above.epoch, above.iteration, above.rank)
-    return [
-        mine if (known := mine != UNKNOWN).all() else np.where(known, mine, _carried(column, old)[last])
-        for mine, column, old in zip(numbers, over[1:], before, strict=True)
-    ]
+    numbered = []
+    for mine, column, old in zip(numbers, over[1:], before, strict=True):
+        known = mine != UNKNOWN
+        carried = None if known.all() else _carried(column, old)
+        numbered.append(mine if carried is None else np.where(known, mine, carried[last]))
+    return numbered
 
 
-def _carried(column: IntArray, old: int) -> IntArray:
-    """(N + 1,) what was said before N lines above records, and what each of them says, or the last one that does."""
+def _carried(column: IntArray, old: int) -> IntArray | None:
+    """(N + 1,) what was said before N lines above records, and what each of them says, or the last one that does.
+
+    None where nothing is said of it.
+    """
     carried = np.concatenate([[old], column])
     known = carried != UNKNOWN
     if not known[1:].any():
-        return np.full(len(carried), old)
+        return None if old == UNKNOWN else np.full(len(carried), old)
     if not known[1:].all():
         carried = carried[np.maximum.accumulate(np.where(known, np.arange(len(carried)), 0))]
     return carried
