@@ -1,6 +1,6 @@
 """What recording costs: iterations of one Runner with it and without it, in turn, and what each part takes.
 
-    python benchmarks/recording_cost.py [--case ann_small] [--size 64x128] [--batch 2] [--pairs 60] [--device cpu]
+    python benchmarks/recording_cost.py [--case ann_small] [--size 128x256] [--batch 2] [--pairs 60] [--device cpu]
 
 The recorded iterations are numbered as those of a run of 30, which keeps the norms of every tensor at a few of them.
 Printed are
@@ -11,8 +11,9 @@ Printed are
   it: masks of dropout that are drawn on the host, and caches that it has emptied. A busy machine makes it vague.
 
 Both in time of the processor, which neighbours disturb least, and in time on the wall, each with an interval of 95 %
-from resampling the pairs. The promise is a share of 3 % at most, or of the ratio where there is no share: exits with 1
-where even the lower end is above it. Evaluation mode, which is asked for three times a run, is told beside it.
+from resampling the pairs. The promise is a share of 3 % at most, or of the ratio where there is no share, for crops of
+128×256 or larger (docs/judging.md has smaller ones): exits with 1 where even the lower end is above it. Evaluation
+mode, which is asked for three times a run, is told beside it.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", default="ann_small")
-    parser.add_argument("--size", default="64x128", help="height x width of the crops")
+    parser.add_argument("--size", default="128x256", help="height x width of the crops")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=2 * PLANNED, help="iterations of either kind")
     parser.add_argument("--device", default="cpu", help="any that `align doctor` lists")
