@@ -7,6 +7,7 @@ schema can say.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import msgspec
 
 __all__ = ["json_schema"]
 
-_ARGUMENT = re.compile(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", re.MULTILINE)
+_ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 """An argument in a docstring: its name and its words, the lines that go on with it included."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -81,11 +82,15 @@ def _admitting(schema: Any) -> Any:
 
 def _describe(schema: dict[str, Any]) -> None:
     """Give each field the words that the class's docstring has for it."""
-    text, _, arguments = schema.get("description", "").partition("Args:")
+    # Python 3.13 takes the indentation off a docstring itself.
+    text, _, arguments = inspect.cleandoc(schema.get("description", "")).partition("Args:")
     schema["description"] = " ".join(text.split())
     for name, words in _ARGUMENT.findall(arguments):
         if name in schema["properties"]:
             schema["properties"][name] = {"description": " ".join(words.split()), **schema["properties"][name]}
+    for field in schema.get("properties", {}).values():
+        if field.get("default") == {}:  # some versions of msgspec say it of an empty mapping, others don't
+            del field["default"]
 
 
 def _number(schema: dict[str, Any]) -> dict[str, Any]:
