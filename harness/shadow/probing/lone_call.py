@@ -27,6 +27,10 @@ __all__ = ["Answer", "Asking", "LoneCall", "asking_of", "format_of", "lone_call"
 
 _ASKED = frozenset({Kind.COMPUTE, Kind.MOVE, Kind.VIEW})
 
+_FLAT = frozenset({"nll_loss_forward", "nll_loss_backward"})
+_LABELLED = _FLAT | {"nll_loss2d_forward", "nll_loss2d_backward"}
+"""Losses whose labels are indices: of (N, C) or (C,), and of maps (N, C, H, W)."""
+
 
 @dataclass(frozen=True, eq=False)
 class LoneCall:
@@ -247,6 +251,8 @@ class Asking:
 
     @staticmethod
     def _refused_by_host(call: LoneCall) -> bool:
+        if _has_labels_past_its_classes(call):
+            return True
         args, kwargs = call.given(call.arguments)
         with torch.no_grad(), _disable_current_modes():
             host = [in_double(value) for value in args], {name: in_double(value) for name, value in kwargs.items()}
@@ -265,6 +271,18 @@ class Asking:
             return laid_out(tensor.to(self.device).clone(), tensor.stride())
 
         return map_tensors(value, move)
+
+
+def _has_labels_past_its_classes(call: LoneCall) -> bool:
+    """Whether a loss is given a label of a class that it hasn't, as where its classes were made fewer.
+
+    PyTorch's forward on the host refuses that, but its backward writes where the label points.
+    """
+    if call.name not in _LABELLED:
+        return False
+    labels, classes = call.arguments["target"], call.arguments["self"].shape[-1 if call.name in _FLAT else 1]
+    foreign = (labels < 0) | (labels >= classes)
+    return bool((foreign & (labels != call.arguments["ignore_index"])).any())
 
 
 class _OnePlace(CallSites):
