@@ -154,8 +154,9 @@ def _causes_of(judged: Sequence[_Judged], throughout: Sequence[_Judged]) -> list
 def _telling(judged: Sequence[_Judged]) -> tuple[list[_Judged], int]:
     """The checks that tell wrong from right, and how many of the training's own calls don't.
 
-    A convolution's bias before batch norm has a gradient of nothing but rounding, in which a zero is right. Such a call
-    is no witness that the kernel serves it well: one is where what is wrong with half of the wrong ones would show.
+    A convolution's bias before batch norm has a gradient of nothing but rounding, in which a zero is right: that call
+    doesn't show whether the kernel is right. A right call shows it where its bounds are below the median error, or the
+    median factor, of the wrong calls.
     """
     rows = [each.row for each in judged if each.wrong]
     error, projection = median(row.error for row in rows), median(abs(row.projection) for row in rows)
