@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.logs.forms import Forms
-from harness.logs.gathering import UNKNOWN, Gathering
+from harness.logs.gathering import UNKNOWN, Gathering, count_before
 from harness.logs.meaning import Meaning, Reading
 from harness.logs.tokens import GLOBAL_STEPS, tokens, words
 from harness.values.trace import FloatArray, IntArray
@@ -167,7 +167,7 @@ def _take(piece: bytes, forms: Forms[str], dicts: _Dicts, found: Gathering) -> N
     dicts.epochs.append(
         np.concatenate([np.array([one.epoch for _, one in searched.dicts], np.float64), *epochs])[order]
     )
-    dicts.states.append(dicts.drawn + np.searchsorted(states, at[order]))
+    dicts.states.append(dicts.drawn + count_before(states, at[order]))
     steps = [line.integers.get("iteration", np.full(len(line.starts), UNKNOWN, np.int64)) for line in lines]
     own = np.concatenate([np.array([one.own for _, one in searched.dicts], np.int64), *steps])
     if np.any(own != UNKNOWN):

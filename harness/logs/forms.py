@@ -143,8 +143,8 @@ class Forms(Generic[S]):
             yield Reading(lines.starts[mine], form.meaning, integers, decimals | spelled)
 
     def _by_exact(self, lines: Lines, rows: IntArray) -> Iterator[Reading[S]]:
-        widths = lines.widths[rows]
-        counts = np.bincount(np.minimum(widths, _LONGEST_LEARNED + 1), minlength=_LONGEST_LEARNED + 2)
+        widths = np.minimum(lines.widths[rows], _LONGEST_LEARNED + 1).astype(np.uint16)  # small numbers compare fast
+        counts = np.bincount(widths, minlength=_LONGEST_LEARNED + 2)
         for width, forms in self._exact.items():
             if not counts[width]:
                 continue

@@ -14,7 +14,7 @@ from harness.logs.limits import LIMITS
 from harness.values.errors import LogError
 from harness.values.trace import FloatArray, IntArray
 
-__all__ = ["UNKNOWN", "Column", "Gathering"]
+__all__ = ["UNKNOWN", "Column", "Gathering", "count_before"]
 
 
 UNKNOWN = -1
@@ -75,6 +75,18 @@ def _concatenated(parts: Sequence[Numbers]) -> Numbers:
     if filled and all(part.strides == (0,) and part[0] == filled[0][0] for part in filled):
         return np.broadcast_to(filled[0][0], sum(map(len, filled)))
     return np.concatenate(parts)
+
+
+def count_before(marks: IntArray, at: IntArray) -> IntArray:
+    """How many marks stand before each of some places, or at it, (N,).
+
+    Args:
+        marks: (M,) places, rising.
+        at: (N,) other places, rising.
+    """
+    if len(marks) == len(at) and np.all(marks < at) and np.all(at[:-1] < marks[1:]):  # in turn, as in most logs
+        return np.arange(1, len(at) + 1)
+    return np.searchsorted(marks, at, side="right")
 
 
 @dataclass

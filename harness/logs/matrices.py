@@ -43,10 +43,12 @@ class Lines:
         starts, ends = self.starts[rows], self.starts[rows] + self.widths[rows]
         if rows[-1] - rows[0] + 1 == len(rows):
             return self.buffer, int(starts[0]), int(ends[-1] - starts[0])
-        cuts = np.flatnonzero(np.diff(rows) > 1)
-        begins, ends = starts[np.concatenate([[0], cuts + 1])], ends[np.concatenate([cuts, [-1]])]
-        parts = [self.buffer[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        return b"".join(parts) + bytes(PADDING), 0, int(np.sum(ends - begins))
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        mine = np.zeros(last - first, np.bool_)
+        mine[rows - first] = True
+        held = np.repeat(mine, self.widths[first:last])
+        parts = self.text[int(starts[0]) : int(ends[-1])][held]
+        return parts.tobytes() + bytes(PADDING), 0, len(parts)
 
     def gaps(self) -> list[tuple[int, int]]:
         """The stretches of the piece that are not read."""
@@ -64,8 +66,8 @@ class Matrix:
             self._flat = text[int(starts[0]) :]
         else:
             spare = np.full(-(-PADDING // width), starts[0])
-            windows = np.lib.stride_tricks.as_strided(text, (len(text) - width + 1, width), (1, 1))
-            self._flat = windows[np.concatenate([starts, spare])].reshape(-1)
+            windows = np.ndarray((len(text) - width + 1,), f"V{width}", text, strides=(1,))  # a window at each byte
+            self._flat = windows[np.concatenate([starts, spare])].view(np.uint8)
         self.flat = self._flat[: self.count * width]
 
     def words(self, column: int) -> WordArray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.logs.forms import Forms
-from harness.logs.gathering import UNKNOWN, Gathering
+from harness.logs.gathering import UNKNOWN, Gathering, count_before
 from harness.logs.meaning import Meaning, Reading
 from harness.logs.records import LineReader, Record, RowError
 from harness.values.trace import IntArray
@@ -232,7 +232,7 @@ def _gather(readings: Sequence[Reading[_Structure]], rows: _Rows, above: _Above,
 
 def _numbered(at: IntArray, numbers: Sequence[IntArray], over: Sequence[IntArray], above: _Above) -> list[IntArray]:
     """Numbers of records, those that they don't print taken from the last line above that does."""
-    last = np.searchsorted(over[0], at, side="right")
+    last = count_before(over[0], at)
     before = (above.epoch, above.iteration, above.rank)
     numbered = []
     for mine, column, old in zip(numbers, over[1:], before, strict=True):
