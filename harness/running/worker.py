@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import platform
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,12 +36,31 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(arguments[0])
     die_with_parent()
     try:
-        _explained(Order.read(folder / ORDER), folder)
+        order = Order.read(folder / ORDER)
+        _explained(order, folder)
     except AlignmentError as error:
         write_text(folder / ERROR, encode_value(Told.of(error), schema=Told.SCHEMA))
         print(error, file=sys.stderr)
         return 2
+    if order.launcher != "none":
+        _end_at_once()
     return 0
+
+
+def _end_at_once() -> None:
+    """End a process of several, whose part is written, without tearing down its interpreter.
+
+    A thread of the process group may just let go of its last tensors, for which it waits for Python: where Python is
+    gone by then, the C++ library calls ``terminate``, and a training that went well looks as if a rank had crashed.
+    What was registered to run at the end runs, and what other threads do is waited for, as ever.
+    """
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def launch(arguments: Sequence[str]) -> int:

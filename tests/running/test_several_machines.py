@@ -66,6 +66,15 @@ def test_the_rank_that_dies_or_hangs_is_named(changed, tmp_path, trouble, said):
     assert len(run.trace) == 3
 
 
+@pytest.mark.slow
+def test_a_rank_that_would_crash_while_its_interpreter_is_torn_down_has_trained(changed, tmp_path):
+    order = changed(launcher="pytorch", processes=2, iterations=5, options=("model.trouble=rank-1-abort-at-the-end",))
+    run = execute(order, tmp_path)
+    assert run.error is None, run.output
+    assert len(run.trace) == 5
+    assert any("what was registered ran" in file.read_text() for file in tmp_path.rglob("stdout.log"))
+
+
 def test_the_process_that_got_no_further_is_named(tmp_path):
     assert rank_behind(tmp_path) == ""
     for rank, stage in enumerate((1, 0, 1, 1)):

@@ -1,5 +1,7 @@
 """A model and a data set that train in milliseconds: what a user's own config may bring along."""
 
+import atexit
+import builtins
 import os
 import time
 from pathlib import Path
@@ -46,8 +48,6 @@ class TinySegmentor(BaseModel):
 def make_trouble(kind):
     if os.environ.get("RANK") == "1":
         kind = kind.removeprefix("rank-1-")
-    if kind == "hang":
-        time.sleep(600)
     if kind == "crash":
         raise RuntimeError("the kernel fell over")
     if kind == "kill":
@@ -57,10 +57,20 @@ def make_trouble(kind):
     if kind == "print":
         for _ in range(300):
             print("x" * 99_999)
+    if kind == "abort-at-the-end":
+        atexit.register(print, "what was registered ran")
+        builtins.kept_to_the_end = AbortsWhenTornDown()
     if kind.startswith("daemon"):
         start_daemon()
-    if kind == "daemon-then-hang":
+    if kind.endswith("hang"):
         time.sleep(600)
+
+
+class AbortsWhenTornDown:
+    """What a library's thread does that needs Python when Python is gone."""
+
+    def __del__(self):
+        os.abort()
 
 
 def start_daemon():
