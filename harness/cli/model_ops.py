@@ -87,7 +87,11 @@ def shadow_model(
     )
     with run_progress(arguments.model, training.steps) as advance:
         record, trace = shadow_steps(
-            model, opened.kind, training, lambda step, loss: advance(StreamRow(step, {"loss": loss}, ""))
+            model,
+            opened.kind,
+            training,
+            on_step=lambda step, loss: advance(StreamRow(step, {"loss": loss}, "")),
+            on_check=advance.checked,
         )
     verdict = judge_alone(arguments.model, trace, diagnose(record, tier))
     seconds = time.monotonic() - started

@@ -134,7 +134,14 @@ def _shadowed(
         shadow_forced=arguments.forced,
     )
     with run_folder(arguments.work_dir, case.name) as folder, run_progress(case.name, steps) as advance:
-        result = verify_alone(case, order, folder=folder, timeouts=timeouts_of(arguments), on_iteration=advance)
+        result = verify_alone(
+            case,
+            order,
+            folder=folder,
+            timeouts=timeouts_of(arguments),
+            on_iteration=advance,
+            on_check=advance.checked,
+        )
         if result.verdict.status is Status.ERROR:
             return result, None, None, order.shadow_tier
         forced = read_shadow([folder / FORCED]) if arguments.forced else None

@@ -14,7 +14,24 @@ from harness.cli.console import SafeConsole
 from harness.language import say
 from harness.store.stream import StreamRow
 
-__all__ = ["Board", "loss_note", "run_progress"]
+__all__ = ["Board", "RunSteps", "Steps", "run_progress"]
+
+
+class Steps:
+    """The steps of one thing that runs, for its bar."""
+
+    def __init__(self, show: Callable[[int, str], None]) -> None:
+        self._show = show
+        self.made = 0
+
+    def __call__(self, note: str = "") -> None:
+        """One more is made."""
+        self.made += 1
+        self._show(1, note)
+
+    def checked(self, iteration: int, operations: int) -> None:
+        """A shadowed iteration has come so far: of a large model it takes many minutes."""
+        self._show(0, say(f"iteration {iteration}: {operations:,} operations checked"))
 
 
 class Board:
@@ -56,7 +73,7 @@ class Board:
         self._console.print(text)
 
     @contextlib.contextmanager
-    def running(self, title: str, steps: int, where: str = "") -> Iterator[Callable[[str], None]]:
+    def running(self, title: str, steps: int, where: str = "") -> Iterator[Steps]:
         """The bar of one thing while it runs.
 
         Args:
@@ -65,22 +82,21 @@ class Board:
             where: it runs, such as the card.
 
         Yields:
-            What to call with a note after each step.
+            What to call with a note after each step, and to tell what there is to tell in between.
         """
         name = f"{title}{say(' on ')}{where}" if where else title
         task = self._progress.add_task(name, total=steps or None, note="")
-        made = [0]
 
-        def advance(note: str = "") -> None:
-            made[0] += 1
-            self._progress.update(task, advance=1, note=note)
-            self._advance(1)
+        def show(more: int, note: str) -> None:
+            self._progress.update(task, advance=more, note=note)
+            self._advance(more)
 
+        made = Steps(show)
         try:
-            yield advance
+            yield made
         finally:
             self._progress.remove_task(task)
-            self._advance(steps - made[0])  # what is left out, as it could be decided without it, is done too
+            self._advance(steps - made.made)  # what is left out, as it could be decided without it, is done too
 
     def done(self, things: int = 1, steps: int = 0) -> None:
         """Count things that have ended.
@@ -102,17 +118,24 @@ class Board:
         return say(f"{self._ended} of {self._planned} {self._what}")
 
 
+class RunSteps:
+    """The iterations of a run, for its bar: each as the run streams it, and how far a shadowed one has come."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.checked = steps.checked
+
+    def __call__(self, row: StreamRow) -> None:
+        """An iteration is done."""
+        self._steps(f"loss {row.signals.get('loss', math.nan):.4f}")
+
+
 @contextlib.contextmanager
-def run_progress(title: str, iterations: int) -> Iterator[Callable[[StreamRow], None]]:
+def run_progress(title: str, iterations: int) -> Iterator[RunSteps]:
     """A bar with loss and time left while a run lasts; nothing where standard error is not a terminal.
 
     Yields:
-        What to call with each iteration that the run streams.
+        What to call with each iteration that the run streams, and with how far a shadowed one has come.
     """
-    with Board(1, "runs") as board, board.running(title, iterations) as advance:
-        yield lambda row: advance(loss_note(row))
-
-
-def loss_note(row: StreamRow) -> str:
-    """The loss of an iteration, for its bar."""
-    return f"loss {row.signals.get('loss', math.nan):.4f}"
+    with Board(1, "runs") as board, board.running(title, iterations) as steps:
+        yield RunSteps(steps)

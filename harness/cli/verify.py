@@ -36,7 +36,7 @@ from harness.cli.options import (
     whole_argument,
 )
 from harness.cli.policy_options import add_policy_option
-from harness.cli.progress import Board, loss_note
+from harness.cli.progress import Board, RunSteps
 from harness.cli.terminal import announce, interim_line, print_results
 from harness.language import say
 from harness.rules.budget import share_of
@@ -308,12 +308,13 @@ def verify_case(
     with (
         run_folder(arguments.work_dir, case.name) as folder,
         contextlib.nullcontext(board) if board is not None else Board(1, "cases") as shown,
-        shown.running(case.name, iterations, f"card {card}" if card else "") as advance,
+        shown.running(case.name, iterations, f"card {card}" if card else "") as steps,
     ):
         watching: dict[str, Any] = {
             "folder": folder,
             "timeouts": timeouts_of(arguments),
-            "on_iteration": lambda row: advance(loss_note(row)),
+            "on_iteration": RunSteps(steps),
+            "on_check": steps.checked,
             "slot": slot,
             "wanted": follow_up_of(arguments),
         }

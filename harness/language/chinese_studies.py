@@ -284,6 +284,7 @@ STUDY_SENTENCES = {
     "the model took {amount} s an image ({rate} images a second a process)": "模型每张图像用 {amount} s（每个进程每秒 {rate} 张）",
     "{amount} s, {count} passes": "{amount} s，{count} 次推理",
     "export: {path}, {count} label-id maps, checked": "导出：{path}，{count} 张标签图，已检查",
+    "iteration {at}: {count} operations checked": "第 {at} 次迭代：已检查 {count} 个算子",
     "repeat {at} of {count}": "第 {at} 次重复，共 {count} 次",
     "repeat {at} of {count} at {tier}": "第 {at} 次重复，共 {count} 次，精度档 {tier}",
     "reference: {path}, {count} repeats at {tier}": "参考：{path}，{count} 次重复，精度档 {tier}",

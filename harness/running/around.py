@@ -12,6 +12,7 @@ from harness.recording.other_kernels import OtherKernels
 from harness.running.compiling import COMPILER, judges_compiled
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
+from harness.running.pulse import CheckPulse
 from harness.shadow.files.check_stream import ShadowStream
 from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.reproducing.program import Origin
@@ -56,7 +57,16 @@ def shadowed(order: Order, folder: Path, rank: int, device: Device) -> Iterator[
             forced = ForcedCalls(calls, order.shadow_tier)
         origin = Origin(device.emulated, device.profile, order.faults, device.kind)
         kept = Reproductions(folder / REPRODUCTIONS, order.shadow_tier, origin, rank)
-        hook = ShadowSteps(stream, order.shadow, order.shadow_tier, wanted, order.shadow_budget, kept, forced)
+        hook = ShadowSteps(
+            stream,
+            order.shadow,
+            order.shadow_tier,
+            wanted,
+            order.shadow_budget,
+            kept,
+            forced,
+            on_check=CheckPulse(folder, rank),
+        )
         if COMPILER in device.build:
             if judges_compiled(order, device.build[COMPILER]):
                 hook.judge_compiled()

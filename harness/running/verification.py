@@ -65,6 +65,7 @@ def verify(
     same: tuple[str, ...] = (),
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
+    on_check: Callable[[int, int], None] | None = None,
     slot: Slot | None = None,
     wanted: FollowUp | None = None,
 ) -> Result:
@@ -84,6 +85,7 @@ def verify(
         same: names of settings in which it may differ from the baseline, each with what is beneath it.
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
+        on_check: called within a shadowed iteration with its number and how many of its operations are checked.
         slot: the part of the machine that it has; all of it without one.
         wanted: how long it is followed up where calls came out wrong; not at all without it.
     """
@@ -100,7 +102,15 @@ def verify(
         gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again, same)
         early_stop &= order.nodes == 1  # the other machines would see theirs break off
         decides = Decision(gate, order, folder, settle) if early_stop else None
-        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, decides=decides, slot=slot)
+        run = execute(
+            order,
+            folder,
+            timeouts=timeouts,
+            on_iteration=on_iteration,
+            on_check=on_check,
+            decides=decides,
+            slot=slot,
+        )
         _follow_up(run, folder, wanted, slot)
         decided = decides is not None and decides.is_decided
         verdict = _judge(case, gate, run, decided=decided)
@@ -127,6 +137,7 @@ def verify_alone(
     folder: Path,
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
+    on_check: Callable[[int, int], None] | None = None,
     slot: Slot | None = None,
     wanted: FollowUp | None = None,
 ) -> Result:
@@ -138,13 +149,14 @@ def verify_alone(
         folder: where the run leaves its files.
         timeouts: how long the run may take.
         on_iteration: called with each iteration that the run streams.
+        on_check: called within a shadowed iteration with its number and how many of its operations are checked.
         slot: the part of the machine that it has; all of it without one.
         wanted: how long it is followed up where calls came out wrong; not at all without it.
     """
     started = time.monotonic()
     run: Run | None = None
     try:
-        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, slot=slot)
+        run = execute(order, folder, timeouts=timeouts, on_iteration=on_iteration, on_check=on_check, slot=slot)
         if run.error is not None or run.trace is None:
             verdict = _ended(case, run.error)
         else:

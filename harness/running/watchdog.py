@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.running.folder import ERROR, ORDER, OUTPUT, PROVENANCE, RANK_OUTPUTS, STREAM, VALIDATING
@@ -19,7 +19,7 @@ from harness.running.lifeline import watched
 from harness.running.order import Order
 from harness.running.partial import PartialRun
 from harness.running.pool import Slot
-from harness.running.pulse import rank_behind, read_pulses
+from harness.running.pulse import rank_behind, read_checked, read_pulses
 from harness.running.supervisor import end_supervisor
 from harness.running.told import Told
 from harness.store.decoding import read_value
@@ -97,6 +97,7 @@ def execute(
     *,
     timeouts: Timeouts | None = None,
     on_iteration: Callable[[StreamRow], None] | None = None,
+    on_check: Callable[[int, int], None] | None = None,
     decides: Callable[[Trace, Provenance], bool] | None = None,
     slot: Slot | None = None,
 ) -> Run:
@@ -107,6 +108,7 @@ def execute(
         folder: where the run leaves its files; it must not hold a run, but for one that is resumed.
         timeouts: how long it may take.
         on_iteration: called with each iteration that the run streams.
+        on_check: called within a shadowed iteration with its number and how many of its operations are checked.
         decides: asked of the run as far as it has got, before its last iteration; the run is ended where it says so.
         slot: the part of the machine that it has; all of it without one.
 
@@ -120,7 +122,7 @@ def execute(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with _claimed(folder):
-        return _execute(order, folder, timeouts or Timeouts(), on_iteration, decides, slot or Slot())
+        return _execute(order, folder, timeouts or Timeouts(), on_iteration, on_check, decides, slot or Slot())
 
 
 def _execute(
@@ -128,6 +130,7 @@ def _execute(
     folder: Path,
     timeouts: Timeouts,
     on_iteration: Callable[[StreamRow], None] | None,
+    on_check: Callable[[int, int], None] | None,
     decides: Callable[[Trace, Provenance], bool] | None,
     slot: Slot,
 ) -> Run:
@@ -152,7 +155,8 @@ def _execute(
             env={**_SHARED_CORES, **os.environ, **slot.environment, **watched(), **_PLAIN},
         )
         try:
-            ending = _watch(child, folder, timeouts, on_iteration, decides, slot, follows=order.node > 0)
+            follows = order.node > 0
+            ending = _watch(child, folder, timeouts, on_iteration, decides, slot, follows=follows, on_check=on_check)
         except TraceError as failure:
             ending = _Ending(broken=failure)
         finally:
@@ -211,11 +215,12 @@ def _watch(
     slot: Slot,
     *,
     follows: bool,
+    on_check: Callable[[int, int], None] | None = None,
 ) -> _Ending:
     """Follow the stream until the child ends, or is to be ended; on a machine that records none, the pulses."""
     started = progressed = time.monotonic()
-    offset, iterations, validated = 0, 0, 0.0
-    pulses: dict[int, tuple[int, int]] = {}
+    offset, iterations = 0, 0
+    signs = _Signs(folder, follows=follows, on_check=on_check)
     partial = PartialRun(folder)
     while True:
         # Asked before the stream is read: what the child wrote last is then read once more before this loop ends.
@@ -234,15 +239,45 @@ def _watch(
         if lines and decides is not None and (decided := _decided(partial, lines, decides)):
             return _Ending(decided=decided)
         now = time.monotonic()
-        touched = _touched(folder / VALIDATING)
-        if follows and (told := read_pulses(folder)) and told != pulses:  # one that is being written tells nothing
-            iterations, pulses, touched = max(pulse[0] for pulse in told.values()), told, validated + 1
-        progressed = now if lines or touched > validated else progressed
-        validated = touched
+        progressed = now if signs.is_new() or lines else progressed
+        iterations = max(iterations, signs.iterations)
         if hung := _hung(timeouts, now - started, now - progressed, iterations):
             behind = rank_behind(folder)
             return _Ending(f"{hung}; {behind}" if behind else hung)
         time.sleep(0.05)
+
+
+@dataclass
+class _Signs:
+    """What a run tells of itself beside its iterations: that a long one, or a validation, goes on.
+
+    Args:
+        folder: of the run.
+        follows: whether the iterations are streamed on another machine: here each process tells where it is.
+        on_check: called with the number of a shadowed iteration and how many of its operations are checked.
+        iterations: how many were told of, where none is streamed.
+    """
+
+    folder: Path
+    follows: bool
+    on_check: Callable[[int, int], None] | None
+    iterations: int = 0
+    _validated: float = 0.0
+    _checked: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _pulses: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def is_new(self) -> bool:
+        """Whether there is a sign that wasn't there when this was asked last."""
+        before = (self._validated, self._checked, self._pulses)
+        self._validated = _touched(self.folder / VALIDATING)
+        # A file that is being written tells nothing.
+        self._checked = {**self._checked, **read_checked(self.folder)}
+        if self._checked != before[1] and self.on_check is not None:
+            self.on_check(*min(self._checked.values()))  # of the process that is furthest behind
+        if self.follows:
+            self._pulses = {**self._pulses, **read_pulses(self.folder)}
+            self.iterations = max((pulse[0] for pulse in self._pulses.values()), default=0)
+        return (self._validated, self._checked, self._pulses) != before
 
 
 def _decided(

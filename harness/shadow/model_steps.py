@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,11 @@ class Training:
 
 
 def shadow_steps(
-    model: LoneModel, kind: str, training: Training, on_step: Callable[[int, float], None] = lambda step, loss: None
+    model: LoneModel,
+    kind: str,
+    training: Training,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_check: Callable[[int, int], None] = lambda step, number: None,
 ) -> tuple[ShadowRecord, Trace]:
     """Train a model on one batch on a device, each step shadowed.
 
@@ -60,6 +65,7 @@ def shadow_steps(
         kind: the device's type, opened: ``cpu``, ``cuda``, ``sdaa``.
         training: how.
         on_step: called after each step with its number and its loss.
+        on_check: called within a step with its number and how many operations have been called, before each is checked.
 
     Returns:
         Every check, and the trace of the losses.
@@ -75,7 +81,7 @@ def shadow_steps(
     )
     named = dict(zip(model.kwargs, kwargs, strict=True))
     wrapper = BareWrapper(_optimizer(module, training), _scaler(kind, training))
-    steps = _Steps(module, wrapper, training)
+    steps = _Steps(module, wrapper, training, on_check)
     losses = []
     for step in range(training.steps):
         cast = _autocast(kind, training)
@@ -99,10 +105,14 @@ class _Steps:
         module: on its device.
         wrapper: around its optimizer.
         training: how.
+        on_check: called with a step and how many operations have been called, before each is checked.
     """
 
-    def __init__(self, module: torch.nn.Module, wrapper: BareWrapper, training: Training) -> None:
+    def __init__(
+        self, module: torch.nn.Module, wrapper: BareWrapper, training: Training, on_check: Callable[[int, int], None]
+    ) -> None:
         self._module, self._wrapper, self._training = module, wrapper, training
+        self._on_check = on_check
         self._where = CallSites(module)
         self._names = {id(parameter): name for name, parameter in module.named_parameters()}
         self._groups = [
@@ -130,7 +140,13 @@ class _Steps:
             self._skipped[name], self._programs[name] = program.reason, program.updates * (step + 1)
         else:
             program.before()
-        mode = ShadowOps(self._where, step, self._training.tier, budget=self._training.budget)
+        mode = ShadowOps(
+            self._where,
+            step,
+            self._training.tier,
+            budget=self._training.budget,
+            on_check=partial(self._on_check, step),
+        )
         with self._where.following(), mode:
             with cast:
                 loss = forward()

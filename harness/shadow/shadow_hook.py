@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from torch.utils._python_dispatch import _disable_current_modes
@@ -37,6 +38,7 @@ class ShadowSteps:
         budget: bytes of host memory that computing one operation again may take.
         reproductions: keeps the calls that came out wrong; none is kept without it.
         forced: makes each operation of the first shadowed iteration again with hard inputs; none without it.
+        on_check: called with the iteration and how many of its operations have been called, before each is checked.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ShadowSteps:
         budget: int,
         reproductions: Reproductions | None = None,
         forced: ForcedCalls | None = None,
+        on_check: Callable[[int, int], None] = lambda iteration, number: None,
     ) -> None:
         self._stream = stream
         self._iterations = frozenset(iterations)
@@ -57,6 +60,7 @@ class ShadowSteps:
         self._reproductions = reproductions
         self._keep = reproductions.keep if reproductions is not None else keep_nothing
         self._forced = forced
+        self._on_check = on_check
         self._always: dict[str, str] = {}
         self._stack = ExitStack()
         self._compiled = False
@@ -102,7 +106,15 @@ class ShadowSteps:
         if iteration not in self._iterations:
             yield
             return
-        mode = ShadowOps(self._where, iteration, self._tier, self._wanted, self._budget, self._reproductions)
+        mode = ShadowOps(
+            self._where,
+            iteration,
+            self._tier,
+            self._wanted,
+            self._budget,
+            self._reproductions,
+            on_check=partial(self._on_check, iteration),
+        )
         forced, self._forced = self._forced, None
         with (
             self._where.following(modules=not self._compiled),
@@ -122,4 +134,5 @@ class ShadowSteps:
             iteration, checks, mode.calls, mode.checked, skipped, mode.fallen_back, programs, calls, mode.signatures
         )
         if forced is not None:
-            forced.replay(iteration)
+            done = mode.calls.total()
+            forced.replay(iteration, lambda number: self._on_check(iteration, done + number))

@@ -68,7 +68,7 @@ def test_the_rank_that_dies_or_hangs_is_named(changed, tmp_path, trouble, said):
 
 @pytest.mark.slow
 def test_a_rank_that_would_crash_while_its_interpreter_is_torn_down_has_trained(changed, tmp_path):
-    order = changed(launcher="pytorch", processes=2, iterations=5, options=("model.trouble=rank-1-abort-at-the-end",))
+    order = changed(launcher="pytorch", processes=2, iterations=5, options=("model.trouble=abort-at-the-end",))
     run = execute(order, tmp_path)
     assert run.error is None, run.output
     assert len(run.trace) == 5

@@ -53,6 +53,25 @@ def test_a_run_whose_verdict_is_decided_is_ended_and_that_is_no_error(changed, t
     assert subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout == ""
 
 
+def test_a_shadowed_iteration_of_many_operations_lives_as_long_as_they_are_checked(changed, tmp_path):
+    """One at full size takes a quarter of an hour on a few cores; none of its operations takes long."""
+    long, told = {"options": ("model.trouble=think",), "iterations": 5}, []
+    shadowed = changed(**long, shadow=(3,), shadow_tier="tf32")
+    run = execute(shadowed, tmp_path / "a", timeouts=Timeouts(stall=3.0), on_check=lambda *now: told.append(now))
+    assert run.error is None, run.output
+    assert len(run.trace) == 5
+    assert {iteration for iteration, _ in told} == {3}
+    assert [checked for _, checked in told] == sorted({checked for _, checked in told})
+    run = execute(changed(**long), tmp_path / "b", timeouts=Timeouts(stall=3.0))
+    assert "no progress for 3 s after 3 iterations" in str(run.error)
+
+
+def test_a_shadowed_iteration_that_hangs_is_ended(changed, tmp_path):
+    order = changed(options=("model.trouble=hang",), shadow=(3,), shadow_tier="tf32")
+    run = execute(order, tmp_path, timeouts=Timeouts(stall=2.0))
+    assert "no progress for 2 s after 3 iterations" in str(run.error)
+
+
 def test_a_run_that_is_never_decided_is_no_less_watched(changed, tmp_path):
     order = changed(options=("model.trouble=hang",))
     run = execute(order, tmp_path, timeouts=Timeouts(stall=2.0), decides=lambda *_: False)

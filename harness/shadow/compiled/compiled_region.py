@@ -71,8 +71,17 @@ class CompiledRegion:
                 return mode.take_region(self, inputs)
         return self._compiled(inputs)
 
-    def run(self, inputs: list[Any], tier: str, seed: int) -> tuple[Any, str, list[RegionResult]]:
-        """Run the compiled code, and judge it: its results, why it can't be judged, and each beside float64's."""
+    def run(
+        self, inputs: list[Any], tier: str, seed: int, on_run: Callable[[], None] = lambda: None
+    ) -> tuple[Any, str, list[RegionResult]]:
+        """Run the compiled code, and judge it: its results, why it can't be judged, and each beside float64's.
+
+        Args:
+            inputs: of the graph.
+            tier: precision tier.
+            seed: of the healthy runs' rounding.
+            on_run: called after each run of the graph on the host.
+        """
         before = [in_double(value) for value in inputs]
         given, state = list(inputs), torch.get_rng_state()
         returned = self._compiled(inputs)
@@ -82,12 +91,14 @@ class CompiledRegion:
             try:
                 exact = GraphRun(self._graph, tier)
                 due = self._results(exact, before)
+                on_run()
                 if not torch.equal(torch.get_rng_state(), after):
                     return returned, "it draws random numbers in another way than its graph says", []
-                healthy = [
-                    self._results(GraphRun(self._graph, tier, exact, seed=_seed(seed, draw, self.name)), before)
-                    for draw in range(_DRAWS)
-                ]
+                healthy = []
+                for draw in range(_DRAWS):
+                    run = GraphRun(self._graph, tier, exact, seed=_seed(seed, draw, self.name))
+                    healthy.append(self._results(run, before))
+                    on_run()
             except RefusedError as refused:
                 return returned, str(refused).splitlines()[0], []
             except (RuntimeError, TypeError, ValueError, NotImplementedError) as failure:

@@ -8,7 +8,7 @@ isn't finite spreads is a choice of the algorithm's; that it is nowhere in a res
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -74,13 +74,15 @@ class ForcedCalls(TorchDispatchMode):
             self._keep(op, operation.name, args, kwargs)
         return op(*args, **kwargs)
 
-    def replay(self, iteration: int) -> None:
+    def replay(self, iteration: int, on_check: Callable[[int], None] = lambda number: None) -> None:
         """Make each kept call again with each kind of hard inputs, and write down how far the device is off.
 
         Args:
             iteration: that the calls are of.
+            on_check: called with how many operations are done, before each.
         """
-        for op, smallest in self._calls.items():
+        for number, (op, smallest) in enumerate(self._calls.items()):
+            on_check(number)
             for kind, harden in HARD_INPUTS.items():
                 model = self._even.get(op, smallest) if kind == "odd-sized" else smallest
                 with torch.no_grad():

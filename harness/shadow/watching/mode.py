@@ -59,6 +59,8 @@ class ShadowOps(TorchDispatchMode):
             slices, or not. Of a step that takes a hundred times as much a sample of calls is checked.
         reproductions: is offered each call that was checked; none is kept without it.
         flushes: whether the device may take what is below the smallest normal number for zero.
+        on_check: called with how many operations have been called so far, before each is checked and within those that
+            take long.
 
     Attributes:
         checks: what was found, in the order of the calls.
@@ -79,6 +81,7 @@ class ShadowOps(TorchDispatchMode):
         reproductions: Offered | None = None,
         *,
         flushes: bool = True,
+        on_check: Callable[[int], None] = lambda number: None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._call_sites = call_sites
@@ -88,6 +91,7 @@ class ShadowOps(TorchDispatchMode):
         self._budget = budget
         self._reproductions = reproductions
         self._flushes = flushes
+        self._on_check = on_check
         self._views: set[tuple[Any, ...]] = set()
         self.checks: list[ShadowCheck] = []
         self.calls: Counter[str] = Counter()
@@ -114,6 +118,7 @@ class ShadowOps(TorchDispatchMode):
         if not self._wanted(operation.name):
             self._not_chosen.add(operation.name)
             return op(*args, **kwargs)
+        self._on_check(number)
         call = Call(op, operation, (args, kwargs))
         if operation.kind is Kind.VIEW and cost_of(call) <= self._budget and self._known_view(op, args, kwargs):
             self.checked[operation.name] += 1
@@ -143,7 +148,9 @@ class ShadowOps(TorchDispatchMode):
         place, number = self._call_sites.here(), self.calls.total()
         self.calls[region.name] += 1
         with _disable_current_modes():
-            returned, reason, found = region.run(inputs, self._tier, self._iteration)
+            returned, reason, found = region.run(
+                inputs, self._tier, self._iteration, on_run=lambda: self._on_check(number)
+            )
         if reason:
             self.unchecked.append(Unchecked(self._iteration, number, region.name, place[1], reason))
         else:

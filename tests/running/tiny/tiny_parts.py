@@ -30,6 +30,12 @@ class TinySegmentor(BaseModel):
         time.sleep(float(os.environ.get("TINY_SECONDS", "0")))  # no setting: the experiment stays the same
         if self.training and self.calls == 4:
             make_trouble(self.trouble)
+        if self.trouble == "abort-at-the-end" and os.environ["RANK"] == "1" and not hasattr(builtins, "kept"):
+            builtins.kept = AbortsWhenTornDown()
+        if self.trouble == "think" and self.training and self.calls == 4:
+            for _ in range(12):  # six seconds, of which no operation takes more than a half
+                time.sleep(0.5)
+                inputs = inputs + 0
         if self.trouble == "draw":  # from the device's own generator: beneath the functions that are replaced
             inputs = inputs + 0 * torch.ops.aten.rand([1], device=inputs.device)
         x = torch.relu(self.bn(self.conv(inputs.to(self.conv.weight.dtype))))
@@ -48,6 +54,8 @@ class TinySegmentor(BaseModel):
 def make_trouble(kind):
     if os.environ.get("RANK") == "1":
         kind = kind.removeprefix("rank-1-")
+    if kind == "hang":
+        time.sleep(600)
     if kind == "crash":
         raise RuntimeError("the kernel fell over")
     if kind == "kill":
@@ -57,17 +65,17 @@ def make_trouble(kind):
     if kind == "print":
         for _ in range(300):
             print("x" * 99_999)
-    if kind == "abort-at-the-end":
-        atexit.register(print, "what was registered ran")
-        builtins.kept_to_the_end = AbortsWhenTornDown()
     if kind.startswith("daemon"):
         start_daemon()
-    if kind.endswith("hang"):
+    if kind == "daemon-then-hang":
         time.sleep(600)
 
 
 class AbortsWhenTornDown:
     """What a library's thread does that needs Python when Python is gone."""
+
+    def __init__(self):
+        atexit.register(print, "what was registered ran")
 
     def __del__(self):
         os.abort()
