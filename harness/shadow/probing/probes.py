@@ -3,8 +3,8 @@
 The wrong call is asked of the device again. Where it is wrong alone, and with other values as well, calls that differ
 from it in one thing are asked, and where a length decides, the length is found by halving. Each that is surely wrong or
 surely right is a further check beside those of the step. Around calls that an option, a layout or a format makes right
-some more are asked. A call that is right is asked again with other values: a fault
-that strikes by chance, or by its values, would name a size that has nothing to do with it.
+some more are asked. A call that is right is asked again with other values, with large and with small ones: a fault that
+strikes by chance, or by its values, would name a size that has nothing to do with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 
 from harness.shadow.probing.lone_call import Answer, Asking, LoneCall
 from harness.shadow.probing.sizes import REFUSALS, Axes, axes_of, resized
-from harness.shadow.probing.variations import redrawn, variations_of
+from harness.shadow.probing.variations import Values, redrawn, variations_of
 
 __all__ = ["Probed", "probe"]
 
@@ -35,8 +35,12 @@ _TURNED, _AROUND = 6, 12
 """Of calls that are right by an option, a layout or a format: how many are looked around at, and how many calls around
 each are asked. An option has two values or three, and one right call beside many wrong ones could be a coincidence."""
 
-_AGAIN = 2
-"""How often a call that is right is asked again."""
+_AGAIN = (Values.ALL, Values.LARGEST, Values.SMALLEST)
+"""With which values a call that is right is asked again.
+
+A rectifier that cuts off what is above 6 is right wherever nothing is, which is likelier the fewer elements there are:
+asked with a tensor's largest values alone, it is wrong at any size.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +190,8 @@ class _Experiment:
         sure = {result: answers[result] for result in self._wrong if result in answers}
         right = {result for result, answer in sure.items() if not answer.wrong}
         # A fault that strikes some calls only is right most of the time: one right answer says little.
-        for _ in range(_AGAIN if right else 0):
-            again = self._asking.ask(redrawn(call, self._generator))
+        for values in _AGAIN if right else ():
+            again = self._asking.ask(redrawn(call, self._generator, values))
             for result in list(right):
                 if result not in again or not again[result].is_right_beside(self._wrong[result]):
                     right.discard(result)

@@ -8,6 +8,7 @@ these a kernel's loops vanish, and with them what is wrong of nearly any kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from functools import partial
 from itertools import zip_longest
 
@@ -16,10 +17,13 @@ import torch
 from harness.shadow.probing.lone_call import LoneCall
 from harness.shadow.probing.sizes import REFUSALS, axes_of, laid_like, repaired, resized
 
-__all__ = ["redrawn", "variations_of"]
+__all__ = ["Values", "redrawn", "variations_of"]
 
 LARGEST = 1 << 17
 """Elements of a call that is asked: float64 on the host takes some milliseconds for them."""
+
+_FEW = 16
+"""The largest, or the smallest, of a tensor's values."""
 
 _TILES = (0, 32, 16, 8, 4, 2, 1)
 """Past a multiple of 64: lengths that are a multiple of 32 and not of 64, of 16 and not of 32, and so on."""
@@ -46,18 +50,44 @@ def variations_of(call: LoneCall) -> Iterator[LoneCall]:
                 yield each
 
 
-def redrawn(call: LoneCall, generator: torch.Generator) -> LoneCall:
-    """The call with each floating tensor's elements drawn from those that it has, with repetition, in its layout."""
+class Values(Enum):
+    """Which of the values that a tensor has are drawn from."""
+
+    ALL = "all"
+    LARGEST = "the largest"
+    SMALLEST = "the smallest that aren't zero"
+
+
+def redrawn(call: LoneCall, generator: torch.Generator, values: Values = Values.ALL) -> LoneCall:
+    """The call with each floating tensor's elements drawn from those that it has, with repetition, in its layout.
+
+    Args:
+        call: whose values are drawn.
+        generator: that draws.
+        values: a few of them alone show a fault of large, or of small, numbers in a call of few elements too.
+    """
 
     def draw(value: object) -> object:
         if isinstance(value, (list, tuple)) and any(isinstance(each, torch.Tensor) for each in value):
             return [draw(each) for each in value]
         if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.numel() < 2:
             return value
-        places = torch.randint(value.numel(), (value.numel(),), generator=generator)
-        return laid_like(value.contiguous().view(-1)[places].view(value.shape), value)
+        drawn_from = _chosen(value.contiguous().view(-1), values)
+        places = torch.randint(len(drawn_from), (value.numel(),), generator=generator)
+        return laid_like(drawn_from[places].view(value.shape), value)
 
     return call.changed(**{name: draw(value) for name, value in call.arguments.items()})
+
+
+def _chosen(flat: torch.Tensor, values: Values) -> torch.Tensor:
+    """The elements of (n,) that are drawn from."""
+    if values is Values.ALL:
+        return flat
+    sizes = flat.abs()
+    if values is Values.SMALLEST:
+        flat = flat[sizes > 0] if bool((sizes > 0).any()) else flat
+        sizes = flat.abs()
+    return flat[sizes.topk(min(_FEW, len(flat)), largest=values is Values.LARGEST).indices]
 
 
 def _made(changes: Iterator[LoneCall]) -> Iterator[LoneCall]:
