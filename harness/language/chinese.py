@@ -516,7 +516,6 @@ SENTENCES = {
     "{name} is the reference's at all {count} iterations": "{name} 在全部 {count} 次迭代都与参考相同",
     "the learning rate ({name}) is {got} at iteration {at}, where the reference has {wanted}": "第 {at} 次迭代的学习率（{name}）为 {got}，参考为 {wanted}",
     "the two sides are the same experiment in all {count} respects": "两边在全部 {count} 个方面都是同一个实验",
-    "{what} is {ours} on the reference and {theirs} on the candidate": "{what}：参考为 {ours}，候选为 {theirs}",
     "the norms of {count} {tensor} tensors stay within their bounds": "{count} 个 {tensor} 张量的范数都在界限之内",
     "the tightest is {bound}": "最紧的界限为 {bound}",
     "not aligned at {tier}: {why}": "在 {tier} 上没有对齐：{why}",
@@ -526,8 +525,6 @@ SENTENCES = {
     "of healthy runs at most {bound}": "健康运行至多 {bound}",
     "aligned at {tier}": "在 {tier} 上对齐",
     "aligned at {tier}, not at {tighter}": "在 {tier} 上对齐，在 {tighter} 上没有对齐",
-    "{signal} is blind at every iteration: {why}": "{signal} 在每次迭代都看不清：{why}",
-    "blind: {signals}": "看不清：{signals}",
     "Judged against healthy runs recorded {date} on {reference} ({runs}): {why}": "所用健康运行于 {date} 在 {reference} 上录制（{runs}）：{why}",
     # shadow ops
     "worst: {row}": "最差：{row}",
@@ -555,7 +552,7 @@ SENTENCES = {
     "cause: {said}": "原因：{said}",
     "{bad} of {all} calls, at iteration {at}": "{all} 次调用中有 {bad} 次，在第 {at} 次迭代",
     "shadow ops: 1 step (iteration {at}) at {tier}": "影子算子：1 步（第 {at} 次迭代），精度档 {tier}",
-    "shadow ops: {count} steps (iterations {at}) at {tier}": "影子算子：{count} 步（迭代 {at}），精度档 {tier}",
+    "shadow ops: {count} steps (iterations {iterations}) at {tier}": "影子算子：{count} 步（迭代 {iterations}），精度档 {tier}",
     "{bad} of {all} tensors violated": "{all} 个张量中有 {bad} 个违规",
     "{share} of the calls checked": "检查了 {share} 的调用",
     # the terms

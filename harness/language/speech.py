@@ -37,6 +37,18 @@ _PARTS = ("tensor", "noun", "attribute")
 _ATTRIBUTES = "attributes"
 """The place of what calls have in common, one thing after another."""
 
+_AMOUNTS = ("amount", "bound", "share", "rate", "low", "high")
+"""Places of a number with its unit: where words stand there, the text is of another sentence."""
+
+_ITERATIONS = "iterations"
+"""The place of several numbers: ``0, 1 and 5``."""
+
+_AROUND = ("{tensor} of all {count}", "{tensor} of {count} of", "{noun} whose")
+"""How a sentence begins that stands around what calls have in common."""
+
+_ATTRIBUTE = re.compile(r" and (?=(?:with|without|whose|that|behind|at every) )")
+"""Between two things that calls have in common."""
+
 _ANYTHING = ("path", "text", "rest", "question")
 """Places of what comes from outside, whatever it holds."""
 
@@ -156,8 +168,11 @@ def _filled(sentence: str, places: dict[str, str], of: str) -> tuple[str, list[s
         elif name in _SAID:
             filled[name], more = _chinese(text, of)
             lacking += more if name not in _ANYTHING else []
-        elif name == _ATTRIBUTES:
-            filled[name] = "；".join(_chinese(each, "parts")[0] for each in text.split(", and those "))
+        elif name == _ITERATIONS:
+            filled[name] = text.replace(" and ", "、").replace(", ", "、")
+        elif name in (_ATTRIBUTES, "attribute"):
+            those = [_ATTRIBUTE.split(each) for each in text.split(", and those ")]
+            filled[name] = "；".join("，且 ".join(_chinese(one, "parts")[0] for one in each) for each in those)
         elif name in _PARTS:
             filled[name] = _chinese(text, "parts")[0]
     return sentence.format(**filled), lacking
@@ -177,7 +192,9 @@ class _Sentence:
         if not all(part in text for part in self.parts):
             return None
         found = _pattern(self.english).fullmatch(text)
-        return found.groupdict() if found is not None else None
+        if found is None or any(_WORDS.search(found[name]) for name in _AMOUNTS if name in found.groupdict()):
+            return None
+        return found.groupdict()
 
 
 class _Table:
@@ -185,7 +202,10 @@ class _Table:
 
     def __init__(self, phrases: dict[str, str], sentences: dict[str, str]) -> None:
         self.phrases = phrases
-        ordered = sorted(sentences.items(), key=lambda pair: -len(_PLACE.sub("", pair[0])))
+        # What the results are of stands around what the calls have in common.
+        ordered = sorted(
+            sentences.items(), key=lambda pair: (not pair[0].startswith(_AROUND), -len(_PLACE.sub("", pair[0])))
+        )
         self.sentences = tuple(_Sentence(english, chinese) for english, chinese in ordered)
 
 
@@ -212,13 +232,14 @@ def _parts() -> _Table:
 @lru_cache(maxsize=1)
 def _shown() -> _Table:
     from harness.language.chinese import PHRASES, SENTENCES
+    from harness.language.chinese_judgements import JUDGEMENT_PHRASES, JUDGEMENT_SENTENCES
     from harness.language.chinese_lines import LINE_PHRASES, LINE_SENTENCES
     from harness.language.chinese_pairs import PAIR_PHRASES, PAIR_SENTENCES
     from harness.language.chinese_studies import STUDY_PHRASES, STUDY_SENTENCES
 
     return _Table(
-        PHRASES | STUDY_PHRASES | LINE_PHRASES | PAIR_PHRASES,
-        SENTENCES | STUDY_SENTENCES | LINE_SENTENCES | PAIR_SENTENCES,
+        PHRASES | JUDGEMENT_PHRASES | STUDY_PHRASES | LINE_PHRASES | PAIR_PHRASES,
+        SENTENCES | JUDGEMENT_SENTENCES | STUDY_SENTENCES | LINE_SENTENCES | PAIR_SENTENCES,
     )
 
 
