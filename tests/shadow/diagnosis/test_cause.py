@@ -178,3 +178,25 @@ def test_calls_that_would_show_it_and_are_right_are_witnesses():
     (cause,) = find_causes(rows_of(12, {1, 2, 3, 4}, {0, 5, 6}, off=1.0), TIER)
     assert (cause.wrong, cause.within, cause.unseen) == (3, 8, 4)
     assert cause.sentence == "bias gradients of 3 of 8 convolutions are zero"
+
+
+def test_what_was_asked_names_nothing_by_itself_where_all_of_it_is_wrong():
+    """Calls like one small wrong call are all small: among few wrong calls of the step that is no evidence."""
+    like = [convolution(12, 3, dilation=2, width=width) for width in range(33, 85)]
+    wrong = [call for call in NET if call.options["dilation"] == (2, 2) and call.tensors[0].shape[1] < 36]
+    step = record(NET, lambda _, call: call in wrong)
+    (alone,) = find_causes(step, TIER)
+    (cause,) = find_causes(step, TIER, record(like, lambda *_: True))
+    assert (cause.attribute, alone.attribute) == ("", "")
+    assert (cause.asked.wrong, cause.asked.within, cause.asked.others) == (52, 52, 0)
+
+
+def test_what_the_step_tells_stays_where_all_that_was_asked_is_wrong_and_has_it():
+    like = [convolution(12, 3, dilation=2, width=width) for width in range(8, 30)]
+    step = record(NET, lambda _, call: call.options["dilation"] > (1, 1))
+    (cause,) = find_causes(step, TIER, record(like, lambda *_: True))
+    assert cause.attribute == "with dilation > 1"
+    assert (cause.wrong, cause.within, cause.asked.wrong, cause.asked.within) == (8, 8, 22, 22)
+    plain = [convolution(12, 3, width=width) for width in range(8, 30)]
+    (cause,) = find_causes(step, TIER, record(plain, lambda *_: True))
+    assert "dilation" not in cause.attribute

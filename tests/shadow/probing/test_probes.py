@@ -128,6 +128,20 @@ def test_what_its_values_make_wrong_is_not_asked(wrong, convolution, asking):
     assert probed.why_not == {"output": "it is right with other values of the same sizes"}
 
 
+@pytest.mark.parametrize("share", [0.998, 0.9995])
+def test_a_fault_of_large_numbers_is_none_of_large_maps(wrong, convolution, asking, share):
+    """What is cut off above a value that few elements have is right in most small calls."""
+    call = convolution(input=torch.randn(2, 6, 30, 30))
+    sizes = call.op(*call.given(call.arguments)[0]).abs().flatten()
+    cut = sizes.kthvalue(int(share * len(sizes))).values
+
+    with wrong("convolution", lambda out, *args: out.clamp(-cut, cut)):
+        probed = probe(call, ["output"], asking, 60.0)
+    assert len(probed.answers) > 20
+    (cause,) = causes_of(call, probed)
+    assert cause.attribute == ""
+
+
 def test_a_large_call_is_asked_as_a_small_one(wrong, convolution, asking):
     call = convolution(input=torch.randn(4, 6, 32, 32))
     with wrong("convolution", of_all):

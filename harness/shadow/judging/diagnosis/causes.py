@@ -12,7 +12,7 @@ from harness.shadow.evidence.call_signature import CallSignature, TensorSignatur
 from harness.shadow.evidence.cause import Asked, Cause, kernel_of, name_result
 from harness.shadow.evidence.checks import Part, ShadowCheck, ShadowEvidence, ShadowRecord, ShadowRow
 from harness.shadow.judging.diagnosis.attributes import Instance, attributes_of
-from harness.shadow.judging.diagnosis.separation import Separation, separate, set_apart
+from harness.shadow.judging.diagnosis.separation import Attribute, Separation, separate, set_apart
 from harness.shadow.judging.operations import bits_of, weigh_check, weigh_shadow
 
 __all__ = ["diagnose", "find_causes"]
@@ -137,7 +137,7 @@ def _causes_of(judged: Sequence[_Judged], throughout: Sequence[_Judged]) -> list
     units = _units(telling)
     attributes = attributes_of([unit.instance for unit in units])
     wrong = frozenset(number for number, unit in enumerate(units) if unit.wrong)
-    whole = separate(attributes, wrong, len(units))
+    whole = _separation(units, attributes, wrong)
     everything = frozenset(range(len(units)))
     if whole is not None or wrong == everything:
         return [_cause(units, wrong, whole, throughout, unseen)]
@@ -149,6 +149,20 @@ def _causes_of(judged: Sequence[_Judged], throughout: Sequence[_Judged]) -> list
         if all(apart.values()):
             return [_cause(units, frozenset(kinds[kind]), found, throughout, unseen) for kind, found in apart.items()]
     return [_cause(units, wrong, None, throughout, unseen, set_apart(attributes, wrong, len(units)))]
+
+
+def _separation(units: Sequence[_Unit], attributes: Sequence[Attribute], wrong: frozenset[int]) -> Separation | None:
+    """The attribute that tells wrong calls from right ones.
+
+    What was asked is like one wrong call, so that all of it has much in common by choice: where every one is wrong, the
+    training's own calls have to tell, by something that what was asked has as well.
+    """
+    asked = frozenset(number for number, unit in enumerate(units) if unit.asked)
+    if not asked or not asked <= wrong:
+        return separate(attributes, wrong, len(units))
+    of_step = [Attribute(one.words, one.level, one.holds - asked) for one in attributes if asked <= one.holds]
+    found = separate(of_step, wrong - asked, len(units) - len(asked))
+    return replace(found, holds=found.holds | asked) if found is not None else None
 
 
 def _telling(judged: Sequence[_Judged]) -> tuple[list[_Judged], int]:
