@@ -133,7 +133,7 @@ def _shorter(call: LoneCall, shrinking: _Shrinking) -> LoneCall:
                 best["call"] = smaller
             return smaller is not None
 
-        minimize(range(lengths[name]), fails)
+        minimize(range(lengths[name]), fails, is_over=shrinking.is_over)
         call = best["call"]
     return call
 

@@ -30,3 +30,19 @@ def test_no_less_is_kept_than_is_asked_for():
 
 def test_the_order_is_kept():
     assert minimize("abcdefgh", lambda part: {"g", "b"} <= set(part)) == ["b", "g"]
+
+
+def test_nothing_is_tried_once_the_time_is_over_however_much_is_left():
+    tried = []
+    kept = minimize(range(200_000), lambda part: tried.append(part) is not None, is_over=lambda: len(tried) >= 20)
+    assert (len(kept), len(tried)) == (200_000, 20)
+
+
+def test_what_was_found_before_the_time_was_over_stays():
+    tried = []
+
+    def fails(part):
+        tried.append(part)
+        return 7 in part
+
+    assert len(minimize(range(64), fails, is_over=lambda: len(tried) >= 4)) < 64
