@@ -1,9 +1,11 @@
 """What a shadowed step costs: its time and its peak of memory, over a plain step's.
 
     python benchmarks/shadow_cost.py [CASE …] [--device emulated] [--profile tf32] [--pairs 5]
+    python benchmarks/shadow_cost.py CASE … --device cpu --once
 
 Steps are taken in turn, plain and shadowed, in one process; the ratio of their times is that of each pair. The peaks
-are those of two further processes, of resident memory, one with plain steps alone.
+are those of two further processes, of resident memory, one with plain steps alone. With ``--once``, for a case at full
+size, one plain step and then a shadowed one are taken in one process; told beside them is what was checked.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -37,6 +40,7 @@ def main() -> None:
     parser.add_argument("--device", default="emulated", help="any that `align doctor` lists")
     parser.add_argument("--profile", default="tf32")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--once", action="store_true", help="one step of each kind, and what was checked")
     parser.add_argument("--peak", choices=("plain", "shadowed"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     cases = arguments.cases or [case.name for case in small_cases()]
@@ -48,6 +52,9 @@ def main() -> None:
         return
     print(f"torch {versions()['torch']}, {torch.get_num_threads()} threads, commit {git_commit(Path(__file__).parent)}")
     for name in cases:
+        if arguments.once:
+            once(name, arguments)
+            continue
         peaks = {kind: peak(name, kind, arguments) for kind in ("plain", "shadowed")}
         training = Training(name, arguments.device, arguments.profile)
         training.plain(), training.shadowed()
@@ -59,6 +66,23 @@ def main() -> None:
             f"{peaks['shadowed'] / peaks['plain']:.2f} × the memory ({peaks['plain']:.0f} MiB plain)",
             flush=True,
         )
+
+
+def once(name: str, arguments: argparse.Namespace) -> None:
+    """Print what one plain and one shadowed step of a case take, and what of the latter was checked."""
+    training = Training(name, arguments.device, arguments.profile)
+    plain, plain_peak = training.plain(), _peak_of_this_process()
+    shadowed = training.shadowed()
+    mode = training.mode
+    calls, checked = mode.calls.total(), mode.checked.total()
+    reasons = Counter(each.reason for each in mode.unchecked)
+    print(
+        f"{name} {arguments.device}: {plain:.0f} s plain, {shadowed:.0f} s shadowed ({shadowed / plain:.1f} ×); "
+        f"{plain_peak / 1024:.1f} GiB at most, then {_peak_of_this_process() / 1024:.1f} GiB; "
+        f"{checked} of {calls} calls checked whole ({checked / calls:.1%})"
+    )
+    for reason, count in reasons.most_common():
+        print(f"  {count} × {reason}", flush=True)
 
 
 def peak(name: str, kind: str, arguments: argparse.Namespace) -> float:
@@ -98,10 +122,10 @@ class Training:
     def shadowed(self) -> float:
         """Seconds of one training step under shadow ops, and of what they ask for beside it."""
         started = time.perf_counter()
-        mode = ShadowOps(self._where, 0, self._tier)
-        with self._where.following(), OwnDropout(self._where, 0) as dropout, mode:
+        self.mode = ShadowOps(self._where, 0, self._tier)
+        with self._where.following(), OwnDropout(self._where, 0) as dropout, self.mode:
             self.plain()
-            dropout.ask(mode)
+            dropout.ask(self.mode)
         return time.perf_counter() - started
 
 
