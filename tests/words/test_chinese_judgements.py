@@ -15,7 +15,7 @@ SENTENCES = Path(__file__).with_name("judgements.txt").read_text(encoding="utf-8
 
 NAMES = re.compile(
     r"\b[\w.]*[_./]\w[\w./]*\b|all-reduce|log-softmax|--no-early-stop|12ab|34cd|odd-sized"
-    r"|\b(?:seed|lr|cpu|cuda|tf32|fp32|float64|nan|NaN|softmax|dilation|relu|convolution|decode|loss)\b"
+    r"|\b(?:seed|lr|cpu|cuda|tf32|fp32|float64|nan|NaN|softmax|dilation|relu|convolution|decode|loss|tensors)\b"
     r"|^(?:first step|equivalence|finiteness|presence|schedule|shadow): |bernoulli_|\binf\b|^pass mean_relative_error.*"
 )
 """What stays: names, numbers, and the rule in front of its message."""

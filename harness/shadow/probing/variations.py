@@ -22,6 +22,9 @@ __all__ = ["Values", "redrawn", "variations_of"]
 LARGEST = 1 << 17
 """Elements of a call that is asked: float64 on the host takes some milliseconds for them."""
 
+_LISTS = 12
+"""Parts of a list of tensors."""
+
 _FEW = 16
 """The largest, or the smallest, of a tensor's values."""
 
@@ -149,6 +152,7 @@ def _options(call: LoneCall) -> Iterator[LoneCall]:
     if "convolution" in call.name:
         yield from _of_convolution(call)
     yield from _without_operands(call)
+    yield from _of_lists(call)
     yield from _stretched(call)
 
 
@@ -193,6 +197,22 @@ def _without_operands(call: LoneCall) -> Iterator[LoneCall]:
     for names in ({"bias"}, {"weight", "bias"}):
         if names <= given:
             yield call.changed(**dict.fromkeys(names))
+
+
+def _of_lists(call: LoneCall) -> Iterator[LoneCall]:
+    """Of what takes one list of tensors: fewer of them, and one more."""
+    lists = [(name, value) for name, value in call.arguments.items() if isinstance(value, (list, tuple))]
+    lists = [(name, value) for name, value in lists if value and all(isinstance(each, torch.Tensor) for each in value)]
+    if len(lists) != 1:
+        return
+    ((name, value),) = lists
+    fewer = [
+        *(value[:count] for count in range(len(value) - 1, 0, -1)),
+        *(value[first:] for first in range(1, len(value))),
+    ]
+    for part in [*fewer[:_LISTS], [value[0], value[-1]], [*value, value[-1]], [*value, *value]]:
+        if len(part) != len(value):
+            yield call.changed(**{name: list(part)})
 
 
 def _stretched(call: LoneCall) -> Iterator[LoneCall]:

@@ -8,6 +8,7 @@ import torch
 
 from harness.shadow.evidence.checks import Coverage, ShadowRecord
 from harness.shadow.judging.diagnosis.causes import find_causes
+from harness.shadow.probing.lone_call import LoneCall
 from harness.shadow.probing.probes import probe
 
 
@@ -126,6 +127,22 @@ def test_what_its_values_make_wrong_is_not_asked(wrong, convolution, asking):
     with wrong("convolution", of_these_values):
         probed = probe(call, ["output"], asking, 60.0)
     assert probed.why_not == {"output": "it is right with other values of the same sizes"}
+
+
+def test_the_number_of_tensors_that_are_joined_is_named(wrong, asking):
+    aten = torch.ops.aten
+    call = LoneCall.of(aten.cat.default, tensors=[torch.randn(2, 6, size) for size in (4, 9, 16)], dim=2)
+
+    def third_lost(out, tensors, dim):
+        if len(tensors) > 2:
+            out.narrow(dim, tensors[0].shape[dim] + tensors[1].shape[dim], tensors[2].shape[dim]).zero_()
+        return out
+
+    with wrong("cat", third_lost):
+        probed = probe(call, ["output"], asking, 60.0)
+    (cause,) = causes_of(call, probed)
+    assert cause.attribute == "whose number of tensors is more than 2"
+    assert cause.asked.others >= 4
 
 
 @pytest.mark.parametrize("share", [0.998, 0.9995])

@@ -207,7 +207,7 @@ def _words_of_sizes(name: str, values: Mapping[int, int]) -> Iterator[tuple[int,
     def where(holds: Callable[[int], bool]) -> set[int]:
         return {number for number, size in values.items() if holds(size)}
 
-    single = name.endswith(("height", "width", "axis"))
+    single = name.endswith(("height", "width", "axis")) or name.startswith("number of ")
     verb = "is" if single else "are"
 
     def told(amount: str) -> str:
@@ -217,10 +217,12 @@ def _words_of_sizes(name: str, values: Mapping[int, int]) -> Iterator[tuple[int,
         yield 2, f"whose {name} {verb} no multiple of {tile}", where(lambda size: size % tile != 0)  # noqa: B023
         yield 2, f"whose {name} {verb} a multiple of {tile}", where(lambda size: size % tile == 0)  # noqa: B023
     largest = max(values.values(), default=1)
-    powers = [2**power for power in range(3, 21) if 2**power < largest] + [size for size in _LARGEST if size < largest]
-    for power in powers:
-        yield 4, told(f"more than {power}"), where(lambda size: size > power)  # noqa: B023
-        yield 4, told(f"at most {power}"), where(lambda size: size <= power)  # noqa: B023
+    few = name.startswith("number of ")  # of operands: a kernel takes two, or four, at a time
+    least, level = (0, 2) if few else (3, 4)
+    powers = [2**power for power in range(least, 21) if 2**power < largest]
+    for power in [*powers, *(size for size in _LARGEST if size < largest)]:
+        yield level, told(f"more than {power}"), where(lambda size: size > power)  # noqa: B023
+        yield level, told(f"at most {power}"), where(lambda size: size <= power)  # noqa: B023
     for exact in set(values.values()):
         yield 5, told(str(exact)), where(lambda size: size == exact)  # noqa: B023
 
