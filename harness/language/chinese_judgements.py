@@ -95,6 +95,7 @@ JUDGEMENT_SENTENCES = {
     "{said} ({count} more finding)": "{said}（另有 {count} 项发现）",
     "{said} ({count} more findings)": "{said}（另有 {count} 项发现）",
     "{count} tensors of {all} steps stay as close to float64 as {tier} lets them, {share} of the calls checked": "{all} 步的 {count} 个张量与 float64 的接近程度都在 {tier} 允许的范围内，检查了 {share} 的调用",
+    "{count} tensors of 1 step stay as close to float64 as {tier} lets them, {share} of the calls checked": "1 步的 {count} 个张量与 float64 的接近程度都在 {tier} 允许的范围内，检查了 {share} 的调用",
     "a factor off by {amount} would have been seen in half of them": "其中一半能看出 {amount} 的倍数偏差",
     "{count} tensors of {bad} of {all} calls with hard inputs stay as close to float64 as {tier} lets them": "用刁难输入的 {all} 次调用检查了 {bad} 次，{count} 个张量与 float64 的接近程度都在 {tier} 允许的范围内",
     "{count} more are off in what healthy kernels differ in": "另有 {count} 个有偏差，健康的内核在那里也各不相同",

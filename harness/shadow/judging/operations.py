@@ -307,8 +307,9 @@ def _all_well(evidence: ShadowEvidence) -> Finding:
     smallest = bounds[len(bounds) // 2] if bounds else None
     share = percent(evidence.coverage.rate)
     seen = f"; a factor off by {percent(smallest)} would have been seen in half of them" if smallest else ""
+    steps = f"{len(evidence.iterations)} {'step' if len(evidence.iterations) == 1 else 'steps'}"
     message = (
-        f"{len(evidence.rows)} tensors of {len(evidence.iterations)} steps stay as close to float64 as {evidence.tier} "
+        f"{len(evidence.rows)} tensors of {steps} stay as close to float64 as {evidence.tier} "
         f"lets them, {share} of the calls checked{seen}"
     )
     return Finding(RULE, Outcome.PASS, "*", message, smallest_detectable=smallest, tier=evidence.tier)
