@@ -30,8 +30,8 @@ class TinySegmentor(BaseModel):
         time.sleep(float(os.environ.get("TINY_SECONDS", "0")))  # no setting: the experiment stays the same
         if self.training and self.calls == 4:
             make_trouble(self.trouble)
-        if self.trouble == "abort-at-the-end" and os.environ["RANK"] == "1" and not hasattr(builtins, "kept"):
-            builtins.kept = AbortsWhenTornDown()
+        if self.trouble == "abort-at-the-end" and os.environ["RANK"] == "1" and "kept" not in vars(builtins):
+            vars(builtins)["kept"] = AbortsWhenTornDown()
         if self.trouble == "think" and self.training and self.calls == 4:
             for _ in range(12):  # six seconds, of which no operation takes more than a half
                 time.sleep(0.5)
