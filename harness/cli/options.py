@@ -285,7 +285,7 @@ def add_timeout_options(parser: argparse.ArgumentParser) -> None:
         type=seconds_argument,
         default=300.0,
         metavar="S",
-        help="killed without progress for S seconds",
+        help="killed after S seconds without an iteration, or a checked operation of a shadowed one",
     )
     parser.add_argument(
         "--timeout", type=seconds_argument, default=86_400.0, metavar="S", help="a run is killed after S seconds in all"

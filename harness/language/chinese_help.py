@@ -85,7 +85,7 @@ HELP = {
     "which of the machines this is, from 0": "本机是其中第几台，从 0 起",
     "where several machines meet: the first one's name and a free port of it": "多台机器的会合地址：第一台的名称和它的一个空闲端口",
     "how many cases run side by side, each on cards of its own where there are several; auto: as many a card as its memory holds by what each took before, else one, on the processor and the emulated device as many as cores and memory allow (default: 1)": "同时运行多少个用例，有几张卡时各用自己的卡；auto：每张卡按以前各占用的内存能放多少个（不知道则为一个），在处理器和仿真设备上按核数和内存允许的数目（默认：1）",
-    "killed without progress for S seconds": "S 秒没有进展即终止",
+    "killed after S seconds without an iteration, or a checked operation of a shadowed one": "S 秒内没有完成一次迭代、影子步也没有检查完一个算子，即终止",
     "a run is killed after S seconds in all": "一次运行总共 S 秒后终止",
     "run each case on every card of this machine to its end, judge each run, and hold the cards to each other: one that is not like the others is named, and is a FAIL": "在本机的每张卡上把每个用例运行到结尾，判定每次运行，并把各卡相互比较：与其他卡不同的会指出，并判为 FAIL",
     "run each case N times with the same inputs, to its end, and say whether the bits are the same (default: 1)": "每个用例以同样的输入运行 N 次到结尾，并说明各位是否相同（默认：1）",
