@@ -32,6 +32,7 @@ UNDEFINED = (
     "_reshape_alias",
     "_log_softmax_backward_data",
     "_compute_linear_combination",
+    "_weight_norm_interface",
 )
 
 
