@@ -10,7 +10,9 @@ import pytest
         (["verify", "no_such.py"], "no such config"),
         (["verify", "ann_small", "--device", "sdaa"], "emulated"),
         (["verify", "ann_small", "--fault", "no-such-fault"], "align faults"),
-        (["verify", "ann_small", "--profile", "no-such-profile"], "tf32"),
+        pytest.param(
+            ["verify", "ann_small", "--profile", "no-such-profile"], "tf32", marks=pytest.mark.emulated
+        ),  # by default on it
         (["verify", "tiny.py", "--false-alarm-rate", "1"], "less than 1"),
         (["verify", "tiny.py", "--false-alarm-rate", "nan"], "less than 1"),
         (["verify", "tiny.py", "--cfg-options", "optim_wraper.lr=1"], "optim_wrapper"),
