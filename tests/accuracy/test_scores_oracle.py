@@ -46,6 +46,7 @@ def answers_for(labels: np.ndarray, rng: np.random.Generator, kind: str) -> np.n
     return answers
 
 
+@pytest.mark.filterwarnings("ignore:`in1d` is deprecated:DeprecationWarning")  # the script's own, by NumPy 2.0 to 2.3
 @pytest.mark.parametrize("kind", ["perfect", "blocks", "random", "ignored", "one class"])
 def test_every_number_is_the_script_s(kind, script, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
