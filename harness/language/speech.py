@@ -31,11 +31,11 @@ _LISTS = ("terms", "names")
 _SAID = ("said", "side", "why", "row", "rest", "question", "where", "unit", "format", "copy", "other", "told")
 """Places of what may be a text of the table too."""
 
-_PARTS = ("tensor", "noun", "attribute")
+_PARTS = ("tensor", "noun")
 """Places of what has a grammar of its own: which results of which calls."""
 
-_ATTRIBUTES = "attributes"
-"""The place of what calls have in common, one thing after another."""
+_ATTRIBUTES = ("attribute", "attributes")
+"""Places of what calls have in common, one thing or several."""
 
 _AMOUNTS = ("amount", "bound", "share", "rate", "low", "high")
 """Places of a number with its unit: where words stand there, the text is of another sentence."""
@@ -170,7 +170,7 @@ def _filled(sentence: str, places: dict[str, str], of: str) -> tuple[str, list[s
             lacking += more if name not in _ANYTHING else []
         elif name == _ITERATIONS:
             filled[name] = text.replace(" and ", "、").replace(", ", "、")
-        elif name in (_ATTRIBUTES, "attribute"):
+        elif name in _ATTRIBUTES:
             those = [_ATTRIBUTE.split(each) for each in text.split(", and those ")]
             filled[name] = "；".join("，且 ".join(_chinese(one, "parts")[0] for one in each) for each in those)
         elif name in _PARTS:

@@ -50,9 +50,9 @@ def main(arguments: Sequence[str]) -> int:
 def _end_at_once() -> None:
     """End a process of several, whose part is written, without tearing down its interpreter.
 
-    A thread of the process group may just let go of its last tensors, for which it waits for Python: where Python is
-    gone by then, the C++ library calls ``terminate``, and a training that went well looks as if a rank had crashed.
-    What was registered to run at the end runs, and what other threads do is waited for, as ever.
+    Behind the last iteration a rank sometimes died of "terminate called without an active exception", and a training
+    that went well looked as if it had crashed. Why was not proven; a thread of the process group that needs Python when
+    Python is gone would do it. What was registered to run at the end runs, and other threads are waited for, as ever.
     """
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:

@@ -23,10 +23,10 @@ LARGEST = 1 << 17
 """Elements of a call that is asked: float64 on the host takes some milliseconds for them."""
 
 _LISTS = 12
-"""Parts of a list of tensors."""
+"""How many shorter parts of a list of tensors are asked."""
 
 _FEW = 16
-"""The largest, or the smallest, of a tensor's values."""
+"""How many of a tensor's largest, or smallest, values are drawn from: chosen."""
 
 _TILES = (0, 32, 16, 8, 4, 2, 1)
 """Past a multiple of 64: lengths that are a multiple of 32 and not of 64, of 16 and not of 32, and so on."""
@@ -200,7 +200,7 @@ def _without_operands(call: LoneCall) -> Iterator[LoneCall]:
 
 
 def _of_lists(call: LoneCall) -> Iterator[LoneCall]:
-    """Of what takes one list of tensors: fewer of them, and one more."""
+    """Of what takes one list of tensors: fewer of them, and more."""
     lists = [(name, value) for name, value in call.arguments.items() if isinstance(value, (list, tuple))]
     lists = [(name, value) for name, value in lists if value and all(isinstance(each, torch.Tensor) for each in value)]
     if len(lists) != 1:
