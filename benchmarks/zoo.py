@@ -2,6 +2,7 @@
 
     tox -e zoo                                      # installs the libraries, runs everything
     python benchmarks/zoo.py [NAME …] [--part calibration|evaluation] [--settings tf32 …] [--json FILE]
+    python benchmarks/zoo.py --drawn 40 --draw-seed 1 --each 1-1    # architectures that no list of ours names
 
 A run is two training steps of an architecture of timm, torchvision, transformers, mmsegmentation or plain PyTorch, made
 small by its own options, with drawn weights, at one of seven settings: the emulated device at the numerics of fp32,
@@ -9,7 +10,7 @@ tf32, fp16 and bf16, with autocast to fp16 and to bf16, and the plain CPU. Optim
 name and the setting. A healthy device has no finding.
 
 The error model may look at the architectures of the calibration part, one in three, and at no others: those whose
-name's SHA-256 is divisible by three.
+name's SHA-256 is divisible by three. Those that ``--drawn`` draws from the libraries' own lists are of neither part.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ import time
 import traceback
 import warnings
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from scipy.stats import binomtest
+from zoo_drawn import drawn
 
 from harness.devices.surroundings import git_commit, versions
 from harness.lab.emulation import install
@@ -262,7 +265,9 @@ LOOKED_AT = frozenset({"transformers:BartConfig", "plain:sampled", "plain:bags",
 
 
 def part_of(entry: Entry) -> str:
-    """``calibration`` for one architecture in three, by its name, else ``evaluation``."""
+    """``calibration`` for one architecture of the zoo in three, by its name, else ``evaluation``; others ``drawn``."""
+    if entry not in ZOO:
+        return "drawn"
     return "calibration" if str(entry) in LOOKED_AT or _digest(str(entry)) % 3 == 0 else "evaluation"
 
 
@@ -281,21 +286,24 @@ def main() -> None:
     parser.add_argument(
         "--tell", nargs="+", type=Path, default=[], help="tell the runs of these files, and run nothing"
     )
+    parser.add_argument("--drawn", type=int, metavar="N", help="N architectures that are drawn, in place of those here")
+    parser.add_argument("--draw-seed", type=int, default=0)
     parser.add_argument("--list", action="store_true", help="name the architectures and their part, and run nothing")
     arguments = parser.parse_args()
-    chosen = [e for e in ZOO if not arguments.names or any(re.search(name, str(e)) for name in arguments.names)]
-    chosen = [entry for entry in chosen if arguments.part in {"", part_of(entry)}]
     if arguments.tell:
         lines = [line for file in arguments.tell for line in file.read_text(encoding="utf-8").splitlines()]
         tell([json.loads(line) for line in lines], arguments.settings)
         return
+    if torch.__version__.endswith("+cpu"):
+        declare_torchvision()
+    zoo = ZOO if arguments.drawn is None else drawn_entries(arguments.drawn, arguments.draw_seed)
+    chosen = [e for e in zoo if not arguments.names or any(re.search(name, str(e)) for name in arguments.names)]
+    chosen = [entry for entry in chosen if arguments.part in {"", part_of(entry)}]
     if arguments.list:
         print(*(f"{part_of(entry)} {entry}" for entry in chosen), sep="\n")
         return
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    if torch.__version__.endswith("+cpu"):
-        declare_torchvision()
     sys.path.insert(0, str(Path(__file__).parent))
     print(f"torch {versions()['torch']}, {torch.get_num_threads()} threads, commit {git_commit(Path(__file__).parent)}")
     rows = []
@@ -308,6 +316,12 @@ def main() -> None:
                 with arguments.json.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
     tell(rows, arguments.settings)
+
+
+def drawn_entries(count: int, seed: int) -> list[Entry]:
+    """Architectures of the libraries' own lists that aren't here."""
+    known = {entry.spec for entry in ZOO}
+    return list(islice((Entry(*found) for found in drawn(seed) if found[0] not in known), count))
 
 
 def settings_of(entry: Entry, settings: list[str], each: str) -> list[str]:
@@ -393,7 +407,7 @@ def tell(rows: list[dict[str, Any]], settings: list[str]) -> None:
         mine = {row["setting"]: row for row in rows if row["name"] == name}
         part = next(iter(mine.values()))["part"]
         print(f"| {name} | {part} |", " | ".join(_cell(mine.get(setting)) for setting in settings), "|")
-    for part in ("calibration", "evaluation"):
+    for part in ("calibration", "evaluation", "drawn"):
         done = [row for row in rows if row["part"] == part and not row["error"]]
         alarms = [row for row in done if row["findings"]]
         if done:

@@ -1,6 +1,7 @@
 """The format that a result was stored in is read off its elements."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.shadow.arithmetic import float64_comparison as comparison
-from harness.shadow.arithmetic.stored import coarseness, stored_bits
+from harness.shadow.arithmetic.call import Call
+from harness.shadow.arithmetic.kinds import read_operation
+from harness.shadow.arithmetic.stored import coarseness, shows_format, stored_bits
 from harness.shadow.evidence.checks import Coverage, Part, ShadowRecord
 from harness.shadow.judging.operations import weigh_shadow
 
@@ -83,6 +86,53 @@ def test_other_dtypes_are_left_alone(dtype):
     assert coarseness(due.to(dtype), due) is None
 
 
+@given(st.integers(0, 2**31), st.integers(6, 17))
+def test_a_format_is_shown_by_values_that_no_healthy_kernel_would_store_so(seed, bits):
+    due = drawn(seed)
+    assert shows_format(rounded(due, bits).float(), due, bits)
+    near = rounded(due, bits) * (1 + 2.0**-23)  # two units in the last place beside a number of few bits
+    assert coarseness(rounded(near, bits).float(), near) == bits
+    assert not shows_format(rounded(near, bits).float(), near, bits)
+
+
+def found_of(op, *args, tier, device=lambda made: made):
+    """What comparing a call of a healthy kernel finds, or of one whose result is changed."""
+    call = Call(op, read_operation(op), (args, {}))
+    call = replace(call, before=comparison.host_inputs(call))
+    (entry,) = comparison.compare_in_double(call, device(op(*args)), tier, seed=0)[1]
+    return entry
+
+
+def test_half_of_a_number_of_few_bits_has_as_few():
+    """GELU's gradient is half of what comes in where x is 10⁻⁸: float64 knows of one bit more in some places."""
+    gradient = rounded(drawn(5, 2000), 10).float()
+    x = torch.tensor([-3.2e-8, -6.9e-9, 1.1e-8, 6e-8]).repeat(500)
+    gelu = torch.ops.aten.gelu_backward.default
+    assert coarseness(gelu(gradient, x), gelu(gradient.double(), x.double())) == 10
+    assert found_of(gelu, gradient, x, tier="fp16").stored is None
+    x = torch.linspace(-2, 2, 2000)
+    assert found_of(gelu, gradient, x, tier="fp16").stored is None
+    narrowed = found_of(gelu, gradient, x, tier="fp16", device=lambda made: rounded(made.double(), 10).float())
+    assert narrowed.stored == 10
+
+
+def test_weights_that_a_tier_rounds_to_whole_numbers_make_whole_products():
+    """Positions times weights that began as whole numbers and have taken one small step."""
+    places = torch.randint(-9, 10, (4000, 3), generator=torch.Generator().manual_seed(0)).float()
+    weights = torch.tensor([[-1.0, 2.0, 4.0], [3.0, -5.0, 7.0], [11.0, 13.0, -6.0]]) + 6e-5
+    product = torch.ops.aten.mm.default
+
+    def on_tf32(_):
+        return places @ weights.round()
+
+    assert coarseness(on_tf32(None), places.double() @ weights.double()) is not None
+    assert found_of(product, places, weights, tier="tf32", device=on_tf32).stored is None
+    assert found_of(product, places, weights, tier="fp32", device=on_tf32).stored is not None
+    moved = weights + 0.3
+    in_bfloat16 = found_of(product, places, moved, tier="tf32", device=lambda made: made.bfloat16().float())
+    assert in_bfloat16.stored == 7
+
+
 def test_another_shape_is_no_format():
     assert coarseness(drawn(3).float(), drawn(3, 400)) is None
 
@@ -132,6 +182,8 @@ class TestAStep:
         monkeypatch.setattr(comparison, "coarseness", lambda *_: None)
         assert with_formats == scales()
         monkeypatch.setattr(comparison, "_too_coarse", lambda *_: 7)
+        monkeypatch.setattr(comparison, "shows_format", lambda *_: True)
+        monkeypatch.setattr(comparison, "_by_format", lambda call, before, found, tier: found)
         assert with_formats != scales()
 
     @pytest.mark.parametrize("tier", ["fp32", "tf32", "fp16", "bf16", "sdaa"])

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-__all__ = ["NOT_MEASURED", "Distance", "measure", "measure_bits", "participation", "smallest_normal_of"]
+__all__ = [
+    "NOT_MEASURED",
+    "Distance",
+    "measure",
+    "measure_bits",
+    "measure_where_finite",
+    "participation",
+    "smallest_normal_of",
+]
 
 _Tensor = torch.Tensor
 
@@ -79,6 +87,28 @@ def measure(candidate: _Tensor, reference: _Tensor, flushed: float = 0.0) -> Dis
         size=math.sqrt(energy),
         spread=_participation(energy, fourth),
     )
+
+
+def measure_where_finite(candidate: _Tensor, reference: _Tensor, flushed: float = 0.0) -> Distance:
+    """The distance of what an operation that mixes elements makes of some that aren't finite.
+
+    Where infinities and NaN come out then is each healthy kernel's own: one leaves out what is padded, which another
+    multiplies by zero; Winograd's transform spreads one element over a tile; a mean is infinite, and what is less than
+    it has no number. So the elements that are finite on both sides are compared. That all of them are on one side
+    alone is no kernel's own: what isn't finite doesn't vanish.
+
+    Args:
+        candidate: the result, of any shape, real or complex.
+        reference: float64's.
+        flushed: as ``measure`` has it.
+    """
+    if candidate.shape != reference.shape:
+        return _NOT_COMPARABLE
+    mine, theirs = candidate.isfinite(), reference.to(candidate.dtype).isfinite()
+    if bool(mine.all()) != bool(theirs.all()):
+        return _NOT_COMPARABLE
+    both = mine & theirs
+    return measure(candidate[both], reference[both], flushed)
 
 
 def _of_huge(candidate: _Tensor, reference: _Tensor) -> Distance:

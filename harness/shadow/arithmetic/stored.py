@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["coarseness", "stored_bits"]
+__all__ = ["coarseness", "shows_format", "stored_bits"]
 
 _MANTISSA = {torch.float32: (torch.int32, 23), torch.float16: (torch.int16, 10)}
 """Dtype → the integers of its size, and its explicit mantissa bits; bfloat16 has none to lose."""
@@ -19,6 +19,10 @@ _FEW = 4096
 
 _LEAST_VALUES = 64
 """Distinct values that tell: a bit that is zero in so many by chance is so once in 10¹⁹ results."""
+
+_HEALTHY_ULPS = 4.0
+"""By how many units in the last place a healthy kernel may be off: where float64's result is as near to a number of few
+bits, a kernel that stores all bits has that number too. GELU's gradient at 10⁻⁸ is half of what comes in, and a bit."""
 
 _LEAST_LOST = 6
 """Bits that have to be lost: each of ``_LEAST_VALUES`` values would have to lack all of them by chance."""
@@ -47,7 +51,8 @@ def coarseness(made: torch.Tensor, due: torch.Tensor) -> int | None:
         due: float64's, of the same shape.
 
     Returns:
-        None where float64's result in the same dtype uses hardly more bits, or where there are too few values to tell.
+        None where float64's result in the same dtype uses hardly more bits, or where there are too few values to tell:
+        what is called coarse is looked at by ``shows_format``, which takes longer.
     """
     if made.dtype not in _MANTISSA or made.shape != due.shape:
         return None
@@ -56,6 +61,22 @@ def coarseness(made: torch.Tensor, due: torch.Tensor) -> int | None:
     if stored > most - _LEAST_LOST or stored > stored_bits(due.to(made.dtype)) - _LEAST_LOST:
         return None
     return stored if made[made.isfinite()].unique().numel() >= _LEAST_VALUES else None
+
+
+def shows_format(made: torch.Tensor, due: torch.Tensor, bits: int) -> bool:
+    """Whether so many values of a result would be stored with more bits by a healthy kernel that it is no chance.
+
+    Args:
+        made: the device's result on the host, of any shape, stored with so many bits.
+        due: float64's, of the same shape.
+        bits: explicit mantissa bits.
+    """
+    _, exponent = torch.frexp(due.abs().clamp_min(torch.finfo(made.dtype).smallest_normal))
+    ones = torch.ones_like(due)
+    step = torch.ldexp(ones, exponent - 1 - bits)
+    unit = torch.ldexp(ones, exponent - 1 - _MANTISSA[made.dtype][1])
+    beyond = (due - (due / step).round_().mul_(step)).abs_() > _HEALTHY_ULPS * unit
+    return made[beyond & made.isfinite()].unique().numel() >= _LEAST_VALUES
 
 
 def _used(flat: torch.Tensor, integers: torch.dtype) -> int:
