@@ -76,7 +76,7 @@ def shows_format(made: torch.Tensor, due: torch.Tensor, bits: int) -> bool:
     step = torch.ldexp(ones, exponent - 1 - bits)
     unit = torch.ldexp(ones, exponent - 1 - _MANTISSA[made.dtype][1])
     beyond = (due - (due / step).round_().mul_(step)).abs_() > _HEALTHY_ULPS * unit
-    return made[beyond & made.isfinite()].unique().numel() >= _LEAST_VALUES
+    return bool(made[beyond & made.isfinite()].unique().numel() >= _LEAST_VALUES)
 
 
 def _used(flat: torch.Tensor, integers: torch.dtype) -> int:
