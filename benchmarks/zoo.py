@@ -3,6 +3,7 @@
     tox -e zoo                                      # installs the libraries, runs everything
     python benchmarks/zoo.py [NAME …] [--part calibration|evaluation] [--settings tf32 …] [--json FILE]
     python benchmarks/zoo.py --drawn 40 --draw-seed 1 --each 1-1    # architectures that no list of ours names
+    python benchmarks/zoo.py --forced --each 1-1                    # the operations of one step with hard inputs
 
 A run is two training steps of an architecture of timm, torchvision, transformers, mmsegmentation or plain PyTorch, made
 small by its own options, with drawn weights, at one of seven settings: the emulated device at the numerics of fp32,
@@ -21,9 +22,12 @@ import json
 import math
 import re
 import sys
+import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -35,12 +39,16 @@ from zoo_drawn import drawn
 
 from harness.devices.surroundings import git_commit, versions
 from harness.lab.emulation import install
-from harness.shadow.evidence.checks import Part, ShadowRecord
+from harness.shadow.arithmetic.host import change_tensors
+from harness.shadow.evidence.checks import Part, ShadowEvidence, ShadowRecord
+from harness.shadow.files.check_stream import ShadowStream, read_shadow
+from harness.shadow.forced.forcing import ForcedCalls
+from harness.shadow.judging.hard_input_rule import judge_hard_inputs
 from harness.shadow.judging.operations import allow, judge_shadow, weigh_shadow
-from harness.shadow.model_sources import Request, build_model
-from harness.shadow.model_steps import Training, shadow_steps
+from harness.shadow.model_sources import LoneModel, Request, build_model
+from harness.shadow.model_steps import AUTOCAST, Training, shadow_steps
 from harness.values.errors import AlignmentError
-from harness.values.verdict import Outcome
+from harness.values.verdict import Finding, Outcome
 
 SETTINGS: dict[str, tuple[str, str, str]] = {
     "fp32": ("fp32", "", "fp32"),
@@ -287,6 +295,7 @@ def main() -> None:
         "--tell", nargs="+", type=Path, default=[], help="tell the runs of these files, and run nothing"
     )
     parser.add_argument("--drawn", type=int, metavar="N", help="N architectures that are drawn, in place of those here")
+    parser.add_argument("--forced", action="store_true", help="one step's operations with hard inputs, in place of two")
     parser.add_argument("--draw-seed", type=int, default=0)
     parser.add_argument("--list", action="store_true", help="name the architectures and their part, and run nothing")
     arguments = parser.parse_args()
@@ -309,7 +318,7 @@ def main() -> None:
     rows = []
     for entry in chosen:
         for setting in settings_of(entry, arguments.settings, arguments.each):
-            row = run(entry, setting, arguments.steps, arguments.seed)
+            row = run(entry, setting, arguments.steps, arguments.seed, forced=arguments.forced)
             rows.append(row)
             print(describe(row), flush=True)
             if arguments.json:
@@ -333,7 +342,7 @@ def settings_of(entry: Entry, settings: list[str], each: str) -> list[str]:
     return drawn[int(first) - 1 : int(last or first)]
 
 
-def run(entry: Entry, setting: str, steps: int, seed: int) -> dict[str, Any]:
+def run(entry: Entry, setting: str, steps: int, seed: int, *, forced: bool = False) -> dict[str, Any]:
     """Two steps of an architecture at a setting: what was found, and the tensor that came closest to its bound."""
     profile, autocast, tier = SETTINGS[setting]
     draw = _digest(f"{entry} {setting} {seed}")
@@ -347,28 +356,52 @@ def run(entry: Entry, setting: str, steps: int, seed: int) -> dict[str, Any]:
         row["batch"] = batch
         try:
             model = build_model(Request(entry.spec, entry.options, batch, entry.size, seed))
-            record, trace = shadow_steps(model, "sdaa" if profile else "cpu", training)
+            kind = "sdaa" if profile else "cpu"
+            if forced:
+                row |= {"steps": 1, "error": "", **_with_hard_inputs(model, kind, training)}
+                break
+            record, trace = shadow_steps(model, kind, training)
         except AlignmentError as error:
             row["error"] = f"{error.what}: {error.observed}"
-            if "more than 1 value per channel" in str(error.observed):
-                continue
         except Exception:  # noqa: BLE001  # the zoo goes on without it, and says so
             row["error"] = traceback.format_exc().splitlines()[-1]
         else:
             row |= {"steps": len(trace), "error": "", "finite": all(map(math.isfinite, trace.loss.tolist()))}
             row |= _judged(record, tier)
-        break
+        if "more than 1 value per channel" not in row["error"]:
+            break
     return row | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def _with_hard_inputs(model: LoneModel, kind: str, training: Training) -> dict[str, Any]:
+    """What the operations of a step's forward and backward find with hard inputs."""
+    device = torch.device(kind)
+    module = model.module.to(device)
+    args = change_tensors(list(model.args), lambda tensor: tensor.to(device))
+    kwargs = {name: change_tensors(value, lambda tensor: tensor.to(device)) for name, value in model.kwargs.items()}
+    cast = torch.autocast(kind, AUTOCAST[training.autocast]) if training.autocast else nullcontext()
+    with tempfile.TemporaryDirectory() as folder:
+        with ShadowStream(Path(folder) / "forced.jsonl", training.tier) as stream:
+            with ForcedCalls(stream, training.tier) as calls:
+                with cast:
+                    loss = model.loss(module(*args, **kwargs))
+                loss.backward()
+            calls.replay(0)
+        record = read_shadow([Path(folder) / "forced.jsonl"])
+    evidence = weigh_shadow(record, training.tier)
+    return _told(record, evidence, judge_hard_inputs(evidence))
 
 
 def _judged(record: ShadowRecord, tier: str) -> dict[str, Any]:
     evidence = weigh_shadow(record, tier)
-    failed = [finding for finding in judge_shadow(evidence) if finding.status is Outcome.FAIL]
     off = [check for check in record.checks if _violates(check, tier)]
+    return {**_told(record, evidence, judge_shadow(evidence)), "off": [_plain(check, tier) for check in off[:200]]}
+
+
+def _told(record: ShadowRecord, evidence: ShadowEvidence, findings: Sequence[Finding]) -> dict[str, Any]:
     closest = max(evidence.rows, key=lambda row: row.excess)
     return {
-        "findings": [finding.message for finding in failed],
-        "off": [_plain(check, tier) for check in off[:200]],
+        "findings": [finding.message for finding in findings if finding.status is Outcome.FAIL],
         "coverage": evidence.coverage.rate,
         "skipped": dict(evidence.coverage.skipped),
         "tensors": len(evidence.rows),

@@ -131,6 +131,98 @@ def test_a_tail_that_is_left_out_shows_with_odd_sizes_alone(forced, wrong):
     assert {row.op for row in off if decides(row, "fp32")} == {"relu"}
 
 
+class Attention(torch.nn.Module):
+    """PyTorch's fused attention of tokens with themselves."""
+
+    def forward(self, x):
+        heads = x.view(*x.shape[:2], 2, -1).transpose(1, 2)
+        return torch.nn.functional.scaled_dot_product_attention(heads, heads, heads)
+
+
+class Resized(torch.nn.Module):
+    """A map at another size, by a kernel of each kind."""
+
+    def forward(self, x):
+        resize = torch.nn.functional.interpolate
+        sizes = (resize(x, (7, 9), mode=mode, align_corners=True) for mode in ("bilinear", "bicubic"))
+        return torch.stack([*sizes, resize(x, (7, 9), mode="nearest")])
+
+
+MAP, TOKENS, VECTOR = (2, 16, 6, 5), (2, 5, 16), (4, 16)
+LAYERS = {
+    "layer norm": (torch.nn.LayerNorm(16), TOKENS),
+    "group norm": (torch.nn.GroupNorm(4, 16), MAP),
+    "instance norm": (torch.nn.InstanceNorm2d(16, affine=True), MAP),
+    "batch norm of vectors": (torch.nn.BatchNorm1d(16), VECTOR),
+    "batch norm of maps of one pixel": (torch.nn.BatchNorm2d(16), (2, 16, 1, 1)),
+    "fused attention": (Attention(), TOKENS),
+    "attention": (torch.nn.MultiheadAttention(16, 2), None),
+    "GELU": (torch.nn.GELU(), TOKENS),
+    "SiLU": (torch.nn.SiLU(), MAP),
+    "Hardswish": (torch.nn.Hardswish(), MAP),
+    "PReLU": (torch.nn.PReLU(16), MAP),
+    "softmax": (torch.nn.Softmax(-1), TOKENS),
+    "depthwise": (torch.nn.Conv2d(16, 16, 3, padding=1, groups=16), MAP),
+    "grouped and dilated": (torch.nn.Conv2d(16, 16, 3, dilation=2, padding=2, groups=4), MAP),
+    "transposed": (torch.nn.ConvTranspose2d(16, 8, 2, 2), MAP),
+    "linear": (torch.nn.Linear(16, 8), TOKENS),
+    "average pooling": (torch.nn.AvgPool2d(3, 2, 1), MAP),
+    "adaptive pooling": (torch.nn.AdaptiveAvgPool2d(2), MAP),
+    "maximum pooling": (torch.nn.MaxPool2d(2), MAP),
+    "resizing": (Resized(), MAP),
+    "recurrent": (torch.nn.GRU(16, 8, batch_first=True), TOKENS),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("tier", ["fp32", "tf32"])
+def test_a_healthy_layer_is_not_called_forward_or_backward(name, tier):
+    layer, shape = LAYERS[name]
+    x = torch.randn(shape or TOKENS, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    kept = Kept()
+    with ForcedCalls(kept, tier) as calls:
+        made = layer(x) if shape else layer(x, x, x)
+        made = made[0] if isinstance(made, tuple) else made
+        made.backward(torch.randn(made.shape, generator=torch.Generator().manual_seed(3)))
+    calls.replay(0)
+    record = ShadowRecord((0,), tuple(kept.checks), Coverage(), tier)
+    off = off_with_hard_inputs(weigh_shadow(record, tier))
+    assert [(row.op, row.tensor, row.module) for row in off if decides(row, tier)] == []
+
+
+class TestStrides:
+    """PyTorch's own kernels of some operations read strided tensors as if they weren't."""
+
+    @pytest.fixture
+    def layer_norm(self):
+        norm, kept = torch.nn.LayerNorm(16), Kept()
+        with ForcedCalls(kept, "fp32") as calls:
+            norm(torch.randn(TOKENS).requires_grad_()).sum().backward()
+        calls.replay(0)
+        return kept
+
+    def test_are_given_to_the_arguments_that_are_read_by_them(self):
+        gradient, x, mean, deviation = torch.randn(3, 16), torch.randn(3, 16), torch.randn(3, 1), torch.rand(3, 1)
+        weight, bias = torch.ones(16), torch.zeros(16)
+        backward = torch.ops.aten.native_layer_norm_backward.default
+        args = [gradient, x, [16], mean, deviation, weight, bias, [True, True, True]]
+        places = forcing._places_with_strides(backward, args, {})
+        assert {0, 1} <= set(places) < {0, 1, 3, 4, 5, 6}, "its mean and its deviation are read as if they had none"
+        assert forcing._places_with_strides(torch.ops.aten.mm.default, [x, x.T.clone()], {}) == [0, 1]
+
+    def test_of_a_layer_norms_backward_are_tried_in_what_is_left(self, layer_norm):
+        checked = {check.module for check in layer_norm.checks if check.op == "native_layer_norm_backward"}
+        assert "strided" in checked
+
+    def test_that_no_argument_is_read_by_are_told(self):
+        kept = Kept()
+        with ForcedCalls(kept, "fp32") as calls:
+            Attention()(torch.randn(TOKENS))
+        calls.replay(0)
+        (said,) = (why for call, why in kept.skipped.items() if call.endswith("attention_for_cpu, strided"))
+        assert said == "PyTorch's own kernel takes its tensors to be contiguous"
+
+
 class TestOddSizes:
     def test_tensors_of_one_shape_are_cut_alike(self):
         a, b = torch.randn(4, 7, 6), torch.randn(4, 7, 6)

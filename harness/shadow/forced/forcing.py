@@ -4,10 +4,14 @@ The smallest call of each operation is the model: its tensors are made large, de
 odd in size or empty, and the device's results are held against the host's in float64 like those of a step. How far what
 isn't finite spreads is a choice of the algorithm's; that it is nowhere in a result is told apart
 (``harness.shadow.judging.hard_input_rule``).
+
+Not every operation promises what is asked here. PyTorch calls some with tensors that it has laid out before, such as
+the backward of layer norm: where its own kernel reads strided inputs as if they were contiguous, so may any other.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,12 +21,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from harness.shadow.arithmetic.counterparts import compute_on_host, with_weight_due
-from harness.shadow.arithmetic.host import change_tensors, in_double, tensors_of
+from harness.shadow.arithmetic.fused_attention import FUSED
+from harness.shadow.arithmetic.host import as_is, change_tensors, in_double, tensors_of
 from harness.shadow.arithmetic.kinds import Kind, Operation, read_operation
+from harness.shadow.arithmetic.measure import measure
 from harness.shadow.arithmetic.results import Compared, results_of
 from harness.shadow.evidence.checks import Part
 from harness.shadow.files.check_stream import ShadowStream
-from harness.shadow.forced.hard_inputs import HARD_INPUTS, can_be_odd_sized
+from harness.shadow.forced.hard_inputs import HARD_INPUTS, can_be_odd_sized, strided
 from harness.shadow.judging.hard_input_rule import lost
 from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
@@ -70,7 +76,7 @@ class ForcedCalls(TorchDispatchMode):
         """Run the call as it is; keep it where it is the smallest of its operation so far."""
         kwargs = kwargs or {}
         operation = read_operation(op)
-        if operation.kind in {Kind.COMPUTE, Kind.MOVE} and not operation.name.startswith(_NOT_MADE_AGAIN):
+        if operation.kind in {Kind.COMPUTE, Kind.MOVE} and not _is_left_as_it_is(operation.name):
             self._keep(op, operation.name, args, kwargs)
         return op(*args, **kwargs)
 
@@ -87,6 +93,8 @@ class ForcedCalls(TorchDispatchMode):
                 model = self._even.get(op, smallest) if kind == "odd-sized" else smallest
                 with torch.no_grad():
                     hard = harden(read_operation(op).name, list(model.args))
+                    if kind == "strided":
+                        hard = self._strided_where_read(iteration, op, model)
                     self._once(iteration, kind, op, hard, model.kwargs)
         made = {read_operation(op).name for op in self._calls}
         too_large = {name: size for name, size in self._too_large.items() if name not in made}
@@ -111,6 +119,16 @@ class ForcedCalls(TorchDispatchMode):
             for kept in smaller:
                 kept[op] = model
 
+    def _strided_where_read(self, iteration: int, op: Any, model: _Model) -> list[Any] | None:
+        """The arguments, strided where PyTorch's own kernel reads strides; that it reads none is written down."""
+        places = _places_with_strides(op, model.args, model.kwargs)
+        if not places:
+            name = f"{read_operation(op).name}, strided"
+            why = "PyTorch's own kernel takes its tensors to be contiguous"
+            self._stream.append(iteration, (), {name: 1}, {}, {name: why})
+            return None
+        return [strided(value) if place in places else _copied(value) for place, value in enumerate(model.args)]
+
     def _once(self, iteration: int, kind: str, op: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any]) -> None:
         """One call under shadow; a refusal of the device's is a finding where the host doesn't refuse."""
         if args is None:
@@ -127,10 +145,76 @@ class ForcedCalls(TorchDispatchMode):
                 said = f"the device refuses what the host computes: {str(refusal).splitlines()[0][:120]}"
                 self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
             return
-        gone = twin.vanished(returned, args, kwargs) if kind in _NOT_FINITE else frozenset()
+        # A fused attention leaves out a row that has no number, as one that is masked throughout.
+        may_vanish = kind not in _NOT_FINITE or name.startswith(FUSED)
+        gone = frozenset() if may_vanish else twin.vanished(returned, args, kwargs)
         checks = [replace(each, module=lost(kind)) if each.tensor in gone else each for each in mode.checks]
         skipped = {f"{name}, {kind}": call.why for call in mode.unchecked}
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped)
+
+
+def _is_left_as_it_is(name: str) -> bool:
+    """Besides the others the backward of a fused attention: its output and its sums belong to its inputs."""
+    return name.startswith(_NOT_MADE_AGAIN) or (name.startswith(FUSED) and name.endswith("_backward"))
+
+
+def _places_with_strides(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[int]:
+    """The arguments that may be strided: of which the host's own kernels make the same then.
+
+    They are asked in float64 and in the dtypes that the device was given: a kernel may read strides in one dtype and
+    not in another. And for each argument by itself: a kernel that is chosen by the layout of one tensor may read
+    another's strides or not. None of a fused attention's are: PyTorch hands it none whose last axis is strided, and
+    what the host has for it is no kernel.
+    """
+    operation = read_operation(op)
+    if operation.name.startswith(FUSED):
+        return []
+    with _disable_current_modes():
+        floating = [n for n, value in enumerate(args) if any(t.is_floating_point() for t in tensors_of(value))]
+        wide = _Layouts(op, operation, with_weight_due(operation, [in_double(value) for value in args], args), kwargs)
+        given = _Layouts(op, operation, [as_is(value) for value in args], kwargs)
+        alone = [place for place in floating if wide.are_read([place]) and given.are_read([place])]
+        return alone if wide.are_read(alone) and given.are_read(alone) else []
+
+
+class _Layouts:
+    """A call on the host, whose tensors may be laid out in another way.
+
+    Args:
+        op: the operation.
+        operation: what its schema says.
+        args: positional arguments on the host; nothing writes to them.
+        kwargs: keyword arguments.
+    """
+
+    def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._op, self._operation, self._args, self._kwargs = op, operation, args, kwargs
+        self._plain = self._made(())
+
+    def are_read(self, places: Sequence[int]) -> bool:
+        """Whether the results are the same with strides at these places; also where the host can't compute them."""
+        due, reason, due_args, due_kwargs = self._plain
+        if reason:  # told where the call is compared
+            return True
+        made, refusal, args, kwargs = self._made(places)
+        if refusal:
+            return False
+        return all(map(_is_same, results_of(self._operation, (made, due), (args, due_args), (kwargs, due_kwargs))))
+
+    def _made(self, places: Sequence[int]) -> tuple[Any, str, list[Any], dict[str, Any]]:
+        args = [strided(value) if place in places else _copied(value) for place, value in enumerate(self._args)]
+        kwargs = {name: as_is(value) for name, value in self._kwargs.items()}
+        return *compute_on_host(self._op, self._operation, args, kwargs), args, kwargs
+
+
+def _is_same(result: Compared) -> bool:
+    """Whether one result is the other but for the order of its sums: what is read wrongly is off by a lot."""
+    made, due = result.candidate, result.reference
+    if not (due.is_floating_point() or due.is_complex()):
+        return torch.equal(made, due)
+    return measure(made, due.to(torch.complex128 if due.is_complex() else torch.float64)).error <= math.sqrt(
+        torch.finfo(due.dtype).eps
+    )
 
 
 class _HostTwin:

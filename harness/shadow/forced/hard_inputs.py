@@ -13,7 +13,7 @@ import torch
 
 from harness.shadow.arithmetic.host import change_tensors, tensors_of
 
-__all__ = ["HARD_INPUTS", "can_be_odd_sized"]
+__all__ = ["HARD_INPUTS", "can_be_odd_sized", "strided"]
 
 _Tensor = torch.Tensor
 
@@ -92,11 +92,17 @@ def _holding(value: float) -> Callable[[_Tensor], _Tensor]:
     return change
 
 
-def _strided(tensor: _Tensor) -> _Tensor:
-    """The tensor as every second element of one of twice the size."""
-    wide = tensor.new_empty((*tensor.shape, 2))
-    wide[..., 0] = tensor
-    return wide[..., 0]
+def strided(value: Any) -> Any:
+    """Each floating tensor of an argument as every second element of one of twice the size, which are NaN between."""
+
+    def spread(tensor: _Tensor) -> _Tensor:
+        if not tensor.is_floating_point():
+            return tensor.clone()
+        wide = tensor.new_full((*tensor.shape, 2), float("nan"))
+        wide[..., 0] = tensor
+        return wide[..., 0]
+
+    return change_tensors(value, spread)
 
 
 def _odd(name: str, args: list[Any]) -> list[Any] | None:
@@ -152,7 +158,7 @@ HARD_INPUTS: Mapping[str, _Harden] = {
     "ties": _floating(_tied),
     "infinity": _first(_holding(float("inf"))),
     "NaN": _first(_holding(float("nan"))),
-    "strided": _floating(_strided),
+    "strided": lambda _, args: [strided(value) for value in args],
     "odd-sized": _odd,
     "empty": _emptied,
 }
