@@ -260,7 +260,8 @@ def add_forced_option(parser: argparse.ArgumentParser) -> None:
         "--forced",
         action="store_true",
         help="make each operation of the first shadowed step again with hard inputs (large, denormal, tied, infinite, "
-        "NaN, strided, odd-sized, empty); where the device is off beyond what healthy kernels differ in is a FAIL",
+        "NaN, strided, channels last, odd-sized, empty); where the device is off beyond what healthy kernels differ in "
+        "is a FAIL",
     )
 
 

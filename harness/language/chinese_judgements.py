@@ -41,6 +41,7 @@ JUDGEMENT_PHRASES = {
     "large": "大的",
     "ties": "相等的",
     "strided": "有间隔的",
+    "channels-last": "通道在最内层的",
     "odd-sized": "尺寸为奇数的",
     "empty": "空的",
     "infinity": "无穷大",

@@ -12,7 +12,7 @@ from harness.shadow.judging.hard_input_rule import decides, judge_hard_inputs, l
 from harness.shadow.judging.shadow_verdict import with_hard_inputs
 from harness.values.verdict import Finding, Outcome, Status, Verdict
 
-KINDS = ("large", "denormal", "ties", "infinity", "NaN", "strided", "odd-sized", "empty")
+KINDS = ("large", "denormal", "ties", "infinity", "NaN", "strided", "channels-last", "odd-sized", "empty")
 
 
 def row(kind="large", op="relu", error=0.0, projection=0.0):
@@ -30,10 +30,12 @@ def outcomes(*rows, tier="tf32"):
 def test_a_device_that_is_right_passes_and_says_how_much_was_made_again():
     (finding,) = judge_hard_inputs(evidence(*(row(kind) for kind in KINDS)))
     assert finding.status is Outcome.PASS
-    assert "8 tensors of 6 of 7 calls" in finding.message
+    assert "9 tensors of 6 of 7 calls" in finding.message
 
 
-@pytest.mark.parametrize("kind", ["large", "ties", "strided", "odd-sized", "empty", lost("NaN"), lost("infinity")])
+@pytest.mark.parametrize(
+    "kind", ["large", "ties", "strided", "channels-last", "odd-sized", "empty", lost("NaN"), lost("infinity")]
+)
 @pytest.mark.parametrize("error", [1e-3, math.inf, math.nan])
 def test_what_is_off_fails_and_is_named(kind, error):
     (finding,) = judge_hard_inputs(evidence(row(kind, error=error)))

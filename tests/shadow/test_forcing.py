@@ -9,7 +9,7 @@ import torch
 from harness.shadow.evidence.checks import Coverage, ShadowRecord
 from harness.shadow.forced import forcing
 from harness.shadow.forced.forcing import ForcedCalls
-from harness.shadow.forced.hard_inputs import HARD_INPUTS
+from harness.shadow.forced.hard_inputs import HARD_INPUTS, LAYOUTS
 from harness.shadow.judging.hard_input_rule import decides, off_with_hard_inputs
 from harness.shadow.judging.operations import weigh_shadow
 from harness.shadow.watching.call_site import CallSites
@@ -204,11 +204,16 @@ class TestStrides:
     def test_are_given_to_the_arguments_that_are_read_by_them(self):
         gradient, x, mean, deviation = torch.randn(3, 16), torch.randn(3, 16), torch.randn(3, 1), torch.rand(3, 1)
         weight, bias = torch.ones(16), torch.zeros(16)
+
+        def read(op, args, places):
+            return forcing._places_that_are_read(op, args, {}, places, forcing._of_floating(LAYOUTS["strided"]))
+
         backward = torch.ops.aten.native_layer_norm_backward.default
         args = [gradient, x, [16], mean, deviation, weight, bias, [True, True, True]]
-        places = forcing._places_with_strides(backward, args, {})
-        assert {0, 1} <= set(places) < {0, 1, 3, 4, 5, 6}, "its mean and its deviation are read as if they had none"
-        assert forcing._places_with_strides(torch.ops.aten.mm.default, [x, x.T.clone()], {}) == [0, 1]
+        places = {0, 1, 3, 4, 5, 6}
+        found = set(read(backward, args, sorted(places)))
+        assert {0, 1} <= found < places, "its mean and its deviation are read as if they had none"
+        assert read(torch.ops.aten.mm.default, [x, x.T.clone()], [0, 1]) == [0, 1]
 
     def test_of_a_layer_norms_backward_are_tried_in_what_is_left(self, layer_norm):
         checked = {check.module for check in layer_norm.checks if check.op == "native_layer_norm_backward"}
@@ -221,6 +226,19 @@ class TestStrides:
         calls.replay(0)
         (said,) = (why for call, why in kept.skipped.items() if call.endswith("attention_for_cpu, strided"))
         assert said == "PyTorch's own kernel takes its tensors to be contiguous"
+
+
+def test_channels_that_are_read_in_the_wrong_order_show(forced, wrong):
+    """A map whose channels lie innermost, read in the order of its memory."""
+
+    def change(out, x):
+        innermost = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+        return x.permute(0, 2, 3, 1).reshape(x.shape).relu() if innermost else out
+
+    plain, off, _ = forced(wrong("relu", change))
+    assert plain == ()
+    assert {row.op for row in off if decides(row, "fp32")} == {"relu"}
+    assert "relu" in found_with(off, "channels-last")
 
 
 class TestOddSizes:

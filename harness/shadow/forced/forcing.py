@@ -1,8 +1,8 @@
 """Each operation of a step again, with hard inputs: what a training step seldom meets, and a port is wrong on first.
 
 The smallest call of each operation is the model: its tensors are made large, denormal, tied, infinite, NaN, strided,
-odd in size or empty, and the device's results are held against the host's in float64 like those of a step. How far what
-isn't finite spreads is a choice of the algorithm's; that it is nowhere in a result is told apart
+channels last, odd in size or empty, and the device's results are held against the host's in float64 like those of a
+step. How far what isn't finite spreads is a choice of the algorithm's; that it is nowhere in a result is told apart
 (``harness.shadow.judging.hard_input_rule``).
 
 Not every operation promises what is asked here. PyTorch calls some with tensors that it has laid out before, such as
@@ -28,7 +28,7 @@ from harness.shadow.arithmetic.measure import measure
 from harness.shadow.arithmetic.results import Compared, results_of
 from harness.shadow.evidence.checks import Part
 from harness.shadow.files.check_stream import ShadowStream
-from harness.shadow.forced.hard_inputs import HARD_INPUTS, can_be_odd_sized, strided
+from harness.shadow.forced.hard_inputs import HARD_INPUTS, LAYOUTS, can_be_odd_sized
 from harness.shadow.judging.hard_input_rule import lost
 from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
@@ -93,8 +93,8 @@ class ForcedCalls(TorchDispatchMode):
                 model = self._even.get(op, smallest) if kind == "odd-sized" else smallest
                 with torch.no_grad():
                     hard = harden(read_operation(op).name, list(model.args))
-                    if kind == "strided":
-                        hard = self._strided_where_read(iteration, op, model)
+                    if kind in LAYOUTS:
+                        hard = self._laid_out(iteration, op, model, kind)
                     self._once(iteration, kind, op, hard, model.kwargs)
         made = {read_operation(op).name for op in self._calls}
         too_large = {name: size for name, size in self._too_large.items() if name not in made}
@@ -119,15 +119,18 @@ class ForcedCalls(TorchDispatchMode):
             for kept in smaller:
                 kept[op] = model
 
-    def _strided_where_read(self, iteration: int, op: Any, model: _Model) -> list[Any] | None:
-        """The arguments, strided where PyTorch's own kernel reads strides; that it reads none is written down."""
-        places = _places_with_strides(op, model.args, model.kwargs)
-        if not places:
-            name = f"{read_operation(op).name}, strided"
+    def _laid_out(self, iteration: int, op: Any, model: _Model, kind: str) -> list[Any] | None:
+        """The arguments in another layout, those that PyTorch's own kernel reads in it; that it reads none is told."""
+        lay_out = _of_floating(LAYOUTS[kind])
+        others = [n for n, value in enumerate(model.args) if _strides(lay_out(value)) != _strides(value)]
+        places = _places_that_are_read(op, model.args, model.kwargs, others, lay_out)
+        if others and not places:
+            name = f"{read_operation(op).name}, {kind}"
             why = "PyTorch's own kernel takes its tensors to be contiguous"
             self._stream.append(iteration, (), {name: 1}, {}, {name: why})
+        if not places:
             return None
-        return [strided(value) if place in places else _copied(value) for place, value in enumerate(model.args)]
+        return [lay_out(value) if place in places else _copied(value) for place, value in enumerate(model.args)]
 
     def _once(self, iteration: int, kind: str, op: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any]) -> None:
         """One call under shadow; a refusal of the device's is a finding where the host doesn't refuse."""
@@ -158,8 +161,19 @@ def _is_left_as_it_is(name: str) -> bool:
     return name.startswith(_NOT_MADE_AGAIN) or (name.startswith(FUSED) and name.endswith("_backward"))
 
 
-def _places_with_strides(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[int]:
-    """The arguments that may be strided: of which the host's own kernels make the same then.
+def _of_floating(lay_out: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Any], Any]:
+    """What lays out the floating tensors of an argument, and copies others."""
+    return lambda value: change_tensors(value, lambda t: lay_out(t) if t.is_floating_point() else t.clone())
+
+
+def _strides(value: Any) -> list[tuple[int, ...]]:
+    return [tensor.stride() for tensor in tensors_of(value) if tensor.numel() > 1]
+
+
+def _places_that_are_read(
+    op: Any, args: Sequence[Any], kwargs: Mapping[str, Any], places: Sequence[int], lay_out: Callable[[Any], Any]
+) -> list[int]:
+    """Of these arguments those that may be laid out in another way: the host's own kernels make the same of it.
 
     They are asked in float64 and in the dtypes that the device was given: a kernel may read strides in one dtype and
     not in another. And for each argument by itself: a kernel that is chosen by the layout of one tensor may read
@@ -167,13 +181,13 @@ def _places_with_strides(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     what the host has for it is no kernel.
     """
     operation = read_operation(op)
-    if operation.name.startswith(FUSED):
+    if operation.name.startswith(FUSED) or not places:
         return []
     with _disable_current_modes():
-        floating = [n for n, value in enumerate(args) if any(t.is_floating_point() for t in tensors_of(value))]
-        wide = _Layouts(op, operation, with_weight_due(operation, [in_double(value) for value in args], args), kwargs)
-        given = _Layouts(op, operation, [as_is(value) for value in args], kwargs)
-        alone = [place for place in floating if wide.are_read([place]) and given.are_read([place])]
+        in_doubles = with_weight_due(operation, [in_double(value) for value in args], args)
+        wide = _Layouts(op, operation, in_doubles, kwargs, lay_out)
+        given = _Layouts(op, operation, [as_is(value) for value in args], kwargs, lay_out)
+        alone = [place for place in places if wide.are_read([place]) and given.are_read([place])]
         return alone if wide.are_read(alone) and given.are_read(alone) else []
 
 
@@ -185,14 +199,23 @@ class _Layouts:
         operation: what its schema says.
         args: positional arguments on the host; nothing writes to them.
         kwargs: keyword arguments.
+        lay_out: makes the other layout of an argument.
     """
 
-    def __init__(self, op: Any, operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        op: Any,
+        operation: Operation,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        lay_out: Callable[[Any], Any],
+    ) -> None:
         self._op, self._operation, self._args, self._kwargs = op, operation, args, kwargs
+        self._lay_out = lay_out
         self._plain = self._made(())
 
     def are_read(self, places: Sequence[int]) -> bool:
-        """Whether the results are the same with strides at these places; also where the host can't compute them."""
+        """Whether the results are the same with these arguments laid out; also where the host can't compute them."""
         due, reason, due_args, due_kwargs = self._plain
         if reason:  # told where the call is compared
             return True
@@ -202,7 +225,7 @@ class _Layouts:
         return all(map(_is_same, results_of(self._operation, (made, due), (args, due_args), (kwargs, due_kwargs))))
 
     def _made(self, places: Sequence[int]) -> tuple[Any, str, list[Any], dict[str, Any]]:
-        args = [strided(value) if place in places else _copied(value) for place, value in enumerate(self._args)]
+        args = [self._lay_out(value) if place in places else _copied(value) for place, value in enumerate(self._args)]
         kwargs = {name: as_is(value) for name, value in self._kwargs.items()}
         return *compute_on_host(self._op, self._operation, args, kwargs), args, kwargs
 

@@ -1,7 +1,7 @@
 """Hard inputs: what a training step seldom meets, made of the arguments of a call that it did make.
 
-Large, denormal, tied, infinite, NaN, strided, odd in size or empty: each kind from the operation's name and the call's
-positional arguments, which stay as they are.
+Large, denormal, tied, infinite, NaN, strided, channels last, odd in size or empty: each kind from the operation's name
+and the call's positional arguments, which stay as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 from harness.shadow.arithmetic.host import change_tensors, tensors_of
 
-__all__ = ["HARD_INPUTS", "can_be_odd_sized", "strided"]
+__all__ = ["HARD_INPUTS", "LAYOUTS", "can_be_odd_sized"]
 
 _Tensor = torch.Tensor
 
@@ -92,17 +92,21 @@ def _holding(value: float) -> Callable[[_Tensor], _Tensor]:
     return change
 
 
-def strided(value: Any) -> Any:
-    """Each floating tensor of an argument as every second element of one of twice the size, which are NaN between."""
+def _strided(tensor: _Tensor) -> _Tensor:
+    """The tensor as every second element of one of twice the size, which has NaN between."""
+    wide = tensor.new_full((*tensor.shape, 2), float("nan"))
+    wide[..., 0] = tensor
+    return wide[..., 0]
 
-    def spread(tensor: _Tensor) -> _Tensor:
-        if not tensor.is_floating_point():
-            return tensor.clone()
-        wide = tensor.new_full((*tensor.shape, 2), float("nan"))
-        wide[..., 0] = tensor
-        return wide[..., 0]
 
-    return change_tensors(value, spread)
+def _channels_last(tensor: _Tensor) -> _Tensor:
+    """A map with its channels innermost in memory, or a volume; any other tensor as a copy."""
+    innermost = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    return tensor.clone() if innermost is None else tensor.clone(memory_format=innermost)
+
+
+LAYOUTS: Mapping[str, Callable[[_Tensor], _Tensor]] = {"strided": _strided, "channels-last": _channels_last}
+"""Kind → the same tensor, laid out in another way."""
 
 
 def _odd(name: str, args: list[Any]) -> list[Any] | None:
@@ -158,7 +162,7 @@ HARD_INPUTS: Mapping[str, _Harden] = {
     "ties": _floating(_tied),
     "infinity": _first(_holding(float("inf"))),
     "NaN": _first(_holding(float("nan"))),
-    "strided": lambda _, args: [strided(value) for value in args],
+    **{kind: _floating(lay_out) for kind, lay_out in LAYOUTS.items()},
     "odd-sized": _odd,
     "empty": _emptied,
 }
