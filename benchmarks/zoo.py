@@ -294,6 +294,7 @@ def main() -> None:
     parser.add_argument(
         "--tell", nargs="+", type=Path, default=[], help="tell the runs of these files, and run nothing"
     )
+    parser.add_argument("--without-onednn", action="store_true", help="by PyTorch's own kernels of the CPU alone")
     parser.add_argument("--drawn", type=int, metavar="N", help="N architectures that are drawn, in place of those here")
     parser.add_argument("--forced", action="store_true", help="one step's operations with hard inputs, in place of two")
     parser.add_argument("--draw-seed", type=int, default=0)
@@ -312,6 +313,7 @@ def main() -> None:
         print(*(f"{part_of(entry)} {entry}" for entry in chosen), sep="\n")
         return
     torch.set_num_threads(1)
+    torch.backends.mkldnn.enabled = not arguments.without_onednn  # type: ignore[assignment]
     warnings.simplefilter("ignore")
     sys.path.insert(0, str(Path(__file__).parent))
     print(f"torch {versions()['torch']}, {torch.get_num_threads()} threads, commit {git_commit(Path(__file__).parent)}")

@@ -76,12 +76,13 @@ def _of_transformers(draws: random.Random) -> Iterator[Drawn]:
             continue
         if configures.sub_configs or configures not in transformers.AutoModel._model_mapping:
             continue
-        options = {name: size for name, size in named.items() if isinstance(getattr(plain, name, None), int)}
-        if "image_size" in vars(plain):
+        own = vars(plain)  # asked for by its name, a setting that layers differ in is an error
+        options = {name: size for name, size in named.items() if isinstance(own.get(name), int)}
+        if "image_size" in own:
             options["image_size"] = 32
-        if getattr(plain, "pad_token_id", None) is not None:
+        if own.get("pad_token_id") is not None:
             options["pad_token_id"] = 0
-        if any("expert" in name for name in vars(plain)):
+        if any("expert" in name for name in own):
             options["experts_implementation"] = "eager"  # the other one counts by a kernel that the CPU lacks
         try:
             with torch.device("meta"):
