@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from harness.shadow.arithmetic.call import dtype_name
 from harness.shadow.arithmetic.conditioning import change_of
 from harness.shadow.arithmetic.host import in_double
-from harness.shadow.arithmetic.measure import Distance, measure, smallest_normal_of
+from harness.shadow.arithmetic.measure import Distance, measure, measure_where_finite, smallest_normal_of
 from harness.shadow.compiled.graph_run import GraphRun, RefusedError
 from harness.shadow.judging.error_model import rounding
 
@@ -104,7 +104,8 @@ class CompiledRegion:
             except (RuntimeError, TypeError, ValueError, NotImplementedError) as failure:
                 return returned, f"the host can't run its graph: {str(failure).splitlines()[0][:120]}", []
         made = [*_flat(returned), *(given[place] for place in self._written)]
-        return returned, "", list(self._compared(made, due, healthy, tier))
+        distance_of = measure if all(map(_is_finite, before)) else measure_where_finite
+        return returned, "", list(self._compared(made, due, healthy, tier, distance_of))
 
     def _results(self, run: GraphRun, before: Sequence[Any]) -> list[Any]:
         """What a run makes of the inputs: the outputs, then those inputs that it writes."""
@@ -127,7 +128,12 @@ class CompiledRegion:
         return [*_flat(output.args[0]), *(holders[place] for place in self._written)]
 
     def _compared(
-        self, made: Sequence[Any], due: Sequence[Any], healthy: Sequence[Sequence[Any]], tier: str
+        self,
+        made: Sequence[Any],
+        due: Sequence[Any],
+        healthy: Sequence[Sequence[Any]],
+        tier: str,
+        distance_of: Callable[[_Tensor, _Tensor, float], Distance],
     ) -> Iterator[RegionResult]:
         for place, (node, candidate, reference) in enumerate(zip(self._nodes, made, due, strict=True)):
             if not (isinstance(candidate, _Tensor) and isinstance(reference, _Tensor) and candidate.numel()):
@@ -135,7 +141,7 @@ class CompiledRegion:
             if not candidate.is_floating_point():
                 continue
             dtype = dtype_name(candidate.dtype)
-            distance = measure(candidate.detach().cpu(), reference, smallest_normal_of(candidate.dtype))
+            distance = distance_of(candidate.detach().cpu(), reference, smallest_normal_of(candidate.dtype))
             changes = [change_of(reference, draw[place]) for draw in healthy]
             norm, along = (math.sqrt(sum(c[i] ** 2 for c in changes) / len(changes)) for i in (0, 1))
             base = rounding(self.name, dtype, 23, 1.0, tier)
@@ -156,6 +162,10 @@ def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
 def copy_of(value: Any) -> Any:
     """A tensor's copy; anything else as it is."""
     return value.clone() if isinstance(value, _Tensor) else value
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, _Tensor) or not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def _flat(value: Any) -> list[Any]:

@@ -1,5 +1,7 @@
 """A compiled graph is held against itself in float64: right as it is, called where its code is wrong."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -117,6 +119,32 @@ def test_an_activation_next_to_zero_may_be_on_its_other_side(step):
 
     _, violations, _ = step(Jump(), torch.linspace(0.1, 0.9, 64) + 1e-8)
     assert violations == ()
+
+
+def test_where_an_infinity_comes_out_is_the_kernels_own(step, wrong):
+    """As of an operation alone: it may spread further than in float64, but not vanish."""
+
+    class Convolution(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(x).square().mean()
+
+    def spread(made):
+        return [
+            m.where(m.isfinite().flatten(1).all(1).view(-1, 1, 1, 1), math.nan) if m.dim() == 4 else m for m in made
+        ]
+
+    x = torch.randn(4, 3, 16, 16)
+    x[0, 1, 5, 5] = math.inf
+    wrong("forward", spread)
+    _, violations, _ = step(Convolution(), x)
+    assert [row.op for row in violations if row.op.endswith("forward")] == []
+    wrong("forward", lambda made: [m.nan_to_num() if isinstance(m, torch.Tensor) else m for m in made])
+    _, violations, _ = step(Convolution(), x)
+    assert [row.op for row in violations if row.op.endswith("forward")] != []
 
 
 def test_one_that_draws_otherwise_than_its_graph_is_not_checked_and_says_so(step, wrong):
