@@ -190,6 +190,18 @@ def test_a_healthy_layer_is_not_called_forward_or_backward(name, tier):
     assert [(row.op, row.tensor, row.module) for row in off if decides(row, tier)] == []
 
 
+def test_weights_are_not_cut_to_nothing():
+    """With as many channels as samples PyTorch's own kernel would divide by their number, which ends the process."""
+    kept = Kept()
+    layers = torch.nn.Sequential(
+        torch.nn.BatchNorm1d(4), torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(4, 4))
+    )
+    with ForcedCalls(kept, "fp32") as calls:
+        layers(torch.randn(4, 4)).square().sum().backward()
+    calls.replay(0)
+    assert "empty" not in {check.module for check in kept.checks if "norm" in check.op}
+
+
 class TestStrides:
     """PyTorch's own kernels of some operations read strided tensors as if they weren't."""
 

@@ -79,6 +79,8 @@ def as_compared(operation: Operation, args: Sequence[Any], given: Sequence[Any])
     x, other = given[0], args[1]
     if not x.is_floating_point():
         return list(args)
+    if isinstance(given[1], torch.Tensor) and not x.dim() and given[1].dim() and given[1].is_floating_point():
+        return [args[0].to(given[1].dtype).to(args[0].dtype), *args[1:]]
     if isinstance(other, float):
         return [args[0], float(torch.tensor(other, dtype=x.dtype)), *args[2:]]
     if isinstance(other, torch.Tensor) and not other.dim() and x.dim() and other.is_floating_point():

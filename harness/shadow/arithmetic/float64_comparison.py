@@ -238,7 +238,7 @@ def _rescaled(
     if not norm:
         return found
     if smallest:
-        norm = math.hypot(norm, float(found.reference.abs().clamp_min(smallest).norm()))
+        norm = math.hypot(norm, float(found.reference.nan_to_num(0, 0, 0).abs().clamp_min(smallest).norm()))
     if distance.size:
         return replace(found, scale=max(1.0, norm / distance.size), along=along)
     if not math.isinf(distance.error):

@@ -42,9 +42,13 @@ def compute_attention(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 
 def _forward(given: Mapping[str, Any]) -> tuple[_Tensor | None, ...]:
-    """The output (B, H, L, V); of the logarithms of the sums nobody but the backward reads the layout."""
-    value = _shared(given["value"], given["query"])
-    return (torch.softmax(_scores(given), -1) @ value,)
+    """The output (B, H, L, V); of the logarithms of the sums nobody but the backward reads the layout.
+
+    A query that sees no key, since all are masked, gets nothing: PyTorch's softmax of such a row is zero in attention.
+    """
+    value, scores = _shared(given["value"], given["query"]), _scores(given)
+    sees_nothing = (scores == -math.inf).all(-1, keepdim=True)
+    return (torch.softmax(scores, -1).masked_fill(sees_nothing, 0.0) @ value,)
 
 
 def _backward(given: Mapping[str, Any]) -> tuple[_Tensor | None, ...]:

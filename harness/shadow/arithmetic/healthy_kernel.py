@@ -15,7 +15,7 @@ result, over a few draws, is what a healthy kernel may have, whatever the model,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.shadow.arithmetic.call import Arguments, Call, dtype_name
 from harness.shadow.arithmetic.conditioning import change_of, coins, perturbed
 from harness.shadow.arithmetic.elementary import steps_of
-from harness.shadow.arithmetic.host import map_tensors
+from harness.shadow.arithmetic.host import map_tensors, tensors_of
 from harness.shadow.arithmetic.kinds import Kind, read_operation
 from harness.shadow.judging.error_model import kept_bits, result_bits, unit_roundoff
 
@@ -42,6 +42,9 @@ as that itself would be lost where an operation cancels nearly all of float64's 
 _BITS_OF_FLOAT32 = 23
 
 _FLOAT32 = unit_roundoff(_BITS_OF_FLOAT32)
+
+_LARGEST = 1e150
+"""Of a relative change: its square is a number still."""
 
 _SAME = 1e-9
 """A decomposition that isn't as close to the operation in float64 is of something else."""
@@ -100,16 +103,31 @@ class HealthyKernel:
                 ]
             for total, (norm, along), reference in zip(totals, changes, references, strict=True):
                 size = float(torch.linalg.vector_norm(reference.nan_to_num(0, 0, 0))) or 1.0
-                total[0] += (norm / size) ** 2
+                total[0] += min(norm / size, _LARGEST) ** 2
                 total[1] += along**2
         measured = [(math.sqrt(norm / _DRAWS), math.sqrt(along / _DRAWS)) for norm, along in totals]
         if self._call.operand_bits > _BITS_OF_FLOAT32:
             return measured
-        plain = self._in_float32(run, before, references)
-        return [(max(a[0], b[0]), max(a[1], b[1])) for a, b in zip(measured, plain, strict=True)]
+        for narrow in self._narrowed(before):
+            plain = self._of_the_host(run, narrow, references)
+            measured = [(max(a[0], b[0]), max(a[1], b[1])) for a, b in zip(measured, plain, strict=True)]
+        return measured
 
-    def _in_float32(self, run: Run, before: Arguments, references: Sequence[torch.Tensor]) -> list[tuple[float, float]]:
-        """How far the host's own kernel in float32 is from the exact results, as ``measure`` has it.
+    def _narrowed(self, before: Arguments) -> Iterator[Arguments]:
+        """The arguments in float32, and where some came in half precision in the dtypes that they came in.
+
+        PyTorch's own kernels of the CPU add up what has one index, or is padded with, in half precision itself.
+        """
+        yield _changed(before, lambda t: t.to(torch.float32) if t.dtype is torch.float64 else t.clone())
+        if self._call.operand_bits < _BITS_OF_FLOAT32:
+            (args, kwargs), (given, named) = before, self._call.given
+            as_given = [_in_dtypes_of(value, other) for value, other in zip(args, given, strict=True)]
+            yield as_given, {name: _in_dtypes_of(value, named[name]) for name, value in kwargs.items()}
+
+    def _of_the_host(
+        self, run: Run, narrow: Arguments, references: Sequence[torch.Tensor]
+    ) -> list[tuple[float, float]]:
+        """How far the host's own kernel in a narrow dtype is from the exact results, as ``measure`` has it.
 
         Roundings at random average out. Those of a sum needn't: where its terms are equal, as the gradient of an
         average is in each place, each step from one partial sum to the next rounds alike. PyTorch's norm of 8 million
@@ -117,7 +135,6 @@ class HealthyKernel:
         convolution's bias gradient in one lane, where a detector's thousands of empty places are nearly equal terms.
         How far depends on the values and the order, so the host's kernel is asked.
         """
-        narrow = _changed(before, lambda t: t.to(torch.float32) if t.dtype is torch.float64 else t.clone())
         try:
             results = run(*narrow, None)
         except RuntimeError:  # a kernel may be written for one dtype of an index or a scale
@@ -212,6 +229,17 @@ def _factor(generator: torch.Generator) -> float:
 def _changed(arguments: Arguments, change: Callable[[torch.Tensor], torch.Tensor]) -> Arguments:
     args, kwargs = arguments
     return [map_tensors(value, change) for value in args], {k: map_tensors(v, change) for k, v in kwargs.items()}
+
+
+def _in_dtypes_of(value: Any, given: Any) -> Any:
+    """An argument's tensors, in the dtypes that the call's own had."""
+    others = tensors_of(given)
+
+    def narrowed(tensor: torch.Tensor) -> torch.Tensor:
+        other = next(others, tensor)
+        return tensor.to(other.dtype) if tensor.is_floating_point() and other.is_floating_point() else tensor.clone()
+
+    return map_tensors(value, narrowed)
 
 
 def _copied(arguments: Arguments) -> Arguments:

@@ -37,7 +37,10 @@ def map_tensors(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
     if isinstance(value, _Tensor):
         return change(value)
     if isinstance(value, (list, tuple)):
-        return type(value)([map_tensors(element, change) for element in value])
+        changed = [map_tensors(element, change) for element in value]
+        return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
+    if isinstance(value, dict):
+        return {name: map_tensors(element, change) for name, element in value.items()}
     return torch.device("cpu") if isinstance(value, torch.device) else value
 
 
@@ -53,6 +56,8 @@ def tensors_of(value: Any) -> Iterator[_Tensor]:
     elif isinstance(value, (list, tuple)):
         for element in value:
             yield from tensors_of(element)
+    elif isinstance(value, dict):
+        yield from tensors_of(list(value.values()))
 
 
 def _widened(tensor: _Tensor) -> _Tensor:

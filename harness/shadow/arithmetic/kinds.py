@@ -41,6 +41,8 @@ _MOVES = frozenset(
         *("fill_", "zero_", "fill", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros"),
         *("new_ones", "new_full", "arange", "scalar_tensor", "_unsafe_view", "pixel_shuffle", "pixel_unshuffle"),
         *("select_scatter", "slice_scatter", "unfold_copy", "_reshape_copy", "_pin_memory", "eye", "tril", "triu"),
+        # What these make depends on the dtype's own numbers: its largest, its next, the one that a value is equal to.
+        *("nan_to_num", "nan_to_num_", "nextafter", "nextafter_", "isin"),
     }
 )
 

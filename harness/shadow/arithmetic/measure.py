@@ -143,7 +143,7 @@ def participation(tensor: _Tensor) -> float:
     """(Σ x²)² / Σ x⁴: how many elements carry a tensor's norm, from 1 to their number."""
     energy = fourth = 0.0
     for part in tensor.detach().reshape(-1).split(_CHUNK):
-        squared = part.double().square()
+        squared = (part.abs() if part.is_complex() else part).double().square()
         energy += float(squared.sum())
         fourth += float(squared.dot(squared))
     return _participation(energy, fourth)

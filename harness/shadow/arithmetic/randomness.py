@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.devices.device_registry import type_of_kind
 from harness.shadow.arithmetic.kinds import Operation
-from harness.shadow.arithmetic.measure import Distance
+from harness.shadow.arithmetic.measure import Distance, measure_bits
 from harness.shadow.arithmetic.results import Compared
 
 __all__ = ["Draw", "generator_kept", "moments_of"]
@@ -58,9 +58,9 @@ class Draw:
             again = self._op(*self._copies, **self._kwargs)
             again = again[0] if isinstance(again, (list, tuple)) else again
             _set_state(self._device, after)
-            same = torch.equal(drawn.detach().cpu(), again.detach().cpu())
+            differ = measure_bits(drawn.detach().cpu(), again.detach().cpu()).error  # a NaN is the same NaN again
             found.append(
-                Compared("stream", 0, drawn, drawn, distance=Distance(0.0 if same else math.inf, 0.0, 0.0, 1.0))
+                Compared("stream", 0, drawn, drawn, distance=Distance(math.inf if differ else 0.0, 0.0, 0.0, 1.0))
             )
         seen = _seen(self._operation.name, returned, self._copies)
         deviation = _deviation(self._operation.name, seen, self._args, self._kwargs)
@@ -74,17 +74,30 @@ class Draw:
 def moments_of(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[float, float] | None:
     """Mean and standard deviation of what an operation draws, of dropout whether it keeps; None where not known."""
     if name in {"bernoulli_", "bernoulli"}:
-        p = args[1] if len(args) > 1 and isinstance(args[1], float) else kwargs.get("p", 0.5)
-        return (float(p), math.sqrt(p * (1 - p))) if isinstance(p, float) else None
+        # Of the one that isn't in place the tensor itself holds the chances, where none are given beside it.
+        of_itself = args[0] if name == "bernoulli" else 0.5
+        p = args[1] if len(args) > 1 and args[1] is not None else kwargs.get("p", of_itself)
+        chances = p.detach().cpu().double() if isinstance(p, torch.Tensor) else torch.tensor(float(p)).double()
+        return float(chances.mean()), math.sqrt(float((chances * (1 - chances)).mean()))
     if name in {"uniform_", "rand", "rand_like"}:
-        low, high = (float(args[1]), float(args[2])) if name == "uniform_" and len(args) > 2 else (0.0, 1.0)
+        low, high = _told(args, kwargs, ("from", 0.0), ("to", 1.0)) if name == "uniform_" else (0.0, 1.0)
         return (low + high) / 2, (high - low) / math.sqrt(12)
     if name in {"normal_", "randn", "randn_like"}:
-        return (float(args[1]), float(args[2])) if name == "normal_" and len(args) > 2 else (0.0, 1.0)
+        mean, deviation = _told(args, kwargs, ("mean", 0.0), ("std", 1.0)) if name == "normal_" else (0.0, 1.0)
+        return mean, deviation
     if name == "native_dropout":
         p = float(args[1])
         return 1 - p, math.sqrt(p * (1 - p))
     return None
+
+
+def _told(args: Sequence[Any], kwargs: Mapping[str, Any], *expected: tuple[str, float]) -> tuple[float, ...]:
+    """The numbers behind the tensor, by name or place: a call leaves out what is its default, from the end on."""
+    places = range(1, 1 + len(expected))
+    return tuple(
+        float(args[place] if len(args) > place else kwargs.get(name, default))
+        for place, (name, default) in zip(places, expected, strict=True)
+    )
 
 
 def _seen(name: str, returned: Any, args: Sequence[Any]) -> torch.Tensor:
@@ -103,11 +116,17 @@ def _deviation(name: str, drawn: torch.Tensor, args: Sequence[Any], kwargs: Mapp
     moments = moments_of(name, args, kwargs)
     if moments is None:
         return None
-    return _standardized(drawn.double(), *moments)
+    # A draw is one of the dtype's numbers: in bfloat16 those between 0.99 and 1.01 are mostly below 1.
+    grid = torch.finfo(drawn.dtype).eps if drawn.is_floating_point() and not _is_a_choice(name) else 0.0
+    return _standardized(drawn.double(), *moments, unsure=grid * (abs(moments[0]) + 2 * moments[1]))
 
 
-def _standardized(values: torch.Tensor, mean: float, deviation: float) -> float:
-    difference = abs(float(values.mean()) - mean)
+def _is_a_choice(name: str) -> bool:
+    return "bernoulli" in name or "dropout" in name
+
+
+def _standardized(values: torch.Tensor, mean: float, deviation: float, unsure: float) -> float:
+    difference = max(0.0, abs(float(values.mean()) - mean) - unsure)
     if deviation == 0.0:
         return math.inf if difference else 0.0
     return difference / deviation

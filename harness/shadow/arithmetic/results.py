@@ -40,8 +40,9 @@ _RETURNED: Mapping[str, tuple[str, ...]] = {
 _LOSSES = frozenset({"nll_loss_forward", "nll_loss2d_forward"})
 MEAN = 1
 """PyTorch's number of the reduction whose backward divides by the total weight: no other reads it."""
-_BOOKKEEPING = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
-"""Operations whose results but the first are kept for their own backward alone, each dtype's kernel in its own way."""
+_BOOKKEEPING = frozenset({"_embedding_bag", "_embedding_bag_forward_only", "_ctc_loss", "linalg_lstsq"})
+"""Operations whose results but the first are kept for their own backward alone, each dtype's kernel in its own way; of
+a table of sums over paths some places are never written, and what counts as zero in a rank depends on the dtype."""
 
 _OF_ATTENTION = ("query gradient", "key gradient", "value gradient", "mask gradient")
 

@@ -15,7 +15,10 @@ def sample(tensor: torch.Tensor) -> torch.Tensor:
 
     The step is odd, so that it doesn't walk along one column of a matrix whose sides are powers of two.
     """
-    return thinned(tensor.detach()).reshape(-1).cpu().double().clone()
+    dense = tensor.detach() if tensor.layout is torch.strided else tensor.detach().to_dense()
+    if dense.is_complex():  # which an optimizer takes for pairs of numbers
+        dense = torch.view_as_real(dense.resolve_conj())
+    return thinned(dense).reshape(-1).cpu().double().clone()
 
 
 def thinned(tensor: torch.Tensor) -> torch.Tensor:

@@ -81,4 +81,4 @@ def shows_format(made: torch.Tensor, due: torch.Tensor, bits: int) -> bool:
 
 def _used(flat: torch.Tensor, integers: torch.dtype) -> int:
     """The bits that are set in any element of (n,)."""
-    return int(np.bitwise_or.reduce(flat.contiguous().view(integers).numpy(), initial=0))
+    return int(np.bitwise_or.reduce(flat.contiguous().view(integers).numpy(force=True), initial=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,7 @@ def host_bytes(name: str, args: Sequence[Any]) -> int:
     elements = 3 * sum(tensor.numel() for tensor in tensors_of(list(args)))
     if "convolution" in name:
         x, weight = (args[1], args[2]) if name.endswith("backward") else (args[0], args[1])
-        elements += weight[0].numel() * x[0, 0].numel()
+        elements += math.prod(weight.shape[1:]) * math.prod(x.shape[2:])
     return 8 * elements
 
 

@@ -38,8 +38,11 @@ class GradientsWatched:
         self._iteration = iteration
         self._group = group
         self._local: dict[str, torch.Tensor] = {}
+        self._computed: dict[str, torch.Tensor] = {}
         self._before = {name: sample(p.grad) for name, p in self._parameters.items() if p.grad is not None}
         self._handles = [p.register_hook(self._keeper(name)) for name, p in self._parameters.items()]
+        accumulated = ((p, self._adder(name)) for name, p in self._parameters.items())
+        self._handles += [p.register_post_accumulate_grad_hook(adder) for p, adder in accumulated]
 
     def check(self) -> Iterator[ShadowCheck]:
         """After the backward: each gradient as it is now, beside the mean over the processes of what they computed."""
@@ -95,12 +98,23 @@ class GradientsWatched:
         return gathered
 
     def _keeper(self, name: str) -> Any:
+        """Keeps a gradient as it comes; one that is only asked for, by `torch.autograd.grad`, goes no further."""
+
         def keep(gradient: torch.Tensor) -> None:
             with _disable_current_modes():
-                known = self._local.get(name)
-                self._local[name] = sample(gradient) if known is None else known + sample(gradient)
+                self._computed[name] = sample(gradient)
 
         return keep
+
+    def _adder(self, name: str) -> Any:
+        """Adds the gradient that was kept once it has been accumulated."""
+
+        def add(_: torch.Tensor) -> None:
+            computed, known = self._computed.pop(name, None), self._local.get(name)
+            if computed is not None:
+                self._local[name] = computed if known is None else known + computed
+
+        return add
 
 
 class PassesWatched(GradientsWatched):
@@ -135,6 +149,7 @@ class PassesWatched(GradientsWatched):
             self._found += self._compared()
         self._running = False
         self._local.clear()
+        self._computed.clear()
 
     def _keeper(self, name: str) -> Any:
         parameter = self._parameters[name]
@@ -145,10 +160,9 @@ class PassesWatched(GradientsWatched):
                     self._running = True
                     self._before = {}
                     torch.autograd.Variable._execution_engine.queue_callback(self._end_pass)
-                known = self._local.get(name)
-                if known is None and parameter.grad is not None:
+                if name not in self._local and parameter.grad is not None:
                     self._before[name] = sample(parameter.grad)
-                self._local[name] = sample(gradient) if known is None else known + sample(gradient)
+                self._computed[name] = sample(gradient)
 
         return keep
 

@@ -51,6 +51,7 @@ class _Before:
     group: int
     value: torch.Tensor
     state: dict[str, torch.Tensor]
+    written: tuple[int, int]
     gradient: torch.Tensor | None = None
 
 
@@ -120,7 +121,8 @@ class StepProgram:
                     if isinstance(value, torch.Tensor)
                 }
                 name = self.names.get(id(parameter), f"group {number}")
-                self._kept.append(_Before(name, parameter, number, sample(parameter), state))
+                written = _written(parameter)
+                self._kept.append(_Before(name, parameter, number, sample(parameter), state, written))
 
     def after_backward(self) -> None:
         """Sample the gradients as the backward left them, and find what loss scale and clipping make of them."""
@@ -131,7 +133,9 @@ class StepProgram:
             if gradient is None:
                 continue
             kept.gradient = sample(gradient) * inverse
-            norm = float(torch.linalg.vector_norm(gradient.detach(), dtype=torch.float64 if gradient.is_cpu else None))
+            if _written(kept.parameter) != kept.written:
+                kept.value = sample(kept.parameter)  # the program wrote to it itself, as a norm or a clamp does
+            norm = _norm_of(gradient.detach())
             finite &= math.isfinite(norm)
             squares += (norm * inverse) ** 2
         self._factor = _clipping(self.wrapper, math.sqrt(squares)) if finite else None
@@ -143,7 +147,7 @@ class StepProgram:
                 continue
             due = self._due(kept, kept.gradient)
             made = sample(kept.parameter)
-            distance, scale = _of_update(kept.value, made, due.value)
+            distance, scale = _of_update(kept.value, made, due, kept.parameter.dtype)
             yield self._check(kept, due, "update", made, distance, scale)
             found = self.wrapper.optimizer.state.get(kept.parameter, {})
             for name, expected in due.state.items():
@@ -152,7 +156,8 @@ class StepProgram:
                 held = sample(found[name]) if name in found else None
                 lost = Distance(math.inf, 0.0, float(expected.norm()), 1.0)
                 flushed = smallest_normal_of(kept.parameter.dtype)
-                distance = measure(held, expected, flushed) if held is not None else lost
+                known = _in_range(held, expected, kept.parameter.dtype) if held is not None else None
+                distance = measure(*known, flushed) if known is not None else lost
                 yield self._check(kept, due, name, held, distance, 1.0)
 
     def _due(self, kept: _Before, gradient: torch.Tensor) -> _Due:
@@ -207,9 +212,13 @@ class StepProgram:
         steps = _healthy_steps(update, kept, gradient, due.group)
         flushed = smallest_normal_of(kept.parameter.dtype)
         if what == "update":
-            found = [_of_update(kept.value, value, due.value)[0] for value, _ in steps]
+            found = [_of_update(kept.value, value, due, kept.parameter.dtype)[0] for value, _ in steps]
         else:
             found = [measure(state[what], due.state[what], flushed) for _, state in steps]
+        # In a narrow dtype a sum of squares may vanish, and what is divided by it has no number: that says nothing.
+        found = [distance for distance in found if math.isfinite(distance.error)]
+        if not found:
+            return check
         base = rounding(check.op, check.dtype, check.operand, check.terms, _ANY_TIER)
         error = math.sqrt(sum(distance.error**2 for distance in found) / len(found)) / base
         along = max(abs(distance.projection) for distance in found) / base
@@ -227,16 +236,30 @@ def _is_suspicious(check: ShadowCheck) -> bool:
     return not (check.error <= allowed.error and abs(check.projection) <= allowed.projection)
 
 
-def _of_update(before: torch.Tensor, after: torch.Tensor, expected: torch.Tensor) -> tuple[Distance, float]:
+def _of_update(before: torch.Tensor, after: torch.Tensor, due: _Due, dtype: torch.dtype) -> tuple[Distance, float]:
     """The distance of the update made from the update due, and how much larger the parameter is, which it rounds with.
 
-    Where no update is due the parameter itself is compared.
+    Where no update is due the parameter itself is compared. Elements that are past the dtype's range aren't, nor those
+    of which a state is: float64 knows a quotient where the dtype has infinity below the line.
     """
-    due = expected - before
-    size = float(due.norm())
+    known, expected = before.isfinite(), due.value
+    for value in (expected, *(state for state in due.state.values() if state.shape == expected.shape)):
+        known &= value.to(dtype).isfinite()
+    if not bool(known.all()):
+        before, after, expected = before[known], after[known], expected[known]
+    update = expected - before
+    size = float(update.norm())
     if not size:
         return measure(after, expected), 1.0
-    return measure(after - before, due), math.sqrt(float(expected.norm()) ** 2 + size**2) / size
+    return measure(after - before, update), math.sqrt(float(expected.norm()) ** 2 + size**2) / size
+
+
+def _in_range(held: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """A state's elements that the dtype can hold, where it has as many as are due."""
+    if held.shape != expected.shape:
+        return held, expected
+    known = expected.to(dtype).isfinite()
+    return (held, expected) if bool(known.all()) else (held[known], expected[known])
 
 
 def _healthy_steps(
@@ -265,6 +288,17 @@ def _healthy_steps(
 
 def _nudged(tensor: torch.Tensor, last_bit: float, generator: torch.Generator) -> torch.Tensor:
     return tensor * (1 + last_bit * (torch.rand(tensor.shape, generator=generator, dtype=torch.float64) - 0.5))
+
+
+def _written(parameter: torch.Tensor) -> tuple[int, int]:
+    """What changes where a program writes to a parameter, or puts another tensor into ``p.data``."""
+    return parameter._version, parameter.data_ptr()
+
+
+def _norm_of(gradient: torch.Tensor) -> float:
+    dense = gradient if gradient.layout is torch.strided else gradient.to_dense()
+    wide = torch.complex128 if dense.is_complex() else torch.float64
+    return float(torch.linalg.vector_norm(dense, dtype=wide if dense.is_cpu else None))
 
 
 def _scaler(wrapper: Any) -> Any:

@@ -18,7 +18,10 @@ __all__ = ["HARD_INPUTS", "LAYOUTS", "can_be_odd_sized"]
 _Tensor = torch.Tensor
 
 _LARGE = 1e4
-"""What the largest element becomes: its exponential overflows float32, its square float16."""
+"""What the largest element becomes: its exponential overflows float32, its square half precision."""
+
+_LARGE_IN_HALF = 16.0
+"""The same of a tensor in float16, whose own range ends at 65,504: a healthy kernel's sums may overflow long before."""
 
 _FREE_AXES: Mapping[str, tuple[int, ...]] = {
     "convolution": (-2, -1),
@@ -148,16 +151,20 @@ def _odd_sizes(name: str, args: Sequence[Any]) -> list[int] | None:
     return sizes if sizes != list(shape) and min(sizes) > 0 else None
 
 
-def _emptied(_: str, args: list[Any]) -> list[Any] | None:
-    """No sample: the first axis that all large tensors share is cut to nothing; None where they share none."""
+def _emptied(name: str, args: list[Any]) -> list[Any] | None:
+    """No sample: the first axis that all large tensors share is cut to nothing; None where they share none.
+
+    Nor of an operation that takes weights: where there are as many channels as samples these would be cut as well, and
+    PyTorch's own kernels divide by their number, which ends the process.
+    """
     tensors = [value for value in args if isinstance(value, _Tensor) and value.dim()]
-    if not tensors or len({tensor.shape[0] for tensor in tensors}) > 1:
+    if not tensors or "norm" in name or "convolution" in name or len({tensor.shape[0] for tensor in tensors}) > 1:
         return None
     return [value[:0].clone() if isinstance(value, _Tensor) and value.dim() else value for value in args]
 
 
 HARD_INPUTS: Mapping[str, _Harden] = {
-    "large": _floating(_scaled(lambda dtype: _LARGE)),
+    "large": _floating(_scaled(lambda dtype: _LARGE_IN_HALF if dtype is torch.float16 else _LARGE)),
     "denormal": _first(_scaled(lambda dtype: torch.finfo(dtype).tiny / 4)),
     "ties": _floating(_tied),
     "infinity": _first(_holding(float("inf"))),

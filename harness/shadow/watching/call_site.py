@@ -39,6 +39,8 @@ class CallSites:
         self._optimizing = False
         handles = []
         for path, module in self._model.named_modules() if modules else ():
+            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks: its calls are its parent's
+                continue
             handles.append(module.register_forward_pre_hook(self._entering(path), prepend=True))
             handles.append(module.register_forward_hook(self._leave, always_call=True))
         try:

@@ -119,6 +119,9 @@ class ShadowOps(TorchDispatchMode):
             self._not_chosen.add(operation.name)
             return op(*args, **kwargs)
         self._on_check(number)
+        if not _are_dense([args, kwargs]):
+            self.unchecked.append(Unchecked(self._iteration, number, operation.name, place[1], _SPARSE))
+            return op(*args, **kwargs)
         call = Call(op, operation, (args, kwargs))
         if operation.kind is Kind.VIEW and cost_of(call) <= self._budget and self._known_view(op, args, kwargs):
             self.checked[operation.name] += 1
@@ -212,6 +215,8 @@ class ShadowOps(TorchDispatchMode):
         with _disable_current_modes():
             call = self._prepared(call)
         returned = call.op(*args, **kwargs)
+        if not _are_dense(returned):
+            return returned, _SPARSE, []
         with _disable_current_modes():
             reason, found = self._compare(call, returned)
         return returned, reason, [(call, self._worst(found) if call.is_update else found)]
@@ -290,6 +295,17 @@ class ShadowOps(TorchDispatchMode):
             spread=distance.spread,
             operand=call.operand_bits,
         )
+
+
+_SPARSE = "a tensor of it is sparse, or has no memory"
+
+
+def _are_dense(value: Any) -> bool:
+    """Whether each tensor has its elements in memory; of forward differentiation some are nothing but zeros."""
+    return all(
+        tensor.layout is torch.strided and tensor.device.type != "meta" and not tensor._is_zerotensor()
+        for tensor in tensors_of(value)
+    )
 
 
 def _of_format(check: ShadowCheck, bits: int) -> ShadowCheck:
