@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from harness.devices.device_registry import type_of_kind
 from harness.shadow.arithmetic.call import dtype_name
 from harness.shadow.arithmetic.measure import Distance, measure, smallest_normal_of
 from harness.shadow.arithmetic.sample import sample
@@ -51,7 +52,7 @@ class _Before:
     group: int
     value: torch.Tensor
     state: dict[str, torch.Tensor]
-    written: tuple[int, int]
+    last_write: tuple[int, int]
     gradient: torch.Tensor | None = None
 
 
@@ -121,8 +122,8 @@ class StepProgram:
                     if isinstance(value, torch.Tensor)
                 }
                 name = self.names.get(id(parameter), f"group {number}")
-                written = _written(parameter)
-                self._kept.append(_Before(name, parameter, number, sample(parameter), state, written))
+                last = _last_write(parameter)
+                self._kept.append(_Before(name, parameter, number, sample(parameter), state, last))
 
     def after_backward(self) -> None:
         """Sample the gradients as the backward left them, and find what loss scale and clipping make of them."""
@@ -133,7 +134,7 @@ class StepProgram:
             if gradient is None:
                 continue
             kept.gradient = sample(gradient) * inverse
-            if _written(kept.parameter) != kept.written:
+            if _last_write(kept.parameter) != kept.last_write:
                 kept.value = sample(kept.parameter)  # the program wrote to it itself, as a norm or a clamp does
             norm = _norm_of(gradient.detach())
             finite &= math.isfinite(norm)
@@ -290,9 +291,10 @@ def _nudged(tensor: torch.Tensor, last_bit: float, generator: torch.Generator) -
     return tensor * (1 + last_bit * (torch.rand(tensor.shape, generator=generator, dtype=torch.float64) - 0.5))
 
 
-def _written(parameter: torch.Tensor) -> tuple[int, int]:
+def _last_write(parameter: torch.Tensor) -> tuple[int, int]:
     """What changes where a program writes to a parameter, or puts another tensor into ``p.data``."""
-    return parameter._version, parameter.data_ptr()
+    has_pointers = type_of_kind(parameter.device.type).has_pointers
+    return parameter._version, parameter.data_ptr() if has_pointers else 0
 
 
 def _norm_of(gradient: torch.Tensor) -> float:
