@@ -204,7 +204,9 @@ def _show_forced(record: ShadowRecord, tier: str) -> None:
     if off:
         console.print(table)
     for what, why in record.coverage.skipped.items():
-        console.print(Text(say(f"not compared: {what}, {why}")))
+        name, _, kind = what.partition(", ")
+        shown = f"{name} ({kind})" if kind else name
+        console.print(Text(say(f"not compared: {shown}, {say(why)}")))
 
 
 def _cells(row: OpRow) -> tuple[str, ...]:

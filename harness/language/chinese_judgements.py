@@ -36,6 +36,14 @@ JUDGEMENT_PHRASES = {
     "its decompositions are taken as given": "它的分解不再检查",
     "a graph is held against itself: its decompositions are taken as given": "计算图只与自身比较，它的分解不再检查",
     "a shadowed iteration runs eager code: the trace alone judges what is compiled": "影子步运行未编译的代码：编译的部分只由轨迹判定",
+    "PyTorch's own kernel takes its tensors to be contiguous": "PyTorch 自己的内核把这些张量当作连续存放的",
+    "a tensor of it is sparse, or has no memory": "其中有张量是稀疏的，或没有内存",
+    "the host has no such operation": "主机没有这个算子",
+    "its distribution isn't known here": "不知道它的分布",
+    "it draws no tensor": "它不产生随机张量",
+    "it drops out by the device's own draws": "它按设备自己的随机数做 dropout",
+    "gradients are accumulated over iterations": "梯度跨迭代累积",
+    "not among the chosen operations": "不在所选的算子之中",
     # inputs
     "NaN": "NaN",
     "large": "大的",
@@ -49,6 +57,12 @@ JUDGEMENT_PHRASES = {
 }
 
 JUDGEMENT_SENTENCES = {
+    # why a call wasn't compared
+    "the host refuses it in float64: {said}": "主机拒绝以 float64 计算它：{said}",
+    "the device refuses what the host computes: {said}": "主机能算而设备拒绝：{said}",
+    "no float64 update is known of {name}": "没有 {name} 的 float64 更新可用",
+    "takes {said} of host memory, the budget is {told}": "需要 {said} 主机内存，预算为 {told}",
+    "its smallest call has {size} MiB": "它最小的一次调用有 {size} MiB",
     # comparability
     "not the same experiment: {said}": "不是同一个实验：{said}",
     "not the same experiment: {said} (also {names})": "不是同一个实验：{said}（还有 {names}）",
