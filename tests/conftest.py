@@ -41,6 +41,20 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", "default")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """The fast tests alone are measured for the lines that they run: the slow ones take minutes, for one line in 80."""
+    plugin = item.config.pluginmanager.get_plugin("_cov")
+    measured = plugin.cov_controller if plugin is not None and item.get_closest_marker("slow") is not None else None
+    if measured is None:
+        return (yield)
+    measured.pause()
+    try:
+        return (yield)
+    finally:
+        measured.resume()
+
+
 def pytest_collection_modifyitems(items):
     """Skip what needs the emulated device where torch is too old for it."""
     if _release(metadata.version("torch")) < _OLDEST_EMULATION:
