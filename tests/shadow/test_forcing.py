@@ -9,7 +9,7 @@ import torch
 from harness.shadow.evidence.checks import Coverage, ShadowRecord
 from harness.shadow.forced import forcing
 from harness.shadow.forced.forcing import ForcedCalls
-from harness.shadow.forced.hard_inputs import HARD_INPUTS, LAYOUTS
+from harness.shadow.forced.hard_inputs import HARD_INPUTS, LAYOUTS, of_floating
 from harness.shadow.judging.hard_input_rule import decides, off_with_hard_inputs
 from harness.shadow.judging.operations import weigh_shadow
 from harness.shadow.watching.call_site import CallSites
@@ -218,7 +218,7 @@ class TestStrides:
         weight, bias = torch.ones(16), torch.zeros(16)
 
         def read(op, args, places):
-            return forcing._places_that_are_read(op, args, {}, places, forcing._of_floating(LAYOUTS["strided"]))
+            return forcing._places_that_are_read(op, args, {}, places, of_floating(LAYOUTS["strided"]))
 
         backward = torch.ops.aten.native_layer_norm_backward.default
         args = [gradient, x, [16], mean, deviation, weight, bias, [True, True, True]]

@@ -14,7 +14,7 @@ from harness.shadow.arithmetic.call import Arguments, Call, dtype_name
 from harness.shadow.arithmetic.conditioning import measure_scale
 from harness.shadow.arithmetic.counterparts import as_compared, compute_on_host, with_weight_due
 from harness.shadow.arithmetic.healthy_kernel import Compute, HealthyKernel, rounded_to
-from harness.shadow.arithmetic.host import as_is, in_double, map_tensors, tensors_of
+from harness.shadow.arithmetic.host import are_finite, as_is, in_double, map_tensors
 from harness.shadow.arithmetic.measure import (
     measure,
     measure_bits,
@@ -59,7 +59,8 @@ def compare_in_double(
         return reason, []
     results = results_of(call.operation, (returned, expected), (call.args, host[0]), (call.given[1], host[1]))
     found = [_found(call, result, tier, flushes) for result in results if not result.name.startswith("indices")]
-    found = _by_format(call, before, found, tier) if any(entry.stored is not None for entry in found) else found
+    if any(entry.stored is not None for entry in found):
+        found = _by_format(call, before, found, tier)
     found = _shared_out(found, call.name, before[0])
     if any(_is_suspicious(call, entry, tier) for entry in found):
         found = _conditioned(call, before, found, tier, seed)
@@ -92,10 +93,8 @@ def _found(call: Call, result: Compared, tier: str, flushes: bool) -> Compared:
         return replace(result, distance=measure_bits(made, due))
     flushed = smallest_normal_of(made.dtype) if flushes else 0.0
     stored = _too_coarse(call, result, coarseness(made, due), tier)
-    if stored is not None and not shows_format(made, due, stored):
-        stored = None
     distance = measure(made, due, flushed)
-    if math.isinf(distance.error) and _mixes(call) and not _is_finite(call.before):
+    if math.isinf(distance.error) and _mixes(call) and not are_finite(call.before):
         distance = measure_where_finite(made, due, flushed)
     return replace(result, distance=distance, stored=stored)
 
@@ -103,13 +102,6 @@ def _found(call: Call, result: Compared, tier: str, flushes: bool) -> Compared:
 def _mixes(call: Call) -> bool:
     """Whether an element of the result is made of several elements of what went in."""
     return torch.Tag.pointwise not in call.op.tags and not call.is_update
-
-
-def _is_finite(arguments: Arguments | None) -> bool:
-    """Whether every element of every number that went in is."""
-    args, kwargs = arguments or ((), {})
-    tensors = tensors_of([*args, *kwargs.values()])
-    return all(bool(tensor.isfinite().all()) for tensor in tensors if _is_number(tensor))
 
 
 def _is_number(tensor: torch.Tensor) -> bool:
@@ -127,34 +119,41 @@ def _too_coarse(call: Call, result: Compared, stored: int | None, tier: str) -> 
 
 
 def _by_format(call: Call, before: Arguments, found: list[Compared], tier: str) -> list[Compared]:
-    """The same findings, without the formats that come from the operands.
+    """The same findings, without the formats that a healthy kernel's result has too.
 
-    An operand that the tier rounds may have few bits then, and so may the result: weights that have just left a whole
-    number are whole again at TF32, and their products with whole numbers as well.
+    It has where its values are that near to numbers of few bits. And an operand that the tier rounds may have few bits
+    then, and so may the result: weights that have just left a whole number are whole again at TF32, and their products
+    with whole numbers as well.
     """
+    of_rounded = _of_rounded_operands(call, before, found, tier)
+
+    def is_shown(entry: Compared) -> bool:
+        if entry.stored is None:
+            return False
+        made = _thinner(call)(entry.candidate.detach()).cpu()
+        rounded = of_rounded.get((entry.name, entry.place))
+        due = [entry.reference, *([rounded] if rounded is not None else [])]
+        return all(coarseness(made, each) is not None and shows_format(made, each, entry.stored) for each in due)
+
+    return [entry if is_shown(entry) else replace(entry, stored=None) for entry in found]
+
+
+def _of_rounded_operands(
+    call: Call, before: Arguments, found: list[Compared], tier: str
+) -> dict[tuple[str, int], torch.Tensor]:
+    """Float64's results by name and place, of the operands as the tier rounds them; none where it rounds none."""
     bits = kept_bits(call.name, tier)
     if bits >= call.operand_bits:
-        return found
+        return {}
     smallest = smallest_normal(call.name, dtype_name(found[0].candidate.dtype), tier)
     args, kwargs = change_arguments(
         lambda value: map_tensors(value, lambda tensor: rounded_to(tensor, bits, smallest=smallest)), before
     )
     expected, reason = compute_on_host(call.op, call.operation, args, kwargs)
     if reason:
-        return found
+        return {}
     results = results_of(call.operation, (expected, expected), (args, args), (kwargs, kwargs))
-    due = {(result.name, result.place): result.reference for result in results}
-
-    def told(entry: Compared) -> bool:
-        made = _thinner(call)(entry.candidate.detach()).cpu()
-        of_rounded = due.get((entry.name, entry.place), entry.reference)
-        return (
-            entry.stored is not None
-            and coarseness(made, of_rounded) is not None
-            and shows_format(made, of_rounded, entry.stored)
-        )
-
-    return [entry if told(entry) else replace(entry, stored=None) for entry in found]
+    return {(result.name, result.place): result.reference for result in results}
 
 
 def _shared_out(found: list[Compared], name: str, args: Sequence[Any]) -> list[Compared]:

@@ -60,6 +60,12 @@ def tensors_of(value: Any) -> Iterator[_Tensor]:
         yield from tensors_of(list(value.values()))
 
 
+def are_finite(value: Any) -> bool:
+    """Whether every element of every floating or complex tensor in an argument, or in all of them, is finite."""
+    numbers = (tensor for tensor in tensors_of(value) if tensor.is_floating_point() or tensor.is_complex())
+    return all(bool(tensor.isfinite().all()) for tensor in numbers)
+
+
 def _widened(tensor: _Tensor) -> _Tensor:
     host = tensor.detach().cpu()
     wide = _WIDER.get(host.dtype)

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from harness.shadow.arithmetic.call import dtype_name
 from harness.shadow.arithmetic.conditioning import change_of
-from harness.shadow.arithmetic.host import in_double
+from harness.shadow.arithmetic.host import are_finite, in_double
 from harness.shadow.arithmetic.measure import Distance, measure, measure_where_finite, smallest_normal_of
 from harness.shadow.compiled.graph_run import GraphRun, RefusedError
 from harness.shadow.judging.error_model import rounding
@@ -104,7 +104,7 @@ class CompiledRegion:
             except (RuntimeError, TypeError, ValueError, NotImplementedError) as failure:
                 return returned, f"the host can't run its graph: {str(failure).splitlines()[0][:120]}", []
         made = [*_flat(returned), *(given[place] for place in self._written)]
-        distance_of = measure if all(map(_is_finite, before)) else measure_where_finite
+        distance_of = measure if are_finite(before) else measure_where_finite
         return returned, "", list(self._compared(made, due, healthy, tier, distance_of))
 
     def _results(self, run: GraphRun, before: Sequence[Any]) -> list[Any]:
@@ -162,10 +162,6 @@ def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
 def copy_of(value: Any) -> Any:
     """A tensor's copy; anything else as it is."""
     return value.clone() if isinstance(value, _Tensor) else value
-
-
-def _is_finite(value: Any) -> bool:
-    return not isinstance(value, _Tensor) or not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def _flat(value: Any) -> list[Any]:

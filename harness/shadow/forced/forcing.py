@@ -28,7 +28,7 @@ from harness.shadow.arithmetic.measure import measure
 from harness.shadow.arithmetic.results import Compared, results_of
 from harness.shadow.evidence.checks import Part
 from harness.shadow.files.check_stream import ShadowStream
-from harness.shadow.forced.hard_inputs import HARD_INPUTS, LAYOUTS, can_be_odd_sized
+from harness.shadow.forced.hard_inputs import HARD_INPUTS, LAYOUTS, can_be_odd_sized, of_floating
 from harness.shadow.judging.hard_input_rule import lost
 from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
@@ -92,9 +92,10 @@ class ForcedCalls(TorchDispatchMode):
             for kind, harden in HARD_INPUTS.items():
                 model = self._even.get(op, smallest) if kind == "odd-sized" else smallest
                 with torch.no_grad():
-                    hard = harden(read_operation(op).name, list(model.args))
                     if kind in LAYOUTS:
                         hard = self._laid_out(iteration, op, model, kind)
+                    else:
+                        hard = harden(read_operation(op).name, list(model.args))
                     self._once(iteration, kind, op, hard, model.kwargs)
         made = {read_operation(op).name for op in self._calls}
         too_large = {name: size for name, size in self._too_large.items() if name not in made}
@@ -121,7 +122,7 @@ class ForcedCalls(TorchDispatchMode):
 
     def _laid_out(self, iteration: int, op: Any, model: _Model, kind: str) -> list[Any] | None:
         """The arguments in another layout, those that PyTorch's own kernel reads in it; that it reads none is told."""
-        lay_out = _of_floating(LAYOUTS[kind])
+        lay_out = of_floating(LAYOUTS[kind])
         others = [n for n, value in enumerate(model.args) if _strides(lay_out(value)) != _strides(value)]
         places = _places_that_are_read(op, model.args, model.kwargs, others, lay_out)
         if others and not places:
@@ -149,8 +150,8 @@ class ForcedCalls(TorchDispatchMode):
                 self._stream.append(iteration, (), {f"{name}, {kind}": 1}, {}, {f"{name}, {kind}": said})
             return
         # A fused attention leaves out a row that has no number, as one that is masked throughout.
-        may_vanish = kind not in _NOT_FINITE or name.startswith(FUSED)
-        gone = frozenset() if may_vanish else twin.vanished(returned, args, kwargs)
+        has_to_stay = kind in _NOT_FINITE and not name.startswith(FUSED)
+        gone = twin.vanished(returned, args, kwargs) if has_to_stay else frozenset()
         checks = [replace(each, module=lost(kind)) if each.tensor in gone else each for each in mode.checks]
         skipped = {f"{name}, {kind}": call.why for call in mode.unchecked}
         self._stream.append(iteration, checks, mode.calls, mode.checked, skipped)
@@ -159,11 +160,6 @@ class ForcedCalls(TorchDispatchMode):
 def _is_left_as_it_is(name: str) -> bool:
     """Besides the others the backward of a fused attention: its output and its sums belong to its inputs."""
     return name.startswith(_NOT_MADE_AGAIN) or (name.startswith(FUSED) and name.endswith("_backward"))
-
-
-def _of_floating(lay_out: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Any], Any]:
-    """What lays out the floating tensors of an argument, and copies others."""
-    return lambda value: change_tensors(value, lambda t: lay_out(t) if t.is_floating_point() else t.clone())
 
 
 def _strides(value: Any) -> list[tuple[int, ...]]:

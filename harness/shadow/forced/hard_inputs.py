@@ -13,7 +13,7 @@ import torch
 
 from harness.shadow.arithmetic.host import change_tensors, tensors_of
 
-__all__ = ["HARD_INPUTS", "LAYOUTS", "can_be_odd_sized"]
+__all__ = ["HARD_INPUTS", "LAYOUTS", "can_be_odd_sized", "of_floating"]
 
 _Tensor = torch.Tensor
 
@@ -46,13 +46,14 @@ _Harden = Callable[[str, list[Any]], list[Any] | None]
 """Makes a call's positional arguments hard, from the operation's name and them; None where it can't be."""
 
 
+def of_floating(change: Callable[[_Tensor], _Tensor]) -> Callable[[Any], Any]:
+    """What changes the floating tensors of an argument, and copies others."""
+    return lambda value: change_tensors(value, lambda t: change(t) if t.is_floating_point() else t.clone())
+
+
 def _floating(change: Callable[[_Tensor], _Tensor]) -> _Harden:
     """Every floating tensor changed, anything else as a copy."""
-
-    def harden(_: str, args: list[Any]) -> list[Any]:
-        return [change_tensors(value, lambda t: change(t) if t.is_floating_point() else t.clone()) for value in args]
-
-    return harden
+    return lambda _, args: list(map(of_floating(change), args))
 
 
 def _first(change: Callable[[_Tensor], _Tensor]) -> _Harden:
