@@ -30,6 +30,7 @@ from harness.recording.recorder import state_iterations
 from harness.rules.rank_agreement import RankRow, judge_ranks
 from harness.rules.rank_gradients import GradientMean, weigh_mean
 from harness.running.pool import host_cores
+from harness.running.worker import end_at_once
 
 PLANNED = 30
 
@@ -132,6 +133,7 @@ def work(rank: int, store: str, arguments: argparse.Namespace) -> None:
         print(f"the smallest change of one rank's gradients that is named: {min(named, default=float('nan')):g}")
     dist.barrier()
     dist.destroy_process_group()
+    end_at_once()
 
 
 def main() -> None:

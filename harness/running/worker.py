@@ -21,7 +21,7 @@ from harness.store.atomic import write_text
 from harness.store.decoding import encode_value
 from harness.values.errors import AlignmentError, RunError
 
-__all__ = ["launch", "main"]
+__all__ = ["end_at_once", "launch", "main"]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,16 +43,18 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     if order.launcher != "none":
-        _end_at_once()
+        end_at_once()
     return 0
 
 
-def _end_at_once() -> None:
+def end_at_once() -> None:
     """End a process of several, whose part is written, without tearing down its interpreter.
 
     Behind the last iteration a rank sometimes died of "terminate called without an active exception", and a training
-    that went well looked as if it had crashed. Why was not proven; a thread of the process group that needs Python when
-    Python is gone would do it. What was registered to run at the end runs, and other threads are waited for, as ever.
+    that went well looked as if it had crashed: a thread of the process group that still holds a tensor lets go of it
+    when Python is gone (https://github.com/pytorch/pytorch/pull/179291). ``destroy_process_group`` doesn't end that
+    thread as long as DistributedDataParallel holds the group. What was registered to run at the end runs, and other
+    threads are waited for, as ever.
     """
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:

@@ -10,6 +10,7 @@ SCRIPT = """
 import json, os, sys
 import torch, torch.distributed as dist, torch.multiprocessing as mp
 from torch.nn import functional
+from harness.running.worker import end_at_once
 
 from tests.emulation.small_net import SmallNet, batches
 
@@ -41,6 +42,7 @@ def work(rank, store, out):
     torch.save({k: v.cpu() for k, v in net.state_dict().items()}, f"{out}/{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
+    end_at_once()
 
 def collectives(rank):
     here = torch.full((3,), float(rank + 1), device="sdaa")

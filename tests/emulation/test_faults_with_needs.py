@@ -54,6 +54,7 @@ SCRIPT = """
 import sys
 import torch, torch.distributed as dist, torch.multiprocessing as mp
 from types import SimpleNamespace
+from harness.running.worker import end_at_once
 
 class Runner(SimpleNamespace):
     def register_hook(self, hook, priority):
@@ -77,6 +78,7 @@ def work(rank, store):
         assert abs(gradient - gradients[rank]) < 1e-6, (name, rank, gradient, gradients)
     dist.barrier()
     dist.destroy_process_group()
+    end_at_once()
 
 if __name__ == "__main__":
     mp.spawn(work, args=(sys.argv[1] + "/store",), nprocs=2)

@@ -19,6 +19,7 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 from harness.recording.local_gradients import LocalGradients
 from harness.rules.rank_gradients import weigh_mean
+from harness.running.worker import end_at_once
 
 RANKS = 3
 
@@ -83,6 +84,7 @@ def work(rank, store, out):
         json.dump(told, open(out, "w"))
     dist.barrier()
     dist.destroy_process_group()
+    end_at_once()
 
 if __name__ == "__main__":
     mp.spawn(work, args=(sys.argv[1] + "/store", sys.argv[1] + "/told.json"), nprocs=RANKS)
