@@ -23,6 +23,7 @@ __all__ = [
     "FLOAT32_RESOLUTION",
     "Spread",
     "measure_spread",
+    "pool_with_next",
     "smooth_over_iterations",
     "spread_where",
     "stack_spreads",
@@ -192,6 +193,24 @@ def _pooled(variance: FloatArray) -> FloatArray:
     low, high = t - reach, np.minimum(t + reach, len(variance) - 1)
     pooled: FloatArray = (total[high + 1] - total[low]) / (high - low + 1)
     return pooled
+
+
+def pool_with_next(spread: Spread, last_rows: Sequence[int] | IntArray = ()) -> Spread:
+    """The same spread with no row known better than it and the next one together.
+
+    Where rounding is as fine as float32's, healthy runs part by events, as an activation next to zero that ends on its
+    other side. When one comes is chance: in a further run it may come before it came in any of the k, and what it
+    moves then is told by the row behind it. The variance of a row is its own or the mean of both, whichever is larger;
+    earlier rows say nothing of a later one, as what has grown there is in its own variance.
+
+    Args:
+        spread: of shape (S, P), its rows in the order of the iterations.
+        last_rows: those behind which a piece begins anew from start weights; the last of all is one too.
+    """
+    following = np.minimum(np.arange(len(spread.sigma)) + 1, len(spread.sigma) - 1)
+    following[np.asarray(last_rows, np.int64)] = last_rows
+    variance = spread.sigma**2
+    return replace(spread, sigma=np.sqrt(np.maximum(variance, (variance + variance[following]) / 2)))
 
 
 def stack_spreads(spreads: Sequence[Spread]) -> Spread:

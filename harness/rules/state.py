@@ -13,7 +13,7 @@ import numpy as np
 from harness.rules.bounded import Bounds, percent
 from harness.rules.envelope import signal_spread, signal_values
 from harness.rules.moderation import moderate
-from harness.rules.spread import FLOAT32_RESOLUTION, Spread, measure_spread, stack_spreads
+from harness.rules.spread import FLOAT32_RESOLUTION, Spread, measure_spread, pool_with_next, stack_spreads
 from harness.values.trace import FloatArray, IntArray, StateTable, Trace
 from harness.values.verdict import Finding, Outcome
 
@@ -60,7 +60,7 @@ class StateRule:
                 tier,
                 signals=tables[0].names,
                 iterations=tables[0].iterations,
-                spread=_tensor_spread(tables).transposed(),
+                spread=_tensor_spread(tables, healthy[0].iterations[healthy[0].piece_starts]).transposed(),
                 looks=looks,
                 false_alarm_rate=false_alarm_rate,
             )
@@ -101,12 +101,19 @@ class StateRule:
         return findings
 
 
-def _tensor_spread(tables: Sequence[StateTable]) -> Spread:
-    """(S, P) spread of the tensors' norms, moderated among tensors of one role."""
+def _tensor_spread(tables: Sequence[StateTable], piece_starts: IntArray) -> Spread:
+    """(S, P) spread of the tensors' norms, moderated among tensors of one role, and pooled with the next row's.
+
+    Args:
+        tables: of each healthy run.
+        piece_starts: the iterations at which their pieces begin.
+    """
     names = tables[0].names
     healthy = np.stack([table.values_under(tables[0]) for table in tables])
     spread = measure_spread(healthy, resolution=_resolution(healthy, names))
-    return moderate(spread, [_role(name) for name in names])
+    moderated = moderate(spread, [_role(name) for name in names])
+    pieces = np.searchsorted(piece_starts, tables[0].iterations, "right")
+    return pool_with_next(moderated, np.flatnonzero(np.diff(pieces)))
 
 
 def _resolution(healthy: FloatArray, names: Sequence[str]) -> FloatArray:

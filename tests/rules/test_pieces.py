@@ -9,6 +9,7 @@ from harness.rules.first_step import FirstStepRule
 from harness.rules.gate import Gate, judge
 from harness.rules.sight import measure_sight
 from harness.rules.spread import measure_spread, smooth_over_iterations
+from harness.rules.state import StateRule
 from harness.rules.tier import TierRules
 from harness.values.trace import PIECE
 from harness.values.verdict import Outcome, Status
@@ -42,6 +43,22 @@ def test_sigma_is_pooled_within_a_piece_alone():
     spread = dataclasses.replace(measure_spread(np.full((8, 20), 1.0)), sigma=sigma)
     assert smooth_over_iterations(spread).sigma[10] > 1e-4
     assert smooth_over_iterations(spread, (0, 10)).sigma.tolist() == pytest.approx(sigma.tolist())
+
+
+def test_what_a_piece_ends_with_says_nothing_of_the_next_ones_start():
+    """A weight that parts at the second piece's start is no reason to allow it at the end of the first."""
+    healthy = [chaotic(seed) for seed in range(8)]
+    apart = np.random.default_rng(0).standard_normal(8)
+    for number, run in enumerate(healthy):
+        values = run.state.values.copy()
+        kept = run.state.iterations
+        column = run.state.names.index("param/conv.weight")
+        values[kept >= 10, column] *= 1 + 1e-2 * apart[number]
+        healthy[number] = dataclasses.replace(run, state=dataclasses.replace(run.state, values=values))
+    bounds = StateRule(healthy, 30, tier="fp32", false_alarm_rate=1e-3)._tensors
+    last = np.flatnonzero(healthy[0].state.iterations < 10)[-1]
+    row = bounds.allowed[bounds.signals.index("param/conv.weight")]
+    assert row[last] < 1e-3 < row[last + 1]
 
 
 def test_of_one_piece_the_smoothing_is_what_it_was():

@@ -139,6 +139,25 @@ class TestState:
         candidate = with_state(noisy(make_trace(77)), "param/conv.bias", 100.0)
         assert not failed(judge_state(runs, candidate, tier="fp32", false_alarm_rate=RATE))
 
+    @staticmethod
+    def moved(trace, factor, begin):
+        """A weight that an event moves from an iteration on, for good."""
+        values = trace.state.values.copy()
+        values[trace.state.iterations >= begin, trace.state.names.index("param/conv.weight")] *= factor
+        return dataclasses.replace(trace, state=StateTable(trace.state.iterations, trace.state.names, values))
+
+    def test_an_event_that_comes_before_it_came_in_any_repeat_is_allowed(self):
+        """An activation next to zero may be on its other side a kept iteration earlier than in all of the repeats."""
+        runs = healthy()
+        kept = runs[0].state.iterations
+        runs[3] = self.moved(runs[3], 1.0005, kept[3])
+        early = self.moved(make_trace(77), 1.0005, kept[2])
+        assert not failed(judge_state(runs, early, tier="fp32", false_alarm_rate=RATE))
+        much = self.moved(make_trace(77), 1.05, kept[2])
+        assert set(failed(judge_state(runs, much, tier="fp32", false_alarm_rate=RATE))) == {"param/conv.weight"}
+        earlier = self.moved(make_trace(77), 1.0005, kept[0])
+        assert set(failed(judge_state(runs, earlier, tier="fp32", false_alarm_rate=RATE))) == {"param/conv.weight"}
+
 
 class TestFiniteness:
     def test_finite_passes(self):

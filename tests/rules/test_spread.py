@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.rules.spread import FLOAT32_RESOLUTION, measure_spread, smooth_over_iterations
+from harness.rules.spread import FLOAT32_RESOLUTION, measure_spread, pool_with_next, smooth_over_iterations
 
 ROUNDS = 4000
 
@@ -70,3 +70,15 @@ def test_smoothing_stays_between_the_smallest_and_the_largest(sigmas):
     assert smooth[0] == pytest.approx(sigmas[0])
     assert (smooth >= min(sigmas) * (1 - 1e-6)).all()
     assert (smooth <= max(sigmas) * (1 + 1e-6)).all()
+
+
+@given(st.lists(st.lists(st.floats(1e-7, 1e-1), min_size=3, max_size=3), min_size=1, max_size=9), st.data())
+def test_a_row_is_known_no_better_than_it_and_the_next_together(sigmas, data):
+    rows = np.array(sigmas)
+    ends = data.draw(st.sets(st.integers(0, len(rows) - 1)), label="last rows of pieces")
+    spread = dataclasses.replace(measure_spread(np.full((8, *rows.shape), 1.0)), sigma=rows)
+    pooled = pool_with_next(spread, sorted(ends)).sigma
+    for row in range(len(rows)):
+        alone = row in ends or row == len(rows) - 1
+        both = rows[row] if alone else np.sqrt((rows[row] ** 2 + rows[row + 1] ** 2) / 2)
+        assert pooled[row] == pytest.approx(np.maximum(rows[row], both))
