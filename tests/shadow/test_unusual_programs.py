@@ -120,6 +120,26 @@ def test_a_gradient_that_is_only_asked_for_is_not_accumulated():
     assert any(check.op == "accumulate" for check in record.checks)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_hook_on_accumulated_gradients_is_the_programs_own(at_once):
+    """To hold one gradient at a time, a hook updates the parameter and lets go of its gradient."""
+    layer = nn.Linear(16, 8)
+    optimizers = {parameter: torch.optim.SGD([parameter], lr=0.01) for parameter in layer.parameters()}
+
+    def update(parameter):
+        optimizers[parameter].step()
+        optimizers[parameter].zero_grad()
+
+    def clip(parameter):
+        parameter.grad.clamp_(-1e-3, 1e-3)
+
+    for parameter in layer.parameters():
+        parameter.register_post_accumulate_grad_hook(update if at_once else clip)
+    failed, record = step(lambda self, x: self.layer(x), x(4, 16), layer=layer)
+    assert failed == []
+    assert sum(check.op == "accumulate" for check in record.checks) == 4
+
+
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
 def test_weights_that_the_program_changes_in_its_forward_are_updated_from_there(optimizer):
     def clamped(self, x):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,11 @@ __all__ = ["GradientsWatched", "PassesWatched"]
 class GradientsWatched:
     """Samples each parameter's gradient as this process computes it, before it is accumulated or reduced.
 
+    A program may have hooks of its own on a gradient that has been accumulated: one that clips it, or one that makes
+    the update at once and lets go of it. What such a hook does is the program's, and no fault of what added it up; so
+    of these parameters the gradient is taken before the first of the hooks, and of the last pass. Where processes
+    average it afterwards, what the hooks made of it counts as what the process computed.
+
     Args:
         parameters: name → parameter.
         iteration: number of the step.
@@ -39,10 +45,15 @@ class GradientsWatched:
         self._group = group
         self._local: dict[str, torch.Tensor] = {}
         self._computed: dict[str, torch.Tensor] = {}
+        self._made: dict[str, torch.Tensor] = {}
         self._before = {name: sample(p.grad) for name, p in self._parameters.items() if p.grad is not None}
-        self._handles = [p.register_hook(self._keeper(name)) for name, p in self._parameters.items()]
-        accumulated = ((p, self._adder(name)) for name, p in self._parameters.items())
-        self._handles += [p.register_post_accumulate_grad_hook(adder) for p, adder in accumulated]
+        self._hooked = frozenset(name for name, p in self._parameters.items() if _has_hook_of_its_own(p))
+        self._handles: list[Any] = []
+        for name, parameter in self._parameters.items():
+            self._handles.append(parameter.register_hook(self._keeper(name)))
+            self._handles.append(parameter.register_post_accumulate_grad_hook(self._adder(name)))
+            if name in self._hooked and self._group is None:
+                self._handles.append(_hook_first(parameter, self._taker(name)))
 
     def check(self) -> Iterator[ShadowCheck]:
         """After the backward: each gradient as it is now, beside the mean over the processes of what they computed."""
@@ -62,8 +73,9 @@ class GradientsWatched:
             expected = sum(parts[1:], parts[0]) / len(everyone)
             if name in self._before:
                 expected = expected + self._before[name]
-            gradient = parameter.grad
-            made = sample(gradient) if gradient is not None else None
+            made = self._made.get(name)
+            if made is None and parameter.grad is not None:
+                made = sample(parameter.grad)
             distance = measure(made, expected) if made is not None else _LOST
             module, _, leaf = name.rpartition(".")
             check = ShadowCheck(
@@ -102,17 +114,44 @@ class GradientsWatched:
 
         def keep(gradient: torch.Tensor) -> None:
             with _disable_current_modes():
+                if name in self._hooked:
+                    self._begin_anew(name)
                 self._computed[name] = sample(gradient)
 
         return keep
 
-    def _adder(self, name: str) -> Any:
-        """Adds the gradient that was kept once it has been accumulated."""
+    def _begin_anew(self, name: str) -> None:
+        """What a parameter's gradient is added to now is what its hooks left of it."""
+        gradient = self._parameters[name].grad
+        self._local.pop(name, None)
+        self._before.pop(name, None)
+        if gradient is not None:
+            self._before[name] = sample(gradient)
 
-        def add(_: torch.Tensor) -> None:
+    def _taker(self, name: str) -> Any:
+        """Takes the gradient that has been accumulated, before the program's own hooks change it."""
+
+        def take(parameter: torch.Tensor) -> None:
+            with _disable_current_modes():
+                if parameter.grad is not None:
+                    self._made[name] = sample(parameter.grad)
+
+        return take
+
+    def _adder(self, name: str) -> Any:
+        """Adds the gradient that was kept once it has been accumulated, and the program's own hooks have run."""
+
+        def add(parameter: torch.Tensor) -> None:
             computed, known = self._computed.pop(name, None), self._local.get(name)
-            if computed is not None:
-                self._local[name] = computed if known is None else known + computed
+            if computed is None:
+                return
+            if name in self._hooked and self._group is not None:
+                if parameter.grad is None:
+                    return
+                with _disable_current_modes():
+                    computed = sample(parameter.grad)
+                    computed = computed - self._before[name] if name in self._before else computed
+            self._local[name] = computed if known is None else known + computed
 
         return add
 
@@ -150,6 +189,7 @@ class PassesWatched(GradientsWatched):
         self._running = False
         self._local.clear()
         self._computed.clear()
+        self._made.clear()
 
     def _keeper(self, name: str) -> Any:
         parameter = self._parameters[name]
@@ -160,11 +200,37 @@ class PassesWatched(GradientsWatched):
                     self._running = True
                     self._before = {}
                     torch.autograd.Variable._execution_engine.queue_callback(self._end_pass)
-                if name not in self._local and parameter.grad is not None:
+                if name in self._hooked:
+                    self._begin_anew(name)
+                elif name not in self._local and parameter.grad is not None:
                     self._before[name] = sample(parameter.grad)
                 self._computed[name] = sample(gradient)
 
         return keep
+
+
+def _has_hook_of_its_own(parameter: torch.nn.Parameter) -> bool:
+    """Whether the program does something once a gradient has been accumulated; what the harness does changes none."""
+    hooks = (parameter._post_accumulate_grad_hooks or {}).values()
+    return any(not str(getattr(_function_of(hook), "__module__", "")).startswith("harness.") for hook in hooks)
+
+
+def _function_of(hook: Any) -> Any:
+    return _function_of(hook.func) if isinstance(hook, partial) else hook
+
+
+def _hook_first(parameter: torch.nn.Parameter, hook: Any) -> Any:
+    """Register a hook that is called before those that are there, as soon as the gradient has been accumulated.
+
+    PyTorch calls them in the order of their dictionary's memory, which `move_to_end` doesn't change.
+    """
+    handle = parameter.register_post_accumulate_grad_hook(hook)
+    hooks: Any = parameter._post_accumulate_grad_hooks
+    others = {key: other for key, other in hooks.items() if key != handle.id}
+    hooks.clear()
+    hooks[handle.id] = hook
+    hooks.update(others)
+    return handle
 
 
 _LOST = Distance(math.inf, 0.0, math.nan, 1.0)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 from torch import nn
 
@@ -97,6 +98,38 @@ class TestLoss:
         assert (violated(checks) == ()) is well
 
 
+def clip(parameter):
+    parameter.grad.clamp_(-1e-3, 1e-3)
+
+
+def put_another(parameter):
+    parameter.grad = 0.5 * parameter.grad
+
+
+def let_go(parameter):
+    parameter.grad = None
+
+
+def only_look(parameter):
+    assert parameter.grad.isfinite().all()
+
+
+HOOKS = {
+    "clips it": clip,
+    "puts another in its place": put_another,
+    "lets go of it": let_go,
+    "only looks": only_look,
+}
+
+
+@pytest.fixture
+def lone_group(tmp_path):
+    """Of one process, over the host."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield dist.group.WORLD
+    dist.destroy_process_group()
+
+
 class TestGradients:
     def test_what_the_backward_computes_arrives(self, net):
         watched = GradientsWatched(dict(net.named_parameters()), 0, None)
@@ -118,6 +151,39 @@ class TestGradients:
         net[0].bias.grad = None
         found = violated(watched.check())
         assert {(row.module, row.tensor) for row in found} == {("2", "weight gradient"), ("0", "bias gradient")}
+
+    @pytest.mark.parametrize("what", ["clips it", "puts another in its place", "lets go of it", "only looks"])
+    def test_what_a_hook_of_the_program_makes_of_a_gradient_is_no_fault(self, net, what):
+        """As where the update is made at once, gradient by gradient, to hold no more than one of them."""
+        for parameter in net.parameters():
+            parameter.register_post_accumulate_grad_hook(HOOKS[what])
+        watched = GradientsWatched(dict(net.named_parameters()), 0, None)
+        for _ in range(2):  # passes
+            net(torch.randn(4, 6)).sum().backward()
+        checks = list(watched.check())
+        assert len(checks) == 4
+        assert violated(checks) == ()
+        assert all(list(p._post_accumulate_grad_hooks.values()) == [HOOKS[what]] for p in net.parameters())
+
+    @pytest.mark.parametrize("what", ["clips it", "puts another in its place", "lets go of it", "only looks"])
+    def test_what_comes_wrong_is_found_before_a_hook_of_the_program_changes_it(self, net, what):
+        net[2].weight.register_post_accumulate_grad_hook(HOOKS[what])
+        watched = GradientsWatched(dict(net.named_parameters()), 0, None)
+        net[2].weight.register_hook(lambda gradient: gradient * 1.001)
+        net(torch.randn(4, 6)).sum().backward()
+        (row,) = violated(watched.check())
+        assert (row.module, row.tensor) == ("2", "weight gradient")
+        assert row.projection == pytest.approx(0.001, rel=0.01)
+
+    @pytest.mark.parametrize("what", ["clips it", "puts another in its place", "only looks"])
+    def test_processes_average_what_a_hook_of_the_program_made(self, net, what, lone_group):
+        for parameter in net.parameters():
+            parameter.register_post_accumulate_grad_hook(HOOKS[what])
+        watched = GradientsWatched(dict(net.named_parameters()), 0, lone_group)
+        net(torch.randn(4, 6)).sum().backward()
+        net[0].weight.grad.mul_(1.001)
+        (row,) = violated(watched.check())
+        assert (row.module, row.tensor) == ("0", "weight gradient")
 
 
 class Preprocessor(nn.Module):
