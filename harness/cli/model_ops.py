@@ -6,6 +6,9 @@ import argparse
 import ast
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import count_argument, reproduction, whole_argument
@@ -57,12 +60,18 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def shadow_model(
     device: str, arguments: argparse.Namespace
 ) -> tuple[Result, ShadowRecord | None, ShadowRecord | None, str]:
-    """The verdict of shadow ops alone on a model's steps, every check, nothing of hard inputs, and the tier."""
+    """The verdict of shadow ops alone on a model's steps, every check, those with hard inputs, and the tier.
+
+    Without ``--forced`` there are none with hard inputs.
+    """
     from harness.devices.choice import choose_device
     from harness.devices.device_opening import open_device
     from harness.devices.fault_registry import parse_fault
+    from harness.running.folder import FORCED
+    from harness.shadow.files.check_stream import ShadowStream, read_shadow
     from harness.shadow.judging.diagnosis.causes import diagnose
-    from harness.shadow.judging.shadow_verdict import judge_alone
+    from harness.shadow.judging.operations import weigh_shadow
+    from harness.shadow.judging.shadow_verdict import judge_alone, with_hard_inputs
     from harness.values.result import Result
 
     _require(arguments)
@@ -71,6 +80,7 @@ def shadow_model(
     faults = tuple(parse_fault(text) for text in arguments.fault)
     opened = open_device(choice, arguments.profile, faults)  # before anything of torch has run
 
+    from harness.shadow.forced.forcing import ForcedCalls
     from harness.shadow.model_sources import Request, build_model
     from harness.shadow.model_steps import Training, shadow_steps
     from harness.store.stream import StreamRow
@@ -85,18 +95,24 @@ def shadow_model(
         arguments.iterations or 1,
         tier,
     )
-    with run_progress(arguments.model, training.steps) as advance:
-        record, trace = shadow_steps(
-            model,
-            opened.kind,
-            training,
-            on_step=lambda step, loss: advance(StreamRow(step, {"loss": loss}, "")),
-            on_check=advance.checked,
-        )
+    with TemporaryDirectory() as folder, run_progress(arguments.model, training.steps) as advance:
+        file = Path(folder) / FORCED
+        with ShadowStream(file, tier) if arguments.forced else nullcontext() as stream:
+            record, trace = shadow_steps(
+                model,
+                opened.kind,
+                training,
+                on_step=lambda step, loss: advance(StreamRow(step, {"loss": loss}, "")),
+                on_check=advance.checked,
+                forced=ForcedCalls(stream, tier) if stream is not None else None,
+            )
+        forced = read_shadow([file]) if arguments.forced else None
     verdict = judge_alone(arguments.model, trace, diagnose(record, tier))
+    if forced is not None:
+        verdict = with_hard_inputs(verdict, weigh_shadow(forced, tier))
     seconds = time.monotonic() - started
     result = Result(verdict, trace, command=reproduction(), seconds=seconds, asked_device=device)
-    return result, record, None, tier
+    return result, record, forced, tier
 
 
 def read_options(words: Sequence[str], where: str) -> dict[str, Any]:
@@ -123,7 +139,7 @@ def read_options(words: Sequence[str], where: str) -> dict[str, Any]:
 
 def _require(arguments: argparse.Namespace) -> None:
     """Options of a case have no meaning for a model."""
-    for name in ("cfg_options", "amp", "forced", "work_dir"):
+    for name in ("cfg_options", "amp", "work_dir"):
         if getattr(arguments, name, None):
             option = f"--{name.replace('_', '-')}"
             instead = "--autocast fp16" if name == "amp" else "--model-options" if name == "cfg_options" else None

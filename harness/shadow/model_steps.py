@@ -18,6 +18,7 @@ from harness.shadow.by_program.stepping import BareWrapper, StepProgram
 from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
+from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.model_sources import LoneModel
 from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
@@ -57,6 +58,7 @@ def shadow_steps(
     training: Training,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
     on_check: Callable[[int, int], None] = lambda step, number: None,
+    forced: ForcedCalls | None = None,
 ) -> tuple[ShadowRecord, Trace]:
     """Train a model on one batch on a device, each step shadowed.
 
@@ -66,6 +68,7 @@ def shadow_steps(
         training: how.
         on_step: called after each step with its number and its loss.
         on_check: called within a step with its number and how many operations have been called, before each is checked.
+        forced: makes each operation of the first step again with hard inputs; none without it.
 
     Returns:
         Every check, and the trace of the losses.
@@ -81,7 +84,7 @@ def shadow_steps(
     )
     named = dict(zip(model.kwargs, kwargs, strict=True))
     wrapper = BareWrapper(_optimizer(module, training), _scaler(kind, training))
-    steps = _Steps(module, wrapper, training, on_check)
+    steps = _Steps(module, wrapper, training, on_check, forced)
     losses = []
     for step in range(training.steps):
         cast = _autocast(kind, training)
@@ -106,13 +109,20 @@ class _Steps:
         wrapper: around its optimizer.
         training: how.
         on_check: called with a step and how many operations have been called, before each is checked.
+        forced: of the first step.
     """
 
     def __init__(
-        self, module: torch.nn.Module, wrapper: BareWrapper, training: Training, on_check: Callable[[int, int], None]
+        self,
+        module: torch.nn.Module,
+        wrapper: BareWrapper,
+        training: Training,
+        on_check: Callable[[int, int], None],
+        forced: ForcedCalls | None,
     ) -> None:
         self._module, self._wrapper, self._training = module, wrapper, training
         self._on_check = on_check
+        self._forced = forced
         self._where = CallSites(module)
         self._names = {id(parameter): name for name, parameter in module.named_parameters()}
         self._groups = [
@@ -147,7 +157,8 @@ class _Steps:
             budget=self._training.budget,
             on_check=partial(self._on_check, step),
         )
-        with self._where.following(), mode:
+        forced, self._forced = self._forced, None
+        with self._where.following(), forced or nullcontext(), mode:
             with cast:
                 loss = forward()
             (scaler.scale(loss) if scaler is not None else loss).backward()
@@ -166,6 +177,9 @@ class _Steps:
             if scaler is not None:
                 scaler.update()
         self._gather(mode)
+        if forced is not None:
+            done = mode.calls.total()
+            forced.replay(step, lambda number: self._on_check(step, done + number))
         return float(loss.detach())
 
     def _gather(self, mode: ShadowOps) -> None:

@@ -30,6 +30,20 @@ def test_a_model_by_a_function_is_listed_and_judged(align, user_folder):
     assert "convolution_backward, weight gradient: 5" in out or "convolution_backward, weight gradient: 4.9" in out
 
 
+@pytest.mark.slow
+def test_a_models_operations_are_made_again_with_hard_inputs(align, user_folder):
+    (user_folder / "nets.py").write_text(NET.replace("GroupNorm(2, ", "BatchNorm2d("))
+    words = ("ops", "--model", "nets:net", "--device", "emulated", "--fault", "bn-backward-misreads-channels-last")
+    code, out, err = align(*words)
+    assert code == 0, out + err
+    code, out, err = align(*words, "--forced")
+    assert code == 1, out + err
+    assert "FAIL nets:net: hard inputs: native_batch_norm_backward" in out
+    code, out, err = align(*words[:5], "--forced")
+    assert code == 0, out + err
+    assert "0 of " in next(line for line in out.splitlines() if line.startswith("hard inputs: "))
+
+
 def test_a_case_or_a_model_is_listed_and_no_options_of_the_other(align_here):
     for words, said in (
         (("ops",), "of a case, or of a model"),
