@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.values.errors import ModelError, UsageError
@@ -170,10 +172,18 @@ def _from_function(request: Request, name: str) -> LoneModel:
         )
     module, inputs, *loss = made
     by_name = isinstance(inputs, Mapping)
-    given = () if by_name else tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
-    return LoneModel(
-        request.spec, module.train(), given, dict(inputs) if by_name else {}, loss[0] if loss else _Loss(request.seed)
-    )
+    several = isinstance(inputs, (list, tuple)) and not isinstance(inputs, PackedSequence)
+    given = () if by_name else tuple(inputs) if several else (inputs,)
+    named = dict(inputs) if by_name else {}
+    _materialize(module, given, named)
+    return LoneModel(request.spec, module.train(), given, named, loss[0] if loss else _Loss(request.seed))
+
+
+def _materialize(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Let lazy modules meet their inputs once, in evaluation mode, so that no statistic has seen them."""
+    if any(is_lazy(each) for each in (*module.parameters(), *module.buffers())):
+        with torch.no_grad():
+            module.eval()(*args, **kwargs)
 
 
 LIBRARIES: Mapping[str, Callable[[Request, str], LoneModel]] = {

@@ -30,6 +30,46 @@ def test_a_model_by_a_function_is_listed_and_judged(align, user_folder):
     assert "convolution_backward, weight gradient: 5" in out or "convolution_backward, weight gradient: 4.9" in out
 
 
+ODD = """
+import torch
+from torch import nn
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.recurrent = nn.RNN(4, 6, batch_first=True)
+        self.head = nn.LazyLinear(3)
+
+    def forward(self, sequences, image):
+        return self.head(torch.cat([self.recurrent(sequences["packed"])[1][-1], image], 1))
+
+
+def net():
+    lengths = torch.tensor([3, 5, 2])
+    packed = nn.utils.rnn.pack_padded_sequence(torch.randn(3, 5, 4), lengths, batch_first=True, enforce_sorted=False)
+    return Recurrent(), ({"packed": packed}, torch.randn(3, 2))
+
+
+def packed():
+    return nn.Sequential(nn.RNN(4, 6), Last()), net()[1][0]["packed"]
+
+
+class Last(nn.Module):
+    def forward(self, returned):
+        return returned[1][-1]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["net", "packed"])
+def test_packed_sequences_come_to_the_device_and_lazy_modules_meet_their_inputs(align, user_folder, function):
+    (user_folder / "odd.py").write_text(ODD)
+    code, out, err = align("ops", "--model", f"odd:{function}", "--device", "emulated", "--tier", "fp32")
+    assert code == 0, out + err
+    assert f"PASS odd:{function}: no baseline was asked" in out
+
+
 @pytest.mark.slow
 def test_a_models_operations_are_made_again_with_hard_inputs(align, user_folder):
     (user_folder / "nets.py").write_text(NET.replace("GroupNorm(2, ", "BatchNorm2d("))

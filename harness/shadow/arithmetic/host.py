@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 __all__ = ["as_is", "change_tensors", "in_double", "map_tensors", "tensors_of"]
 
@@ -36,6 +37,9 @@ def map_tensors(value: Any, change: Callable[[_Tensor], _Tensor]) -> Any:
     """An argument with every tensor in it changed, however it is nested; devices become the host."""
     if isinstance(value, _Tensor):
         return change(value)
+    if isinstance(value, PackedSequence):  # how many sequences are as long is read on the host, wherever the data is
+        indices = (map_tensors(each, change) for each in (value.sorted_indices, value.unsorted_indices))
+        return PackedSequence(change(value.data), value.batch_sizes, *indices)
     if isinstance(value, (list, tuple)):
         changed = [map_tensors(element, change) for element in value]
         return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
