@@ -69,12 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
     choice = choose_device(arguments.device)
     announce(choice)
     case, config = load_case(arguments.config, arguments.cfg_options)
-    if arguments.val_interval and case.function:
+    if case.function:
         raise UsageError(
-            "a loop of your own validates by itself",
-            where="--val-interval",
-            observed=arguments.val_interval,
-            hint="align train without it; align evaluate scores a checkpoint of a config",
+            "a loop of your own trains and validates by itself",
+            where="--config",
+            observed=case.address,
+            allowed="a Runner's config",
+            hint=f"align record {case.address} records it; align verify judges it",
         )
     folder = arguments.work_dir or Path("work_dirs") / case.name
     order = Order(

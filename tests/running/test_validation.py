@@ -133,13 +133,16 @@ def test_what_a_config_does_not_say_is_filled_in_and_what_it_says_stays():
     assert (own.val_cfg.type, own.val_dataloader, "val_evaluator" in own) == ("ValLoop", 1, False)
 
 
-def test_a_loop_of_ones_own_is_not_validated_for_it(tmp_path, capsys):
+@pytest.mark.parametrize("words", [(), ("--val-interval", "2")])
+def test_a_loop_of_ones_own_is_not_trained_for_it(tmp_path, capsys, words):
     own = tmp_path / "own.py"
     own.write_text(
         "import harness\n\n\n@harness.case(iterations=3)\ndef mine(device):\n    raise NotImplementedError\n"
     )
-    assert main(["train", "--config", str(own), "--device", "cpu", "--val-interval", "2"]) == 2
-    assert "a loop of your own validates by itself" in capsys.readouterr().err
+    assert main(["train", "--config", f"{own}:mine", "--device", "cpu", *words]) == 2
+    told = capsys.readouterr().err
+    assert "a loop of your own trains and validates by itself" in told
+    assert f"align record {own}:mine" in told
 
 
 @pytest.mark.parametrize("touched", [True, False])
