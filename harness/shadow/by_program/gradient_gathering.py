@@ -46,6 +46,7 @@ class GradientsWatched:
         self._local: dict[str, torch.Tensor] = {}
         self._computed: dict[str, torch.Tensor] = {}
         self._made: dict[str, torch.Tensor] = {}
+        self._added_to: dict[str, torch.Tensor] = {}
         self._before = {name: sample(p.grad) for name, p in self._parameters.items() if p.grad is not None}
         self._hooked = frozenset(name for name, p in self._parameters.items() if _has_hook_of_its_own(p))
         self._handles: list[Any] = []
@@ -121,12 +122,16 @@ class GradientsWatched:
         return keep
 
     def _begin_anew(self, name: str) -> None:
-        """What a parameter's gradient is added to now is what its hooks left of it."""
+        """Of a parameter with hooks of its own: what this pass adds to is what they left of the gradient."""
         gradient = self._parameters[name].grad
+        left = {name: sample(gradient)} if gradient is not None else {}
+        if self._group is not None:  # what the passes add to is averaged with what they add
+            self._added_to.pop(name, None)
+            self._added_to.update(left)
+            return
         self._local.pop(name, None)
         self._before.pop(name, None)
-        if gradient is not None:
-            self._before[name] = sample(gradient)
+        self._before.update(left)
 
     def _taker(self, name: str) -> Any:
         """Takes the gradient that has been accumulated, before the program's own hooks change it."""
@@ -150,7 +155,7 @@ class GradientsWatched:
                     return
                 with _disable_current_modes():
                     computed = sample(parameter.grad)
-                    computed = computed - self._before[name] if name in self._before else computed
+                    computed = computed - self._added_to[name] if name in self._added_to else computed
             self._local[name] = computed if known is None else known + computed
 
         return add

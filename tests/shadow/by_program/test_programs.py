@@ -1,5 +1,6 @@
 """What operations can't show: the schedule, the loss, the batch, the gathered gradients."""
 
+import copy
 import math
 from types import SimpleNamespace
 
@@ -184,6 +185,20 @@ class TestGradients:
         net[0].weight.grad.mul_(1.001)
         (row,) = violated(watched.check())
         assert (row.module, row.tensor) == ("0", "weight gradient")
+
+    @pytest.mark.parametrize("what", ["clips it", "puts another in its place", "only looks"])
+    def test_processes_average_what_several_passes_and_the_hooks_left(self, net, what, monkeypatch):
+        nets = [net, copy.deepcopy(net)]
+        for parameter in (parameter for each in nets for parameter in each.parameters()):
+            parameter.register_post_accumulate_grad_hook(HOOKS[what])
+        watching = [GradientsWatched(dict(each.named_parameters()), 0, "two processes") for each in nets]
+        for each in nets:
+            for _ in range(2):  # passes
+                each(torch.randn(4, 6)).square().sum().backward()
+        monkeypatch.setattr(GradientsWatched, "_everyone", lambda _: [watched._local for watched in watching])
+        for first, second in zip(*(each.parameters() for each in nets), strict=True):
+            first.grad = second.grad = (first.grad + second.grad) / 2
+        assert [violated(watched.check()) for watched in watching] == [(), ()]
 
 
 class Preprocessor(nn.Module):
