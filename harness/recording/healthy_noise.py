@@ -101,6 +101,8 @@ class HealthyNoise(TorchDispatchMode):
 def _scaled(tensor: torch.Tensor, scale: float, family: Family) -> torch.Tensor:
     if not tensor.is_floating_point() and not tensor.is_complex():
         return tensor
+    # Within a dispatch mode arithmetic takes a tensor that is marked as conjugated, or negated, as it lies in memory.
+    tensor = tensor.resolve_conj().resolve_neg()
     if scale == 1.0:
         return round_to(tensor, family.operand_bits)
     return round_to_(tensor * scale, family.operand_bits)

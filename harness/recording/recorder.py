@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import resource
 import time
 from bisect import bisect_right
@@ -175,7 +176,8 @@ class Recorder:
         self, losses: dict[str, torch.Tensor], iteration: int, *, keeps_state: bool
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
-        # A loss scaler may skip the step, and gradients may be accumulated over several iterations.
+        # Perhaps no optimizer stepped: gradients are accumulated over several iterations, or a scaler skipped the step.
+        stepped = bool(self._gradients)
         gradients = self._gradients or [self._norms.gradients(held_parameters(self._model))]
         updates, samples, scales = self._norms.sampled()
         weights = self._norms.weights() if keeps_state else {}
@@ -192,9 +194,7 @@ class Recorder:
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
             **self._learning_rates,
-            "grad_norm": total(
-                [norm for norms_of_step in gradient_norms for norm in norms_of_step]
-            ),  # 0 where the loss scaler skipped the update
+            "grad_norm": _of_gradients(gradient_norms, stepped=stepped),
             "update_norm": total(update_norms, scales),
             "param_norm": total(sample_norms, scales),
             "bn_mean_norm": _total_of("mean/", state),
@@ -227,6 +227,15 @@ class Recorder:
             trained = [p for p in held_parameters(self._model) if not several or id(p) in own]
             with _disable_current_modes():  # what watches the step's operations need not watch ours
                 self._gradients.append(self._norms.gradients(trained))
+
+
+def _of_gradients(norms: Sequence[Sequence[float]], *, stepped: bool) -> float:
+    """The norm of all gradients of an iteration; 0 where they overflowed and no optimizer took them.
+
+    A loss scaler skips such a step, and so does a loop that looks by itself: what it throws away isn't trained on.
+    """
+    norm = total([norm for norms_of_step in norms for norm in norms_of_step])
+    return norm if stepped or math.isfinite(norm) else 0.0
 
 
 def _total_of(kind: str, state: dict[str, float]) -> float:

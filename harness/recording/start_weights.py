@@ -103,7 +103,8 @@ def weights_digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(_little_endian(tensor.detach().cpu()))
+        # Of a copy: memory that NumPy has seen can't be resized, as an observer's buffers are by the program.
+        digest.update(_little_endian(tensor.detach().clone().cpu()))
     return digest.hexdigest()
 
 

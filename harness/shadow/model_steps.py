@@ -20,7 +20,7 @@ from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
 from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.model_sources import LoneModel
-from harness.shadow.watching.call_site import CallSites
+from harness.shadow.watching.call_site import CallSites, unseen_of
 from harness.shadow.watching.mode import ShadowOps
 from harness.values.errors import ModelError, UsageError
 from harness.values.trace import Trace
@@ -29,6 +29,10 @@ __all__ = ["AUTOCAST", "Training", "shadow_steps"]
 
 AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
 """What ``--autocast`` may be → the dtype."""
+
+
+_OF_A_STEP = (RuntimeError, NotImplementedError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+"""What a step may end in: PyTorch's optimizers assert what they ask of a device."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def shadow_steps(
         cast = _autocast(kind, training)
         try:
             losses.append(steps.take(step, lambda: model.loss(module(*args, **named)), cast))
-        except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError, AttributeError) as failure:
+        except _OF_A_STEP as failure:
             raise ModelError(
                 "the model's training step ends in an error",
                 where=f"{model.name}, step {step}",
@@ -163,7 +167,8 @@ class _Steps:
                 loss = forward()
             (scaler.scale(loss) if scaler is not None else loss).backward()
             with _disable_current_modes():
-                self._checks += watched.check()
+                gathered = list(watched.check())
+                self._checks += gathered
                 if not program.reason:
                     program.after_backward()
             with self._where.optimizing():
@@ -176,6 +181,8 @@ class _Steps:
                     self._checks += program.after()
             if scaler is not None:
                 scaler.update()
+        for name, reason in unseen_of(self._where, gathered).items():
+            self._skipped[name], self._programs[name] = reason, self._programs.get(name, 0) + 1
         self._gather(mode)
         if forced is not None:
             done = mode.calls.total()
@@ -212,9 +219,19 @@ def _optimizer(module: torch.nn.Module, training: Training) -> torch.optim.Optim
             observed=training.optimizer,
             allowed="a class of torch.optim: SGD, Adam, AdamW, …",
         )
+    if kind is torch.optim.LBFGS:
+        raise UsageError(
+            "this optimizer asks for its gradients by itself",
+            where="--optimizer",
+            observed=training.optimizer,
+            allowed="an optimizer that takes one step from gradients that are there",
+        )
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ModelError("the model has no parameters", observed=type(module).__name__, allowed="one that is trained")
     options = {"lr": 1e-3, **training.options}
     try:
-        return kind([p for p in module.parameters() if p.requires_grad], **options)
+        return kind(trained, **options)
     except (TypeError, ValueError, RuntimeError) as failure:
         raise UsageError(
             "the optimizer doesn't take these options", where="--optimizer-options", observed=str(failure)

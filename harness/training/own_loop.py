@@ -84,7 +84,15 @@ def batch_size(batch: Any) -> int:
 def _one_module(model: Any, where: str) -> torch.nn.Module:
     if isinstance(model, Mapping):
         modules = {str(name): _one_module(module, where) for name, module in model.items()}
-        return torch.nn.ModuleDict(modules)
+        try:
+            return torch.nn.ModuleDict(modules)
+        except KeyError as failure:
+            raise CaseError(
+                "a module can't have this name",
+                where=where,
+                observed=str(failure).strip("'\""),
+                allowed="names without a dot that torch.nn.ModuleDict has no attribute of",
+            ) from failure
     if not isinstance(model, torch.nn.Module):
         raise CaseError(
             "the model is no module",
@@ -96,8 +104,6 @@ def _one_module(model: Any, where: str) -> torch.nn.Module:
         raise _unsupported(
             "a training in several processes", where, "one process", "give model.module of a single process"
         )
-    if type(model).__name__ == "OptimizedModule":
-        raise _unsupported("a compiled model", where, "the model before torch.compile")
     return model
 
 
@@ -151,11 +157,19 @@ def _require_supported(
                 hint="make the optimizer after model.to(device)",
             )
     for name, module in model.named_modules():
-        if getattr(module, "sparse", False) and isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
-            raise _unsupported("a sparse gradient", f"{where}: {name}", "dense gradients", "sparse=False")
+        _require_watchable(module, f"{where}: {name}" if name else where)
     for name, parameter in parameters.items():
         if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
             raise _unsupported("a lazy module", f"{where}: {name}", "a model with shapes", "run one forward first")
+
+
+def _require_watchable(module: torch.nn.Module, where: str) -> None:
+    if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
+        raise _unsupported("a compiled model", where, "the model before torch.compile")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise _unsupported("a scripted model", where, "the model before torch.jit.script")
+    if getattr(module, "sparse", False) and isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
+        raise _unsupported("a sparse gradient", where, "dense gradients", "sparse=False")
 
 
 def _unsupported(what: str, where: str, allowed: str, hint: str | None = None) -> AlignmentError:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from harness.training.compiled_code import left_as_it_is
+
 __all__ = ["listen"]
 
 
@@ -46,7 +48,8 @@ def listen(
         return (args[0], watched, *args[2:]), kwargs
 
     stack = ExitStack()
-    stack.callback(optimizer.register_step_pre_hook(begin).remove)
+    stack.callback(optimizer.register_step_pre_hook(left_as_it_is(begin)).remove)
     if after is not None:
-        stack.callback(optimizer.register_step_post_hook(lambda stepping, *_: after(stepping)).remove)
+        end = left_as_it_is(lambda stepping, *_: after(stepping))
+        stack.callback(optimizer.register_step_post_hook(end).remove)
     return stack.close

@@ -93,3 +93,14 @@ def test_a_seed_repeats_itself_and_an_instance_goes_on() -> None:
 def test_an_unknown_tier_lists_the_valid_ones() -> None:
     with pytest.raises(DeviceError, match="fp32, tf32, fp16, bf16"):
         HealthyNoise("fp8")
+
+
+def test_what_is_marked_as_conjugated_is_multiplied_as_such() -> None:
+    """The gradient of a complex product is of a conjugate, which PyTorch writes down by a mark alone."""
+    generator = torch.Generator().manual_seed(3)
+    a, b = (torch.randn(3, 4, 4, dtype=torch.complex64, generator=generator).requires_grad_() for _ in range(2))
+    due = torch.autograd.grad(torch.bmm(a, b).abs().square().sum(), [a, b])
+    with HealthyNoise("fp32", 1):
+        made = torch.autograd.grad(torch.bmm(a, b).abs().square().sum(), [a, b])
+    for one, other in zip(made, due, strict=True):
+        assert 0 < float((one - other).norm() / other.norm()) < 100 * EPSILON

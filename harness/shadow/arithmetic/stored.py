@@ -80,5 +80,5 @@ def shows_format(made: torch.Tensor, due: torch.Tensor, bits: int) -> bool:
 
 
 def _used(flat: torch.Tensor, integers: torch.dtype) -> int:
-    """The bits that are set in any element of (n,)."""
-    return int(np.bitwise_or.reduce(flat.contiguous().view(integers).numpy(force=True), initial=0))
+    """The bits that are set in any element of (n,); of a copy, as what NumPy has seen the program can't resize."""
+    return int(np.bitwise_or.reduce(flat.contiguous().clone().view(integers).numpy(force=True), initial=0))

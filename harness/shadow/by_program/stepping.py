@@ -25,6 +25,7 @@ from harness.shadow.judging.error_model import rounding
 from harness.shadow.judging.operations import allow_rounding
 from harness.shadow.reproducing.program import Keep, Write, keep_nothing, without_program
 from harness.shadow.reproducing.steps import write_step
+from harness.training.compiled_code import has_compiled
 
 __all__ = ["BareWrapper", "StepProgram"]
 
@@ -282,6 +283,9 @@ def _healthy_steps(
             name: value if name == "step" else _nudged(value, last_bit, generator).to(dtype)
             for name, value in kept.state.items()
         }
+        if group.get("capturable") or has_compiled():
+            # Then it is counted in a tensor, and 1 − βᵗ is float32's, which at the first steps has few of its bits.
+            state["step"] = kept.state.get("step", torch.zeros(())).to(torch.float32)
         value, after = update(kept.value.to(dtype), _nudged(gradient, last_bit, generator).to(dtype), state, moved)
         steps.append((value.double(), {name: each.double() for name, each in after.items()}))
     return steps

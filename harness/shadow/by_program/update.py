@@ -146,7 +146,7 @@ def _adadelta(
     return value - group["lr"] * step, after
 
 
-def _moments(gradient: torch.Tensor, state: State, group: Mapping[str, Any]) -> tuple[float, dict[str, torch.Tensor]]:
+def _moments(gradient: torch.Tensor, state: State, group: Mapping[str, Any]) -> tuple[Any, dict[str, torch.Tensor]]:
     """The number of the step, and the running means of the gradient and its square after it."""
     first, second = group["betas"]
     nothing = torch.zeros_like(gradient)
@@ -164,8 +164,12 @@ def _decayed(
     return value, gradient + group["weight_decay"] * value
 
 
-def _next_step(state: State) -> float:
-    return float(state.get("step", 0.0)) + 1
+def _next_step(state: State) -> Any:
+    """The number of the step: a float, or in float32 the tensor that the step is counted in."""
+    step = state.get("step")
+    if step is not None and step.dtype is torch.float32:
+        return step.reshape(()) + 1
+    return float(step if step is not None else 0.0) + 1
 
 
 def _towards(gradient: torch.Tensor, group: Mapping[str, Any]) -> torch.Tensor:
