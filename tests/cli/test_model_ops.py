@@ -74,8 +74,6 @@ def test_packed_sequences_come_to_the_device_and_lazy_modules_meet_their_inputs(
 def test_a_models_operations_are_made_again_with_hard_inputs(align, user_folder):
     (user_folder / "nets.py").write_text(NET.replace("GroupNorm(2, ", "BatchNorm2d("))
     words = ("ops", "--model", "nets:net", "--device", "emulated", "--fault", "bn-backward-misreads-channels-last")
-    code, out, err = align(*words)
-    assert code == 0, out + err
     code, out, err = align(*words, "--forced")
     assert code == 1, out + err
     assert "FAIL nets:net: hard inputs: native_batch_norm_backward" in out
