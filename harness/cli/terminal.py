@@ -155,7 +155,7 @@ def shadow_lines(result: Result) -> list[str]:
     if evidence is None:
         return []
     from harness.rules.bounded import percent
-    from harness.running.compiling import COMPILER
+    from harness.training.unseen_code import COMPILER
     from reports.words.shadow_words import precisions_line, row_words, steps_words, worst_first
 
     violated = len(evidence.violations)

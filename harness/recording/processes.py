@@ -84,7 +84,7 @@ def parameters_digest(model: torch.nn.Module) -> str:
     """BLAKE2b of the bits of every parameter, in their order; each is copied to the host."""
     digest = hashlib.blake2b(digest_size=16)
     for parameter in model.parameters():
-        copied = parameter.detach().clone().cpu()  # memory that NumPy has seen can't be resized by the program any more
+        copied = parameter.detach().to("cpu", copy=True)  # what NumPy has seen the program can't resize any more
         digest.update(copied.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 

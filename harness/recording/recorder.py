@@ -96,6 +96,7 @@ class Recorder:
         self._state_iterations = state_iterations(planned, piece_starts)
         self._contexts = ExitStack()
         self._gradients: list[BlockNorms] = []
+        self._scales: list[float] = []
         self._learning_rates: dict[str, float] = {}
         self._groups: dict[str, tuple[int, ...]] | None = None
         self._digest = ""
@@ -125,7 +126,7 @@ class Recorder:
         if self._stream is not None:
             self._norms.before_update()
         self._draws.before()
-        self._gradients = []
+        self._gradients, self._scales = [], []
         if self._local is not None and iteration in self._state_iterations:
             self._local.listen()
         self._learning_rates, self._groups = self._rates.read(*training.optimizers)
@@ -177,7 +178,6 @@ class Recorder:
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
         # Perhaps no optimizer stepped: gradients are accumulated over several iterations, or a scaler skipped the step.
-        stepped = bool(self._gradients)
         gradients = self._gradients or [self._norms.gradients(held_parameters(self._model))]
         updates, samples, scales = self._norms.sampled()
         weights = self._norms.weights() if keeps_state else {}
@@ -194,7 +194,7 @@ class Recorder:
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
             **self._learning_rates,
-            "grad_norm": _of_gradients(gradient_norms, stepped=stepped),
+            "grad_norm": _of_gradients(gradient_norms, self._scales),
             "update_norm": total(update_norms, scales),
             "param_norm": total(sample_norms, scales),
             "bn_mean_norm": _total_of("mean/", state),
@@ -226,16 +226,29 @@ class Recorder:
             own = {id(p) for group in optimizer.param_groups for p in group["params"]} if several else ()
             trained = [p for p in held_parameters(self._model) if not several or id(p) in own]
             with _disable_current_modes():  # what watches the step's operations need not watch ours
-                self._gradients.append(self._norms.gradients(trained))
+                scale, overflowed = (_number(getattr(optimizer, name, None)) for name in ("grad_scale", "found_inf"))
+                if not overflowed:
+                    self._gradients.append(self._norms.gradients(trained))
+                    self._scales.append(scale or 1.0)
 
 
-def _of_gradients(norms: Sequence[Sequence[float]], *, stepped: bool) -> float:
+def _of_gradients(norms: Sequence[Sequence[float]], scales: Sequence[float]) -> float:
     """The norm of all gradients of an iteration; 0 where they overflowed and no optimizer took them.
 
     A loss scaler skips such a step, and so does a loop that looks by itself: what it throws away isn't trained on.
+
+    Args:
+        norms: of each step's gradients; of those that are there where none was taken.
+        scales: what each step's are multiplied by, which a fused step divides by itself; none where none was taken.
     """
-    norm = total([norm for norms_of_step in norms for norm in norms_of_step])
-    return norm if stepped or math.isfinite(norm) else 0.0
+    if scales:
+        return total([norm / scale for of_step, scale in zip(norms, scales, strict=True) for norm in of_step])
+    norm = total([norm for of_step in norms for norm in of_step])
+    return norm if math.isfinite(norm) else 0.0
+
+
+def _number(scalar: torch.Tensor | None) -> float:
+    return 0.0 if scalar is None else float(scalar)
 
 
 def _total_of(kind: str, state: dict[str, float]) -> float:

@@ -104,7 +104,7 @@ def weights_digest(model: nn.Module) -> str:
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         # Of a copy: memory that NumPy has seen can't be resized, as an observer's buffers are by the program.
-        digest.update(_little_endian(tensor.detach().clone().cpu()))
+        digest.update(_little_endian(tensor.detach().to("cpu", copy=True)))
     return digest.hexdigest()
 
 

@@ -200,8 +200,9 @@ def pool_with_next(spread: Spread, last_rows: Sequence[int] | IntArray = ()) -> 
 
     Where rounding is as fine as float32's, healthy runs part by events, as an activation next to zero that ends on its
     other side. When one comes is chance: in a further run it may come before it came in any of the k, and what it
-    moves then is told by the row behind it. The variance of a row is its own or the mean of both, whichever is larger;
-    earlier rows say nothing of a later one, as what has grown there is in its own variance.
+    moves then is told by the row behind it. The variance of a row is its own or the mean of both, whichever is larger,
+    with the fewer degrees of freedom where the next row's is; earlier rows say nothing of a later one, as what has
+    grown there is in its own variance. Rows whose deviations are relative to something else each say nothing either.
 
     Args:
         spread: of shape (S, P), its rows in the order of the iterations.
@@ -209,8 +210,14 @@ def pool_with_next(spread: Spread, last_rows: Sequence[int] | IntArray = ()) -> 
     """
     following = np.minimum(np.arange(len(spread.sigma)) + 1, len(spread.sigma) - 1)
     following[np.asarray(last_rows, np.int64)] = last_rows
-    variance = spread.sigma**2
-    return replace(spread, sigma=np.sqrt(np.maximum(variance, (variance + variance[following]) / 2)))
+    variance, freedom = spread.sigma**2, np.broadcast_to(spread.freedom, spread.sigma.shape)
+    says = (spread.logarithmic == spread.logarithmic[following]) & np.isfinite(variance[following])
+    larger = says & (variance[following] > variance)
+    return replace(
+        spread,
+        sigma=np.sqrt(np.where(larger, (variance + variance[following]) / 2, variance)),
+        freedom=np.where(larger, np.minimum(freedom, freedom[following]), freedom),
+    )
 
 
 def stack_spreads(spreads: Sequence[Spread]) -> Spread:

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.recording.healthy_noise import HealthyNoise
 from harness.recording.other_kernels import OtherKernels
-from harness.running.compiling import COMPILER, judges_compiled
+from harness.running.compiling import judges_compiled
 from harness.running.folder import FORCED, REPRODUCTIONS, shadow_file
 from harness.running.order import Order
 from harness.running.pulse import CheckPulse
@@ -18,6 +18,7 @@ from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.reproducing.program import Origin
 from harness.shadow.reproducing.reproductions import Reproductions
 from harness.shadow.shadow_hook import ShadowSteps
+from harness.training.unseen_code import COMPILER
 from harness.values.provenance import Device
 
 __all__ = ["Around", "noise_of", "shadowed", "together"]

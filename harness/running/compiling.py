@@ -11,12 +11,10 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from harness.running.order import EAGER, Order
 from harness.shadow.compiled.watched_backend import can_watch, watched_backend
+from harness.training.unseen_code import COMPILER
 from harness.values.errors import RunError, UsageError
 
-__all__ = ["COMPILER", "compile_in_place", "compile_settings", "judges_compiled"]
-
-COMPILER = "torch.compile"
-"""The entry of a device's build that names the backend."""
+__all__ = ["compile_in_place", "compile_settings", "judges_compiled"]
 
 
 def compile_settings(order: Order, configured: Any) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from harness.recording.start import StartHook, pretrained_parts
 from harness.recording.start_weights import weights_digest
 from harness.running.around import noise_of, shadowed, together
 from harness.running.checkpoints import PlainCheckpointHook, find_checkpoint
-from harness.running.compiling import COMPILER, compile_in_place, compile_settings
+from harness.running.compiling import compile_in_place, compile_settings
 from harness.running.defaults_of_config import default_settings
 from harness.running.folder import PROVENANCE, RANKS, STREAM, shadow_file
 from harness.running.late_visualizer import LateVisualizer
@@ -41,6 +41,7 @@ from harness.store.provenance_file import write_provenance
 from harness.store.rank_stream import append_ranks
 from harness.store.stream import TraceStream
 from harness.training.mmengine_runner import ObserverHook
+from harness.training.unseen_code import COMPILER
 from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance

@@ -90,7 +90,7 @@ def build_model(request: Request) -> LoneModel:
             observed=str(failure).splitlines()[0] if str(failure) else type(failure).__name__,
             hint=f"pip install {library}" if library in LIBRARIES else "is the module on the path (PYTHONPATH)?",
         ) from failure
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, AssertionError) as failure:
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError, AssertionError) as failure:
         raise ModelError(
             "the model can't be built",
             where=f"--model {request.spec}",

@@ -20,7 +20,7 @@ from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
 from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.model_sources import LoneModel
-from harness.shadow.watching.call_site import CallSites, unseen_of
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 from harness.values.errors import ModelError, UsageError
 from harness.values.trace import Trace
@@ -100,6 +100,7 @@ def shadow_steps(
                 where=f"{model.name}, step {step}",
                 observed=f"{type(failure).__name__}: {(str(failure).splitlines() or [''])[0][:200]}",
             ) from failure
+        steps.make_again(step)
         on_step(step, losses[-1])
     iterations = np.arange(len(losses))
     return steps.record, Trace(iterations, {"loss": np.array(losses)}, training.steps, len(losses) == training.steps)
@@ -161,14 +162,12 @@ class _Steps:
             budget=self._training.budget,
             on_check=partial(self._on_check, step),
         )
-        forced, self._forced = self._forced, None
-        with self._where.following(), forced or nullcontext(), mode:
+        with self._where.following(), (self._forced if step == 0 else None) or nullcontext(), mode:
             with cast:
                 loss = forward()
             (scaler.scale(loss) if scaler is not None else loss).backward()
             with _disable_current_modes():
-                gathered = list(watched.check())
-                self._checks += gathered
+                self._checks += watched.check()
                 if not program.reason:
                     program.after_backward()
             with self._where.optimizing():
@@ -181,13 +180,16 @@ class _Steps:
                     self._checks += program.after()
             if scaler is not None:
                 scaler.update()
-        for name, reason in unseen_of(self._where, gathered).items():
+        for name, reason in (self._where.unseen | watched.unseen).items():
             self._skipped[name], self._programs[name] = reason, self._programs.get(name, 0) + 1
         self._gather(mode)
-        if forced is not None:
-            done = mode.calls.total()
-            forced.replay(step, lambda number: self._on_check(step, done + number))
         return float(loss.detach())
+
+    def make_again(self, step: int) -> None:
+        """Make the operations of the first step again with hard inputs, where that is asked for."""
+        if self._forced is not None and step == 0:
+            done = sum(self._calls.values())
+            self._forced.replay(step, lambda number: self._on_check(step, done + number))
 
     def _gather(self, mode: ShadowOps) -> None:
         self._signatures |= {(self._taken, call): signature for call, signature in mode.signatures.items()}

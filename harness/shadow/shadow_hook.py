@@ -14,7 +14,7 @@ from harness.shadow.files.check_stream import ShadowStream
 from harness.shadow.forced.forcing import ForcedCalls
 from harness.shadow.reproducing.program import keep_nothing, without_program
 from harness.shadow.reproducing.reproductions import Reproductions
-from harness.shadow.watching.call_site import CallSites, unseen_of
+from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.fallback import counted_fallbacks
 from harness.shadow.watching.mode import ShadowOps
 from harness.training.seam import Trained
@@ -127,7 +127,7 @@ class ShadowSteps:
         for check in dropped:
             self._keep(check, without_program(_OF_DRAWS))
         checks = [*mode.checks, *self._checks.found, *dropped]
-        unseen = self._always if self._compiled else unseen_of(self._where, self._checks.found) | self._always
+        unseen = self._always if self._compiled else self._where.unseen | self._always
         skipped = {**mode.skipped, **self._checks.skipped, **unseen}
         programs, calls = {**self._checks.unchecked, **dict.fromkeys(unseen, 1)}, mode.unchecked
         mode.fallen_back |= counted_fallbacks(next(self._model.parameters()).device) & mode.calls.keys()

@@ -143,6 +143,8 @@ class _RunnerChecks:
             backward(*args, **kwargs)
             with _disable_current_modes():
                 self.found += self._gradients.check()
+                for name, why in self._gradients.unseen.items():
+                    self._leave_out(name, 1, why)
                 if not self._step.reason:
                     self._step.after_backward()
 

@@ -48,12 +48,15 @@ class OwnChecks:
     def listening(self, optimizing: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
         """Sample gradients as backward passes make them, and parameters around each optimizer's step."""
         parameters = dict(self._training.model.named_parameters())
-        with ExitStack() as stack, PassesWatched(parameters, self._iteration, self.found, self._keep):
+        passes = PassesWatched(parameters, self._iteration, self.found, self._keep)
+        with ExitStack() as stack, passes:
             for optimizer in self._training.optimizers:
                 stepping = _Stepping(self, optimizing)
                 stack.callback(stepping.close)
                 stack.callback(listen(optimizer, stepping.begin, stepping.end))
             yield
+        self.skipped |= passes.unseen
+        self.unchecked |= dict.fromkeys(passes.unseen, 1)
 
     def after(self, returned: Any) -> None:
         """Nothing is left to compare: each step was when it ended."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.training.compiled_code import left_as_it_is
+from harness.training.unseen_code import left_as_it_is
 
 __all__ = ["listen"]
 

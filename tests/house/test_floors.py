@@ -23,7 +23,7 @@ ROOMS = [
     ("harness.shadow.judging", "harness.pairs"),
     # files, devices, models
     ("harness.store",),
-    ("harness.shadow.files", "harness.logs", "harness.devices", "harness.training.compiled_code"),
+    ("harness.shadow.files", "harness.logs", "harness.devices", "harness.training.unseen_code"),
     # a run
     ("harness.training.seam", "harness.training.steps"),
     ("harness.recording",),

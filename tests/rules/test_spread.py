@@ -75,10 +75,23 @@ def test_smoothing_stays_between_the_smallest_and_the_largest(sigmas):
 @given(st.lists(st.lists(st.floats(1e-7, 1e-1), min_size=3, max_size=3), min_size=1, max_size=9), st.data())
 def test_a_row_is_known_no_better_than_it_and_the_next_together(sigmas, data):
     rows = np.array(sigmas)
-    ends = data.draw(st.sets(st.integers(0, len(rows) - 1)), label="last rows of pieces")
+    ends = sorted(data.draw(st.sets(st.integers(0, len(rows) - 1)), label="last rows of pieces"))
     spread = dataclasses.replace(measure_spread(np.full((8, *rows.shape), 1.0)), sigma=rows)
-    pooled = pool_with_next(spread, sorted(ends)).sigma
+    pooled = pool_with_next(spread, ends).sigma
+    freedom = pool_with_next(dataclasses.replace(spread, freedom=np.arange(rows.size, 0, -1).reshape(rows.shape)), ends)
     for row in range(len(rows)):
         alone = row in ends or row == len(rows) - 1
         both = rows[row] if alone else np.sqrt((rows[row] ** 2 + rows[row + 1] ** 2) / 2)
         assert pooled[row] == pytest.approx(np.maximum(rows[row], both))
+        taken = False if alone else rows[row + 1] > rows[row]
+        assert (freedom.freedom[row] == rows.size - 3 * row - np.arange(3) - 3 * np.asarray(taken)).all()
+
+
+def test_a_row_says_nothing_of_another_whose_deviations_are_relative_to_something_else():
+    healthy = np.exp(1e-6 * np.random.default_rng(0).standard_normal((8, 2, 1)))
+    healthy[:, 1] = 1e-9 * np.random.default_rng(1).random((8, 1))
+    spread = measure_spread(healthy, resolution=1e-7)
+    assert spread.sigma[1] > 1000 * spread.sigma[0]
+    assert pool_with_next(spread).sigma.tolist() == spread.sigma.tolist()
+    unknown = dataclasses.replace(spread, logarithmic=np.ones((2, 1), bool), sigma=np.array([[1e-6], [np.nan]]))
+    assert pool_with_next(unknown).sigma[0] == 1e-6

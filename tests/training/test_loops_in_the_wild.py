@@ -21,12 +21,13 @@ from harness.values.verdict import Status
 @pytest.fixture(autouse=True)
 def nothing_was_compiled_before(monkeypatch):
     """The other tests' compiled functions are none of a program's."""
-    import torch._dynamo.utils
-
-    torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
+    counters = importlib.import_module("torch._dynamo.utils").counters
+    counters.clear()
     for name in ("ALIGN_TIER", "ALIGN_REPEAT"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    importlib.import_module("torch._dynamo").reset()
+    counters.clear()
 
 
 def judged(folder, model, optimizer, step, count=3):
@@ -72,6 +73,46 @@ def test_a_step_that_overflows_and_is_skipped_is_no_failure(tmp_path, by_itself)
     assert verdict.status is Status.PASS, verdict.reason
     assert trace.signals["grad_norm"][1] == 0.0
     assert (trace.signals["grad_norm"][[0, 2]] > 0).all()
+
+
+def test_a_loop_that_skips_all_it_gets_is_no_pass(tmp_path):
+    model = small()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(number, batch):
+        optimizer.zero_grad()
+        loss = model(batch).square().mean()
+        (loss * (float("nan") if number else 1.0)).backward()
+        if all(parameter.grad.isfinite().all() for parameter in model.parameters()):
+            optimizer.step()
+        return loss
+
+    verdict, trace = judged(tmp_path, model, optimizer, step)
+    assert trace.signals["grad_norm"].tolist()[1:] == [0.0, 0.0]
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "nothing was trained on in 2 of 3 iterations" in verdict.reason
+
+
+def test_of_a_fused_step_the_gradients_are_those_that_it_divides_by_the_loss_scale(tmp_path):
+    norms = {}
+    for fused in (True, False):
+        model = small()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
+
+        def step(number, batch, model=model, optimizer=optimizer, scaler=scaler):
+            optimizer.zero_grad()
+            loss = model(batch).square().mean()
+            scaler.scale(loss * (float("inf") if number == 1 else 1.0)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            return loss
+
+        verdict, trace = judged(tmp_path / str(fused), model, optimizer, step)
+        assert verdict.status is not Status.FAIL, verdict.reason
+        norms[fused] = trace.signals["grad_norm"].tolist()
+    assert norms[True] == pytest.approx(norms[False], rel=1e-5)
+    assert norms[True][1] == 0.0
 
 
 def test_what_an_optimizer_is_given_is_told_whatever_it_is(tmp_path):
@@ -134,10 +175,10 @@ def test_what_a_program_compiles_by_itself_is_no_pass(tmp_path, of_what):
 
     verdict, _ = judged(tmp_path, model, optimizer, step, count=2)
     assert verdict.status is Status.INCONCLUSIVE, verdict.reason
-    assert "torch.compile (the program compiles by itself" in verdict.reason
+    assert "torch.compile (this process compiled a function" in verdict.reason
 
 
-@pytest.mark.parametrize("what", ["forward", "backward"])
+@pytest.mark.parametrize("what", ["forward", "backward", "one backward of two", "backward behind a penalty"])
 def test_what_runs_in_a_thread_of_the_programs_own_is_no_pass(tmp_path, what):
     model = small()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -153,13 +194,71 @@ def test_what_runs_in_a_thread_of_the_programs_own_is_no_pass(tmp_path, what):
         optimizer.zero_grad()
         out = in_a_thread(lambda: model(batch)) if what == "forward" else model(batch)
         loss = out.square().mean()
-        in_a_thread(loss.backward) if what == "backward" else loss.backward()
+        if what == "one backward of two":
+            model(batch).sum().backward()
+        if what == "backward behind a penalty":
+            (of_batch,) = torch.autograd.grad(model(batch.requires_grad_()).sum(), batch, create_graph=True)
+            loss = loss + of_batch.square().sum()
+        loss.backward() if what == "forward" else in_a_thread(loss.backward)
         optimizer.step()
         return loss
 
     verdict, _ = judged(tmp_path, model, optimizer, step)
     assert verdict.status is Status.INCONCLUSIVE, verdict.reason
     assert f"{'modules' if what == 'forward' else 'the backward'} ran in" in verdict.reason
+
+
+def test_a_backward_within_a_forward_is_the_steps_own(tmp_path):
+    class Greedy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, x):
+            loss = self.layer(x).square().mean()
+            loss.backward()
+            return loss.detach()
+
+    torch.manual_seed(0)
+    model = Greedy()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(_, batch):
+        optimizer.zero_grad()
+        loss = model(batch)
+        optimizer.step()
+        return loss
+
+    verdict, _ = judged(tmp_path, model, optimizer, step)
+    assert verdict.status is Status.PASS, verdict.reason
+
+
+@pytest.mark.parametrize("begins", ["before", "within the step"])
+def test_a_hook_may_come_within_the_step(tmp_path, begins):
+    model = small()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def clip(parameter):
+        parameter.grad.clamp_(-1e-3, 1e-3)
+
+    def hook():
+        return [parameter.register_post_accumulate_grad_hook(clip) for parameter in model.parameters()]
+
+    if begins == "before":
+        hook()
+
+    def step(_, batch):
+        optimizer.zero_grad()
+        loss = model(batch).square().mean()
+        handles = hook() if begins == "within the step" else []
+        loss.backward()
+        for handle in handles:
+            handle.remove()
+        optimizer.step()
+        return loss
+
+    verdict, _ = judged(tmp_path, model, optimizer, step)
+    assert verdict.status is Status.PASS, verdict.reason
 
 
 def test_a_buffer_that_the_program_resizes_stays_resizable(tmp_path):

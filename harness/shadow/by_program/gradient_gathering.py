@@ -17,6 +17,7 @@ from harness.shadow.arithmetic.sample import sample
 from harness.shadow.evidence.checks import Part, ShadowCheck
 from harness.shadow.reproducing.program import Keep, keep_nothing, without_program
 from harness.shadow.reproducing.sums import write_average
+from harness.training.unseen_code import THREADS, is_seen
 
 __all__ = ["GradientsWatched", "PassesWatched"]
 
@@ -46,15 +47,20 @@ class GradientsWatched:
         self._local: dict[str, torch.Tensor] = {}
         self._computed: dict[str, torch.Tensor] = {}
         self._made: dict[str, torch.Tensor] = {}
-        self._added_to: dict[str, torch.Tensor] = {}
+        self._left: dict[str, torch.Tensor | None] = {}
+        self._hooked: set[str] = set()
+        self._elsewhere = False
         self._before = {name: sample(p.grad) for name, p in self._parameters.items() if p.grad is not None}
-        self._hooked = frozenset(name for name, p in self._parameters.items() if _has_hook_of_its_own(p))
-        self._handles: list[Any] = []
-        for name, parameter in self._parameters.items():
-            self._handles.append(parameter.register_hook(self._keeper(name)))
-            self._handles.append(parameter.register_post_accumulate_grad_hook(self._adder(name)))
-            if name in self._hooked and self._group is None:
-                self._handles.append(_hook_first(parameter, self._taker(name)))
+        self._handles = [p.register_hook(self._keeper(name)) for name, p in self._parameters.items()]
+        self._adders = {
+            name: p.register_post_accumulate_grad_hook(self._adder(name)) for name, p in self._parameters.items()
+        }
+        self._handles += self._adders.values()
+
+    @property
+    def unseen(self) -> dict[str, str]:
+        """What of the backward passes no operation shows, and why."""
+        return {THREADS: "the backward ran in another thread than the step's"} if self._elsewhere else {}
 
     def check(self) -> Iterator[ShadowCheck]:
         """After the backward: each gradient as it is now, beside the mean over the processes of what they computed."""
@@ -114,32 +120,37 @@ class GradientsWatched:
         """Keeps a gradient as it comes; one that is only asked for, by `torch.autograd.grad`, goes no further."""
 
         def keep(gradient: torch.Tensor) -> None:
+            self._elsewhere |= not is_seen()
             with _disable_current_modes():
-                if name in self._hooked:
-                    self._begin_anew(name)
+                self._look_out_for_hooks(name)
                 self._computed[name] = sample(gradient)
 
         return keep
 
-    def _begin_anew(self, name: str) -> None:
-        """Of a parameter with hooks of its own: what this pass adds to is what they left of the gradient."""
-        gradient = self._parameters[name].grad
-        left = {name: sample(gradient)} if gradient is not None else {}
-        if self._group is not None:  # what the passes add to is averaged with what they add
-            self._added_to.pop(name, None)
-            self._added_to.update(left)
-            return
-        self._local.pop(name, None)
-        self._before.pop(name, None)
-        self._before.update(left)
+    def _look_out_for_hooks(self, name: str) -> None:
+        """Of a parameter with hooks of the program's own, keep what they left of its gradient before the next comes."""
+        parameter = self._parameters[name]
+        if name not in self._hooked and _has_hook_of_its_own(parameter):
+            self._hooked.add(name)
+            if self._group is None:
+                self._handles.append(_hook_first(parameter, self._taker(name)))
+            else:
+                _put_last(parameter, self._adders[name])
+        if name in self._hooked:
+            self._left[name] = sample(parameter.grad) if parameter.grad is not None else None
 
     def _taker(self, name: str) -> Any:
         """Takes the gradient that has been accumulated, before the program's own hooks change it."""
 
         def take(parameter: torch.Tensor) -> None:
+            if name not in self._computed or parameter.grad is None:
+                return
+            left = self._left.get(name)  # what came of earlier passes is in what their hooks left
+            self._local.pop(name, None)
+            self._before.pop(name, None)
+            self._before |= {name: left} if left is not None else {}
             with _disable_current_modes():
-                if parameter.grad is not None:
-                    self._made[name] = sample(parameter.grad)
+                self._made[name] = sample(parameter.grad)
 
         return take
 
@@ -153,9 +164,9 @@ class GradientsWatched:
             if name in self._hooked and self._group is not None:
                 if parameter.grad is None:
                     return
-                with _disable_current_modes():
-                    computed = sample(parameter.grad)
-                    computed = computed - self._added_to[name] if name in self._added_to else computed
+                with _disable_current_modes():  # averaged is what the hooks made of it, with what it was added to
+                    left = self._left.get(name)
+                    computed = sample(parameter.grad) if left is None else sample(parameter.grad) - left
             self._local[name] = computed if known is None else known + computed
 
         return add
@@ -200,14 +211,14 @@ class PassesWatched(GradientsWatched):
         parameter = self._parameters[name]
 
         def keep(gradient: torch.Tensor) -> None:
+            self._elsewhere |= not is_seen()
             with _disable_current_modes():
                 if not self._running:  # the first gradient of a pass
                     self._running = True
                     self._before = {}
                     torch.autograd.Variable._execution_engine.queue_callback(self._end_pass)
-                if name in self._hooked:
-                    self._begin_anew(name)
-                elif name not in self._local and parameter.grad is not None:
+                self._look_out_for_hooks(name)
+                if name not in self._local and parameter.grad is not None:
                     self._before[name] = sample(parameter.grad)
                 self._computed[name] = sample(gradient)
 
@@ -236,6 +247,12 @@ def _hook_first(parameter: torch.nn.Parameter, hook: Any) -> Any:
     hooks[handle.id] = hook
     hooks.update(others)
     return handle
+
+
+def _put_last(parameter: torch.nn.Parameter, handle: Any) -> None:
+    """Have a hook called behind those that are there."""
+    hooks: Any = parameter._post_accumulate_grad_hooks
+    hooks[handle.id] = hooks.pop(handle.id)
 
 
 _LOST = Distance(math.inf, 0.0, math.nan, 1.0)

@@ -25,7 +25,7 @@ from harness.shadow.judging.error_model import rounding
 from harness.shadow.judging.operations import allow_rounding
 from harness.shadow.reproducing.program import Keep, Write, keep_nothing, without_program
 from harness.shadow.reproducing.steps import write_step
-from harness.training.compiled_code import has_compiled
+from harness.training.unseen_code import has_compiled
 
 __all__ = ["BareWrapper", "StepProgram"]
 

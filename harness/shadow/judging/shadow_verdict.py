@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from harness.rules.finiteness import judge_finiteness
 from harness.rules.ranking import violations_first
 from harness.shadow.evidence.checks import ShadowEvidence
@@ -83,6 +85,8 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
         status = Status.INCONCLUSIVE
         unseen = ", ".join(f"{program} ({coverage.skipped.get(program, 'no reason')})" for program in coverage.programs)
         reason = f"only a baseline would show what these made of the step: {unseen}"
+    elif untrained := _untrained(candidate):
+        status, reason = Status.INCONCLUSIVE, untrained
     elif not evidence.rows or coverage.rate < LEAST_COVERAGE:
         status = Status.INCONCLUSIVE
         reason = f"only {coverage.rate:.0%} of the calls could be checked; {LEAST_COVERAGE:.0%} would decide"
@@ -97,6 +101,19 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
         demanded_tier=evidence.tier,
         shadow=evidence,
     )
+
+
+def _untrained(candidate: Trace) -> str:
+    """Where a run trained on no gradient to speak of; empty where it did.
+
+    A loss scaler skips a step whose gradients overflow, and lowers its scale until they don't. A device whose gradients
+    are never finite skips all of them.
+    """
+    norms = candidate.signals.get("grad_norm", np.ones(1))
+    without = int((norms == 0.0).sum())
+    if not without or (norms[-1] and 2 * without < len(norms)):
+        return ""
+    return f"nothing was trained on in {without} of {len(norms)} iterations: gradients that overflowed, or were zero"
 
 
 def require_shadow(

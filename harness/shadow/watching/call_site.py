@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from harness.shadow.evidence.checks import Part, ShadowCheck
-from harness.training.compiled_code import has_compiled, left_as_it_is
+from harness.shadow.evidence.checks import Part
+from harness.training.unseen_code import COMPILER, THREADS, has_compiled, is_seen, left_as_it_is
 
-__all__ = ["CallSites", "unseen_of"]
+__all__ = ["CallSites"]
 
 
 class CallSites:
@@ -32,26 +32,23 @@ class CallSites:
         self._made: dict[int, str] = {}
         self._optimizing = False
         self._elsewhere = 0
-        self._in_backward = False
 
-    def unwatched(self, gathered: Iterable[ShadowCheck]) -> str:
-        """Why not all of the step's calls were seen; empty where nothing says so.
-
-        Args:
-            gathered: checks of the gradients that came of its backward passes.
-        """
+    @property
+    def unseen(self) -> dict[str, str]:
+        """What of the step no operation shows, and why: each counts as a call that wasn't checked."""
+        unseen = {}
+        if has_compiled():
+            unseen[COMPILER] = "this process compiled a function: what compiled code calls isn't seen"
         if self._elsewhere:
-            return "modules ran in other threads than the step's"
-        if not self._in_backward and any(check.part is Part.REDUCE for check in gathered):
-            return "the backward ran in another thread than the step's"
-        return ""
+            unseen[THREADS] = "modules ran in other threads than the step's"
+        return unseen
 
     @contextmanager
     def following(self, *, modules: bool = True) -> Iterator[None]:
         """While it is entered, the model's calls are followed; without its modules, those of no module are."""
         self._stack.clear()
         self._made.clear()
-        self._optimizing = self._in_backward = False
+        self._optimizing = False
         self._elsewhere = 0
         handles, leave = [], left_as_it_is(self._leave)
         for path, module in self._model.named_modules() if modules else ():
@@ -93,7 +90,6 @@ class CallSites:
             return Part.OPTIMIZER, ""
         node = _running_node()
         if node is not None:
-            self._in_backward = True
             return Part.BACKWARD, self._module_of(node)
         return Part.LOSS, ""
 
@@ -110,28 +106,13 @@ class CallSites:
     def _entering(self, path: str) -> Any:
         def enter(module: torch.nn.Module, args: Any) -> None:
             self._stack.append(path)
-            self._elsewhere += not torch._C._len_torch_dispatch_stack()  # a mode is one of its thread
+            self._elsewhere += not is_seen()
 
         return enter
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         if self._stack:
             self._stack.pop()
-
-
-def unseen_of(sites: CallSites, gathered: Iterable[ShadowCheck]) -> dict[str, str]:
-    """What of a shadowed step no operation shows, and why: each counts as a call that wasn't checked.
-
-    Args:
-        sites: that followed the step.
-        gathered: checks of the gradients that came of its backward passes.
-    """
-    unseen = {}
-    if has_compiled():
-        unseen["torch.compile"] = "the program compiles by itself: what compiled code calls isn't seen"
-    if elsewhere := sites.unwatched(gathered):
-        unseen["threading.Thread"] = elsewhere
-    return unseen
 
 
 def _next_sequence_number() -> int:

@@ -176,6 +176,16 @@ class TestGradients:
         assert (row.module, row.tensor) == ("2", "weight gradient")
         assert row.projection == pytest.approx(0.001, rel=0.01)
 
+    def test_a_gradient_that_is_only_asked_for_takes_no_check_away(self, net):
+        for parameter in net.parameters():
+            parameter.register_post_accumulate_grad_hook(HOOKS["only looks"])
+        watched = GradientsWatched(dict(net.named_parameters()), 0, None)
+        net(torch.randn(4, 6)).sum().backward()
+        torch.autograd.grad(net(torch.randn(4, 6)).square().sum(), list(net.parameters()))
+        checks = list(watched.check())
+        assert len(checks) == 4
+        assert violated(checks) == ()
+
     @pytest.mark.parametrize("what", ["clips it", "puts another in its place", "only looks"])
     def test_processes_average_what_a_hook_of_the_program_made(self, net, what, lone_group):
         for parameter in net.parameters():

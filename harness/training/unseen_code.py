@@ -1,0 +1,35 @@
+"""Code whose operations no dispatch mode sees: what was compiled, and what runs in other threads.
+
+A compiled function calls its kernels by itself, and a mode is one of the thread that it was entered in; a backward
+takes it along. And what listens to a program must not be compiled into it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+__all__ = ["COMPILER", "THREADS", "has_compiled", "is_seen", "left_as_it_is"]
+
+COMPILER = "torch.compile"
+THREADS = "threading.Thread"
+"""What they are called among what wasn't checked; the former names the backend in a device's build, too."""
+
+
+def has_compiled() -> bool:
+    """Whether this process compiled a function; when, and whether that is called still, isn't known."""
+    dynamo: Any = sys.modules.get("torch._dynamo.utils")
+    return dynamo is not None and dynamo.counters["frames"]["total"] > 0
+
+
+def is_seen() -> bool:
+    """Whether the operations of this thread are seen by a dispatch mode."""
+    return int(torch._C._len_torch_dispatch_stack()) > 0
+
+
+def left_as_it_is(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook that isn't compiled with what it listens to, where the program compiles: importing that takes seconds."""
+    return torch.compiler.disable(hook) if "torch._dynamo" in sys.modules else hook
