@@ -33,12 +33,27 @@ def mine(monkeypatch):
     def with_loss():
         return nn.Linear(4, 1), (torch.randn(3, 4),), lambda y: y.square().sum()
 
+    class Last(nn.Module):
+        def forward(self, returned):
+            return returned[1][-1]
+
+    def packed():
+        sequences = nn.utils.rnn.pack_sequence([torch.randn(length, 4) for length in (5, 3, 2)])
+        return nn.Sequential(nn.RNN(4, 6), Last()), sequences
+
+    def lazy():
+        return nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(3)), torch.randn(4, 5)
+
+    def lazy_with_an_index_too_large():
+        return nn.Sequential(nn.Embedding(3, 2), nn.LazyLinear(3)), torch.tensor([[7]])
+
     vars(module).update(net=net, named=named, with_loss=with_loss, nothing=lambda: 5, other=nn.Linear)
+    vars(module).update(packed=packed, lazy=lazy, lazy_with_an_index_too_large=lazy_with_an_index_too_large)
     monkeypatch.setitem(sys.modules, "mine", module)
     return module
 
 
-@pytest.mark.parametrize("function", ["net", "named", "with_loss"])
+@pytest.mark.parametrize("function", ["net", "named", "with_loss", "packed", "lazy"])
 def test_a_function_of_the_users_gives_a_model_that_is_shadowed(mine, function):
     model = build_model(Request(f"mine:{function}", {}))
     record, trace = shadow_steps(model, "cpu", Training("AdamW", {"lr": 1e-2}, steps=2, tier="fp32"))
@@ -47,6 +62,12 @@ def test_a_function_of_the_users_gives_a_model_that_is_shadowed(mine, function):
     findings = judge_shadow(weigh_shadow(record, "fp32"))
     assert [finding.status for finding in findings] == [Outcome.PASS], findings
     assert {check.part.value for check in record.checks} >= {"forward", "backward", "optimizer", "reduce"}
+
+
+def test_a_lazy_model_that_refuses_its_inputs_says_so(mine):
+    with pytest.raises(ModelError, match="the model can't be built") as refused:
+        build_model(Request("mine:lazy_with_an_index_too_large", {}))
+    assert "IndexError" in str(refused.value)
 
 
 def test_options_and_batch_are_given_to_the_function(mine):
