@@ -32,6 +32,7 @@ from harness.shadow.watching.cutting import Piece, cut_call
 from harness.shadow.watching.fallback import falls_back
 from harness.shadow.watching.sampling import StepSample, cost_of, size_words
 from harness.shadow.watching.signing import sign_call
+from harness.training.unseen_code import left_as_it_is
 
 __all__ = ["Offered", "ShadowOps"]
 
@@ -101,12 +102,15 @@ class ShadowOps(TorchDispatchMode):
         self._sample = StepSample(budget, iteration)
         self.fallen_back: set[str] = set()
         self.signatures: dict[int, CallSignature] = {}
+        self._run_as_it_is = left_as_it_is(self._run)
 
     def __torch_dispatch__(
         self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the call, and check what came of it."""
-        kwargs = kwargs or {}
+        return self._run_as_it_is(op, args, kwargs or {})
+
+    def _run(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = read_operation(op)
         place = self._call_sites.here()
         if operation.kind is Kind.NOTHING:
