@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = ["COMPILER", "THREADS", "has_compiled", "is_seen", "left_as_it_is"]
 
@@ -19,10 +20,21 @@ THREADS = "threading.Thread"
 """What they are called among what wasn't checked; the former names the backend in a device's build, too."""
 
 
+_COMPILES_BENEATH_MODES = hasattr(TorchDispatchMode, "ignore_compile_internals")
+
+
 def has_compiled() -> bool:
-    """Whether this process compiled a function; when, and whether that is called still, isn't known."""
-    dynamo: Any = sys.modules.get("torch._dynamo.utils")
-    return dynamo is not None and dynamo.counters["frames"]["total"] > 0
+    """Whether this process compiled a function; when, and whether that is called still, isn't known.
+
+    Before PyTorch 2.9 nothing is compiled beneath a dispatch mode: a shadowed step runs eager code, which is not what
+    the other steps run. There it counts that something is to be compiled.
+    """
+    dynamo: Any = sys.modules.get("torch._dynamo")
+    if dynamo is None:
+        return False
+    backends = dynamo.eval_frame.cached_backends.values()
+    asked = not _COMPILES_BENEATH_MODES and any(callable(backend) for backend in backends)
+    return asked or dynamo.utils.counters["frames"]["total"] > 0
 
 
 def is_seen() -> bool:
