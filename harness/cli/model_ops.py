@@ -7,12 +7,11 @@ import ast
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import count_argument, reproduction, whole_argument
 from harness.cli.progress import run_progress
+from harness.store.temporary import owned_folder
 from harness.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,8 +94,8 @@ def shadow_model(
         arguments.iterations or 1,
         tier,
     )
-    with TemporaryDirectory() as folder, run_progress(arguments.model, training.steps) as advance:
-        file = Path(folder) / FORCED
+    with owned_folder("align-model-") as folder, run_progress(arguments.model, training.steps) as advance:
+        file = folder / FORCED
         with ShadowStream(file, tier) if arguments.forced else nullcontext() as stream:
             record, trace = shadow_steps(
                 model,

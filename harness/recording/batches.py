@@ -39,7 +39,8 @@ def batch_digest(batch: Any) -> str:
     for place, value in _leaves(batch, ""):
         digest.update(place.encode())
         if isinstance(value, torch.Tensor):
-            dense = value.detach().cpu().contiguous()
+            # Of a copy: memory that NumPy has seen can't be resized by the program any more.
+            dense = value.detach().to("cpu", copy=True).contiguous()
             digest.update(f"{dense.dtype}{tuple(dense.shape)}".encode())
             digest.update(dense.reshape(-1).view(torch.uint8).numpy().data if dense.numel() else b"")
         elif isinstance(value, np.ndarray):

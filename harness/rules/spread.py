@@ -196,13 +196,13 @@ def _pooled(variance: FloatArray) -> FloatArray:
 
 
 def pool_with_next(spread: Spread, last_rows: Sequence[int] | IntArray = ()) -> Spread:
-    """The same spread with no row known better than it and the next one together.
+    """The same spread, with each row's variance at least the mean of its own and the next row's.
 
-    Where rounding is as fine as float32's, healthy runs part by events, as an activation next to zero that ends on its
-    other side. When one comes is chance: in a further run it may come before it came in any of the k, and what it
-    moves then is told by the row behind it. The variance of a row is its own or the mean of both, whichever is larger,
-    with the fewer degrees of freedom where the next row's is; earlier rows say nothing of a later one, as what has
-    grown there is in its own variance. Rows whose deviations are relative to something else each say nothing either.
+    Where rounding is as fine as float32's, healthy runs part by events: an activation next to zero ends on its other
+    side. When one comes is chance. In a further run it may come before it came in any of the k runs, and how much it
+    moves is known from the next row. A mean, as over the windows of ``smooth_over_iterations``; where the next row
+    counts, so do its degrees of freedom, if they are fewer. An earlier row isn't asked: what has grown until a row is
+    in that row's own variance. Nor is a next row whose deviations are relative to something else.
 
     Args:
         spread: of shape (S, P), its rows in the order of the iterations.

@@ -21,9 +21,12 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.values.errors import ModelError, UsageError
 
-__all__ = ["LIBRARIES", "LoneModel", "Request", "build_model", "trained_results"]
+__all__ = ["FAILURES", "LIBRARIES", "LoneModel", "Request", "build_model", "trained_results"]
 
 _Tensor = torch.Tensor
+
+FAILURES = (AttributeError, LookupError, TypeError, ValueError, RuntimeError, AssertionError)
+"""What building a model, or a step of it, may end in. PyTorch's optimizers assert what they ask of a device."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def build_model(request: Request) -> LoneModel:
             observed=str(failure).splitlines()[0] if str(failure) else type(failure).__name__,
             hint=f"pip install {library}" if library in LIBRARIES else "is the module on the path (PYTHONPATH)?",
         ) from failure
-    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError, AssertionError) as failure:
+    except FAILURES as failure:
         raise ModelError(
             "the model can't be built",
             where=f"--model {request.spec}",

@@ -19,7 +19,7 @@ from harness.shadow.evidence.call_signature import CallSignature
 from harness.shadow.evidence.checks import Coverage, ShadowCheck, ShadowRecord
 from harness.shadow.evidence.unchecked import Unchecked, modules_of, reasons_of
 from harness.shadow.forced.forcing import ForcedCalls
-from harness.shadow.model_sources import LoneModel
+from harness.shadow.model_sources import FAILURES, LoneModel
 from harness.shadow.watching.call_site import CallSites
 from harness.shadow.watching.mode import ShadowOps
 from harness.values.errors import ModelError, UsageError
@@ -29,10 +29,6 @@ __all__ = ["AUTOCAST", "Training", "shadow_steps"]
 
 AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
 """What ``--autocast`` may be → the dtype."""
-
-
-_OF_A_STEP = (RuntimeError, NotImplementedError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
-"""What a step may end in: PyTorch's optimizers assert what they ask of a device."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def shadow_steps(
         cast = _autocast(kind, training)
         try:
             losses.append(steps.take(step, lambda: model.loss(module(*args, **named)), cast))
-        except _OF_A_STEP as failure:
+        except FAILURES as failure:
             raise ModelError(
                 "the model's training step ends in an error",
                 where=f"{model.name}, step {step}",
@@ -223,7 +219,7 @@ def _optimizer(module: torch.nn.Module, training: Training) -> torch.optim.Optim
         )
     if kind is torch.optim.LBFGS:
         raise UsageError(
-            "this optimizer asks for its gradients by itself",
+            "this optimizer computes the gradients itself, several times a step",
             where="--optimizer",
             observed=training.optimizer,
             allowed="an optimizer that takes one step from gradients that are there",

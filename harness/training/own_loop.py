@@ -91,7 +91,7 @@ def _one_module(model: Any, where: str) -> torch.nn.Module:
                 "a module can't have this name",
                 where=where,
                 observed=str(failure).strip("'\""),
-                allowed="names without a dot that torch.nn.ModuleDict has no attribute of",
+                allowed="a name without a dot, other than the attributes of torch.nn.ModuleDict (train, eval, half, …)",
             ) from failure
     if not isinstance(model, torch.nn.Module):
         raise CaseError(

@@ -24,6 +24,12 @@ def test_equal_batches_have_equal_digests_wherever_they_lie():
     assert len(batch_digest(batch())) == 32
 
 
+def test_the_program_may_still_resize_what_was_read():
+    given = torch.ones(4)
+    batch_digest({"inputs": given})
+    assert given.resize_(8).shape == (8,)
+
+
 @pytest.mark.parametrize(
     "change",
     [

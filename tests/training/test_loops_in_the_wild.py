@@ -48,6 +48,19 @@ def small():
     return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
 
 
+def plain(model, optimizer):
+    """A step as most loops have it."""
+
+    def step(_, batch):
+        optimizer.zero_grad()
+        loss = model(batch).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 @pytest.mark.parametrize("by_itself", [True, False])
 def test_a_step_that_overflows_and_is_skipped_is_no_failure(tmp_path, by_itself):
     """As a loss scaler's first ones are, whose gradients stay where they are until the next step clears them."""
@@ -244,17 +257,15 @@ def test_a_hook_may_come_within_the_step(tmp_path, begins):
     def hook():
         return [parameter.register_post_accumulate_grad_hook(clip) for parameter in model.parameters()]
 
+    trained = plain(model, optimizer)
     if begins == "before":
         hook()
 
-    def step(_, batch):
-        optimizer.zero_grad()
-        loss = model(batch).square().mean()
+    def step(number, batch):
         handles = hook() if begins == "within the step" else []
-        loss.backward()
+        loss = trained(number, batch)
         for handle in handles:
             handle.remove()
-        optimizer.step()
         return loss
 
     verdict, _ = judged(tmp_path, model, optimizer, step)
@@ -280,15 +291,7 @@ def test_a_buffer_that_the_program_resizes_stays_resizable(tmp_path):
     torch.manual_seed(0)
     model = Observed()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-
-    def step(_, batch):
-        optimizer.zero_grad()
-        loss = model(batch).square().mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    verdict, _ = judged(tmp_path, model, optimizer, step)
+    verdict, _ = judged(tmp_path, model, optimizer, plain(model, optimizer))
     assert verdict.status is Status.PASS, verdict.reason
 
 

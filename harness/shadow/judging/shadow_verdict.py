@@ -26,6 +26,10 @@ LEAST_COVERAGE = 0.95
 """Share of the calls that have to be checked for shadow ops to pass a case alone."""
 
 
+_MOST_UNTRAINED = 0.5
+"""Share of a run's iterations without a gradient from which on shadow ops pass nothing alone."""
+
+
 def with_shadow(verdict: Verdict, evidence: ShadowEvidence) -> Verdict:
     """A verdict with the evidence of shadow ops beside it.
 
@@ -104,14 +108,14 @@ def judge_alone(case: str, candidate: Trace, evidence: ShadowEvidence) -> Verdic
 
 
 def _untrained(candidate: Trace) -> str:
-    """Where a run trained on no gradient to speak of; empty where it did.
+    """What is said of a run that had no gradient in its last iteration, or in many of them; empty of any other.
 
-    A loss scaler skips a step whose gradients overflow, and lowers its scale until they don't. A device whose gradients
-    are never finite skips all of them.
+    A loss scaler skips a step whose gradients overflow, and lowers its scale until they don't: that is over soon. A
+    device whose gradients are never finite skips all of them.
     """
     norms = candidate.signals.get("grad_norm", np.ones(1))
     without = int((norms == 0.0).sum())
-    if not without or (norms[-1] and 2 * without < len(norms)):
+    if not without or (norms[-1] and without < _MOST_UNTRAINED * len(norms)):
         return ""
     return f"nothing was trained on in {without} of {len(norms)} iterations: gradients that overflowed, or were zero"
 

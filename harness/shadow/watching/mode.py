@@ -102,13 +102,15 @@ class ShadowOps(TorchDispatchMode):
         self._sample = StepSample(budget, iteration)
         self.fallen_back: set[str] = set()
         self.signatures: dict[int, CallSignature] = {}
-        self._run_as_it_is = left_as_it_is(self._run)
+        # PyTorch 2.9 compiles also what a mode does, where the program compiles, and fails at it. The function, and not
+        # the method of this object, which would hold itself.
+        self._run_as_it_is = left_as_it_is(type(self)._run)
 
     def __torch_dispatch__(
         self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the call, and check what came of it."""
-        return self._run_as_it_is(op, args, kwargs or {})
+        return self._run_as_it_is(self, op, args, kwargs or {})
 
     def _run(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = read_operation(op)
