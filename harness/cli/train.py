@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
             "a loop of your own trains and validates by itself",
             where="--config",
             observed=case.address,
-            allowed="a Runner's config",
-            hint=f"align record {case.address} records it; align verify judges it",
+            allowed="the config of a training by mmengine's Runner",
+            hint=f"align record {case.address} records it, and align verify judges it",
         )
     folder = arguments.work_dir or Path("work_dirs") / case.name
     order = Order(
