@@ -40,7 +40,7 @@ from harness.devices.surroundings import git_commit, versions
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation_probe import EvaluationProbe, evaluated_iterations
-from harness.recording.norms import StateNorms, held_parameters
+from harness.recording.norms import HeldParameters, StateNorms
 from harness.recording.recorder import Recorder, state_iterations
 from harness.recording.reductions import block_norms, fetch
 from harness.running.cases import find_case, load_config
@@ -248,7 +248,8 @@ def parts_of(runner: Runner, batch: Any, choice: DeviceChoice) -> dict[str, tupl
     norms.before_update()
     updates, samples, _ = norms.sampled()
     weights, buffers = norms.weights(), norms.buffers()
-    gradients = norms.gradients(held_parameters(runner.model))
+    held = HeldParameters(runner.model)
+    gradients = norms.gradients(held.now())
     alone = [p.grad for p in runner.model.parameters() if p.grad is not None]
     keeps = len(state_iterations(PLANNED))
     with tempfile.TemporaryDirectory() as folder:
@@ -256,7 +257,7 @@ def parts_of(runner: Runner, batch: Any, choice: DeviceChoice) -> dict[str, tupl
         state = dict.fromkeys([*weights, *buffers], 1.0 / 3.0)
         parts: dict[str, tuple[Callable[[], Any], int]] = {
             "batch digest": (lambda: batch_digest(batch), PLANNED),
-            "gradient norms": (lambda: norms.gradients(held_parameters(runner.model)), PLANNED),
+            "gradient norms": (lambda: norms.gradients(held.now()), PLANNED),
             "(gradient norms by one long sum)": (lambda: torch._foreach_norm(alone), PLANNED),
             "update: keep a sample before": (norms.before_update, PLANNED),
             "update and parameters: the sample": (norms.sampled, PLANNED),

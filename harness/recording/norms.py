@@ -1,26 +1,35 @@
 """Which norms of the training state are recorded, cheap enough to take at every iteration.
 
 What costs is reading memory: the gradients are read whole at every iteration and the parameters at a few; in between,
-the norms of parameters and updates are estimated from evenly spaced elements of each tensor, the same ones on every
-device. How a norm is computed stands in ``harness.recording.reductions``.
+the norms of parameters and updates are estimated from evenly spaced rows of each tensor's elements, the same ones on
+every device. Elements that lie alone would have a processor read all that lies between them, too. How a norm is
+computed stands in ``harness.recording.reductions``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
+from operator import attrgetter, is_, methodcaller
+from typing import Any
 
 import torch
 
 from harness.devices.device_registry import type_of_kind
-from harness.recording.reductions import BlockNorms, Gathered, Joined, block_norms
+from harness.recording.reductions import BLOCK, BlockNorms, Gathered, Joined, joint_norm
 
-__all__ = ["SAMPLED_ELEMENTS", "StateNorms", "held_parameters"]
+__all__ = ["SAMPLED_ELEMENTS", "HeldParameters", "StateNorms"]
 
 SAMPLED_ELEMENTS = 4096
-"""Elements of a tensor that its norm is estimated from; smaller tensors are read whole."""
+"""Elements of a tensor that its norm is estimated from, at least; smaller tensors are read whole."""
 
+_ROW = 64
+"""Elements that a sample takes one after another: four lines of a processor's cache. SAMPLING tells of it."""
+
+_CHILDREN, _PARAMETERS, _VALUES = attrgetter("_modules"), attrgetter("_parameters"), methodcaller("values")
 
 _Written = tuple[tuple[int, int], ...]
 """Of each parameter its address and PyTorch's count of what was written to it; empty where that can't be told."""
@@ -107,6 +116,7 @@ class StateNorms:
     variances: dict[str, _Slot]
     _before: Joined = field(default_factory=lambda: Joined.of(()), init=False)
     _last: tuple[_Written, Joined] | None = field(default=None, init=False)
+    _spare: Joined | None = field(default=None, init=False)
     _samples: _Samples = field(default_factory=lambda: _Samples.of(()), init=False)
     _buffers: _Samples = field(default_factory=lambda: _Samples.of(()), init=False)
 
@@ -121,8 +131,8 @@ class StateNorms:
         )
 
     def gradients(self, parameters: Iterable[torch.nn.Parameter]) -> BlockNorms:
-        """Norms of the gradients that are there, one a tensor."""
-        return block_norms([gradient for p in parameters if (gradient := p.grad) is not None])
+        """The norm of all gradients that are there together: one value."""
+        return joint_norm([gradient for p in parameters if (gradient := p.grad) is not None])
 
     def before_update(self) -> None:
         """Keep what the update's norm needs of the parameters.
@@ -143,9 +153,11 @@ class StateNorms:
             For each parameter the norm of its update, the norm of its value, and what to scale their squares by.
         """
         samples, written = self._sampled_now()
-        now = samples.gathered.joined()
+        now = samples.gathered.joined(self._spare)
         self._last = (written, now)
-        return now.minus(self._before).norms(), now.norms(), samples.scales
+        # What was before is gone with this, and its memory takes the next copy.
+        updates = self._spare = self._before.taken_from(now)
+        return updates.norms(), now.norms(), samples.scales
 
     def _sampled_now(self) -> tuple[_Samples, _Written]:
         """The samples as the parameters are now, and what tells that nothing was written since."""
@@ -154,7 +166,8 @@ class StateNorms:
         if not known.of_the_same(parameters):
             olds = known.each or (None,) * len(parameters)
             new = (_sample(parameter, old) for parameter, old in zip(parameters, olds, strict=True))
-            known = self._samples = _Samples.of(new)
+            known, self._spare = _Samples.of(new), None
+            self._samples = known
         if known.addresses is None:
             return known, ()
         return known, tuple(zip(known.addresses, [parameter._version for parameter in parameters], strict=True))
@@ -175,7 +188,7 @@ class StateNorms:
         """
         buffers = self._buffers_now()
         if not self._buffers.of_the_same(buffers):
-            self._buffers = _Samples.of(_sample(buffer, None, every=1) for buffer in buffers)
+            self._buffers = _Samples.of(_sample(buffer, None, whole=True) for buffer in buffers)
         return self._buffers.gathered.joined().norms()
 
     def _buffers_now(self) -> list[torch.Tensor]:
@@ -186,21 +199,40 @@ class StateNorms:
         return _now("param", self.parameters)
 
 
-def held_parameters(model: torch.nn.Module) -> list[torch.nn.Parameter]:
-    """Every parameter once, as ``model.parameters()`` has them, without the names that take most of its time."""
-    found: dict[int, torch.nn.Parameter] = {}
-    seen: set[int] = set()
-    modules = [model]
-    while modules:
-        module = modules.pop()
-        if id(module) in seen:
-            continue
-        seen.add(id(module))
-        for parameter in module._parameters.values():
-            if parameter is not None:
-                found[id(parameter)] = parameter
-        modules += [child for child in module._modules.values() if child is not None]
-    return list(found.values())
+class HeldParameters:
+    """Every parameter of a model once, in the order in which the model has them.
+
+    A training may add and replace modules and parameters, so that it is asked at every step; what takes the time is
+    walking the modules, which is done anew only where one of them holds others.
+
+    Args:
+        model: whose parameters are held.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+        self._modules: list[torch.nn.Module] = []
+        self._children: list[Any] = [None]
+        self._standing: list[Any] = []
+        self._held: list[torch.nn.Parameter] = []
+
+    def now(self) -> list[torch.nn.Parameter]:
+        """The parameters that stand in the model's modules."""
+        if not _are_the_same(self._values(_CHILDREN), self._children):
+            self._modules = list(self._model.modules())
+            self._children = self._values(_CHILDREN)
+        standing = self._values(_PARAMETERS)
+        if not _are_the_same(standing, self._standing):
+            self._standing = standing
+            self._held = list({id(parameter): parameter for parameter in standing if parameter is not None}.values())
+        return self._held
+
+    def _values(self, what: attrgetter[Any]) -> list[Any]:
+        return [*chain.from_iterable(map(_VALUES, map(what, self._modules)))]
+
+
+def _are_the_same(these: Sequence[Any], those: Sequence[Any]) -> bool:
+    return len(these) == len(those) and all(map(is_, these, those))
 
 
 def _slot(model: torch.nn.Module, name: str) -> _Slot:
@@ -213,20 +245,35 @@ def _now(kind: str, slots: dict[str, _Slot]) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _sample(tensor: torch.Tensor, old: _Sample | None, every: int | None = None) -> _Sample:
-    """Evenly spaced elements in the order of the indices, whatever the memory format: (≤ 2 · SAMPLED_ELEMENTS,).
+def _sample(tensor: torch.Tensor, old: _Sample | None, *, whole: bool = False) -> _Sample:
+    """Evenly spaced rows of elements in the order of the indices, whatever the memory format.
 
     Args:
         tensor: to sample.
         old: its sample so far, which is its sample still where it is a view of the same memory.
-        every: how far the elements lie apart; None: so far that they are about as many as are sampled.
+        whole: whether every element is wanted.
     """
     if old is not None and old.address is not None and old.address == tensor.data_ptr():
         return old
     flat = tensor.detach().reshape(-1)
-    elements = flat[:: every or max(1, flat.numel() // SAMPLED_ELEMENTS)]
+    elements = flat if whole else _rows(flat)
     # Where a device's pointers tell nothing, as XLA's, a view may be of old values.
     address = tensor.data_ptr() if type_of_kind(tensor.device.type).has_pointers else 0
     is_view = address != 0 and elements.data_ptr() == address
     scale = flat.numel() / elements.numel() if elements.numel() else 0.0
     return _Sample(address if is_view else None, elements, scale)
+
+
+def _rows(flat: torch.Tensor) -> torch.Tensor:
+    """Every s-th row of elements (r, _ROW), in whole blocks; all elements (n,) of a tensor that is small.
+
+    The step s has no factor in common with the tensor's size. A sample that keeps time with a tensor's own structure
+    would see the same tap of every kernel, or every fourth channel, and nothing else.
+    """
+    elements = flat.numel()
+    farthest = elements // _ROW // (SAMPLED_ELEMENTS // _ROW)
+    step = next((step for step in range(farthest, 1, -1) if math.gcd(step, elements) == 1), 1)
+    if step == 1:
+        return flat
+    rows = flat[: elements - elements % _ROW].view(-1, _ROW)[::step]
+    return rows[: len(rows) - len(rows) % (BLOCK // _ROW)]

@@ -22,7 +22,7 @@ from harness.recording.evaluation_probe import EvaluationProbe, add_up
 from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.recording.host_draws import HostDraws
 from harness.recording.local_gradients import LocalGradients
-from harness.recording.norms import StateNorms, held_parameters
+from harness.recording.norms import HeldParameters, StateNorms
 from harness.recording.processes import HostGroup, parameters_digest
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
@@ -107,6 +107,7 @@ class Recorder:
         """Find the state to watch, and listen to the optimizers."""
         self._training, self._model = training, training.model
         self._norms = StateNorms.of(self._model)
+        self._held = HeldParameters(self._model)
         kind = trained_kind(self._model)
         self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
         self._listening = [listen(optimizer, self._before_step) for optimizer in training.optimizers]
@@ -178,7 +179,7 @@ class Recorder:
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
         # Perhaps no optimizer stepped: gradients are accumulated over several iterations, or a scaler skipped the step.
-        gradients = self._gradients or [self._norms.gradients(held_parameters(self._model))]
+        gradients = self._gradients or [self._norms.gradients(self._held.now())]
         updates, samples, scales = self._norms.sampled()
         weights = self._norms.weights() if keeps_state else {}
         loss_values, update_norms, sample_norms, weight_norms, buffer_norms, *gradient_norms = fetch(
@@ -224,7 +225,8 @@ class Recorder:
         if self._stream is not None:
             several = len(self._training.optimizers) > 1
             own = {id(p) for group in optimizer.param_groups for p in group["params"]} if several else ()
-            trained = [p for p in held_parameters(self._model) if not several or id(p) in own]
+            held = self._held.now()
+            trained = [p for p in held if id(p) in own] if several else held
             with _disable_current_modes():  # what watches the step's operations need not watch ours
                 scale, overflowed = (_number(getattr(optimizer, name, None)) for name in ("grad_scale", "found_inf"))
                 if not overflowed:

@@ -20,8 +20,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch._utils import _flatten_dense_tensors
 
-__all__ = ["BLOCK", "BlockNorms", "Gathered", "Joined", "block_norms", "fetch", "total"]
+__all__ = ["BLOCK", "BlockNorms", "Gathered", "Joined", "block_norms", "fetch", "joint_norm", "total"]
 
 BLOCK = 256
 """Elements that a device sums in float32.
@@ -32,7 +33,7 @@ rounded alike: PyTorch's CPU kernel is then 3e-7 off at most, where it is 2.3e-7
 blocks cost time.
 """
 
-_LEAST_ALONE = 2**14
+_LEAST_ALONE = 2**13
 _ALONE = {"cpu": _LEAST_ALONE}
 _ALONE_ELSEWHERE = 2**16
 """Elements above which a tensor is read where it lies, by kind of device; up to which it is copied beside others.
@@ -66,47 +67,88 @@ class BlockNorms:
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """One-dimensional tensors in the order in which they are copied, each followed by zeros up to a whole block.
+class _Words:
+    """Tensors of one device and dtype, in the order in which they are copied.
 
     Args:
-        words: what is copied one after another, a group for each device and dtype.
-        owners: (Σ n,) int64, the tensor that each block belongs to, of all groups one after another.
+        rows: tensors (r, w) of whole blocks.
+        others: one-dimensional tensors, each followed by zeros up to a whole block; copied behind the rows.
+    """
+
+    rows: tuple[torch.Tensor, ...]
+    others: tuple[torch.Tensor, ...]
+
+    def copied(self, into: torch.Tensor | None) -> torch.Tensor:
+        """The elements one after another (n · BLOCK,), in memory of that size or in fresh one."""
+        if not self.rows:
+            return torch.cat(self.others) if into is None else torch.cat(self.others, out=into)
+        if into is None:
+            first = self.rows[0]
+            into = first.new_empty(sum(tensor.numel() for tensor in (*self.rows, *self.others)))
+        width = self.rows[0].shape[1]
+        end = sum(len(tensor) for tensor in self.rows) * width
+        torch.cat(self.rows, out=into[:end].view(-1, width))
+        if self.others:
+            torch.cat(self.others, out=into[end:])
+        return into
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Tensors in the order in which they are copied, each followed by zeros up to a whole block.
+
+    Args:
+        words: what is copied one after another, for each device and dtype.
+        owners: (Σ n,) int64, the tensor that each block belongs to, of all words one after another.
         tensors: how many there are.
     """
 
-    words: tuple[tuple[torch.Tensor, ...], ...]
+    words: tuple[_Words, ...]
     owners: npt.NDArray[np.int64]
     tensors: int
 
     @classmethod
     def of(cls, tensors: Sequence[torch.Tensor]) -> Gathered:
-        """Lay the tensors out: their elements aren't read yet."""
+        """Lay the tensors out: their elements aren't read yet.
+
+        Args:
+            tensors: one-dimensional; or (r, w) of whole blocks, w the same for all.
+        """
         kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         for owner, tensor in enumerate(tensors):
             kinds.setdefault((tensor.device, tensor.dtype), []).append(owner)
+        for numbers in kinds.values():
+            numbers.sort(key=lambda number: tensors[number].dim(), reverse=True)
         layout = _layout(tuple([tensor.numel() for tensor in tensors]), tuple(map(tuple, kinds.values())))
         groups = []
         for (device, dtype), numbers in kinds.items():
             zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
             fill = {missing: zeros[:missing] for missing in layout.distinct}
-            words: list[torch.Tensor] = []
+            others: list[torch.Tensor] = []
             for number in numbers:
-                words.append(tensors[number])
-                if missing := layout.missing[number]:
-                    words.append(fill[missing])
-            groups.append(tuple(words))
+                if tensors[number].dim() == 1:
+                    others.append(tensors[number])
+                    if missing := layout.missing[number]:
+                        others.append(fill[missing])
+            rows = tuple([tensors[number] for number in numbers if tensors[number].dim() > 1])
+            groups.append(_Words(rows, tuple(others)))
         return cls(tuple(groups), layout.owners, len(tensors))
 
     @torch.no_grad()
-    def joined(self) -> Joined:
-        """Copy the tensors as they are now."""
-        return Joined(tuple(torch.cat(words) for words in self.words), self.owners, self.tensors)
+    def joined(self, spare: Joined | None = None) -> Joined:
+        """Copy the tensors as they are now.
+
+        Args:
+            spare: a copy of the same layout that isn't needed any more, whose memory is written over.
+        """
+        flats = (None,) * len(self.words) if spare is None else spare.flats
+        copies = [words.copied(flat) for words, flat in zip(self.words, flats, strict=True)]
+        return Joined(tuple(copies), self.owners, self.tensors)
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Copies of one-dimensional tensors, one after another, each filled up with zeros to whole blocks.
+    """Copies of tensors, one after another, each filled up with zeros to whole blocks.
 
     Args:
         flats: tensors (n · BLOCK,), one a device and dtype.
@@ -119,16 +161,15 @@ class Joined:
     tensors: int
 
     @classmethod
-    @torch.no_grad()
     def of(cls, tensors: Sequence[torch.Tensor]) -> Joined:
-        """Copy the tensors as they are now."""
+        """Copy one-dimensional tensors as they are now."""
         return Gathered.of(tensors).joined()
 
     @torch.no_grad()
-    def minus(self, other: Joined) -> Joined:
-        """The difference from others of the same shapes; where both are near each other no rounding comes in."""
-        differences = tuple(mine - theirs for mine, theirs in zip(self.flats, other.flats, strict=True))
-        return replace(self, flats=differences)
+    def taken_from(self, other: Joined) -> Joined:
+        """The other's elements minus these, in the memory of these, which are gone; near each other nothing rounds."""
+        pairs = zip(other.flats, self.flats, strict=True)
+        return replace(self, flats=tuple(torch.sub(theirs, mine, out=mine) for theirs, mine in pairs))
 
     @torch.no_grad()
     def norms(self) -> BlockNorms:
@@ -185,6 +226,32 @@ def block_norms(tensors: Iterable[torch.Tensor]) -> BlockNorms:
     rests = Joined.of(ends).norms()
     owners = np.concatenate([np.repeat(np.array(alone, np.int64), blocks), rests.owners])
     return BlockNorms((*parts, *rests.parts), owners, rests.tensors)
+
+
+@torch.no_grad()
+def joint_norm(tensors: Iterable[torch.Tensor]) -> BlockNorms:
+    """Begin the Euclidean norm of all tensors together, which may be what ``block_norms`` takes: one value.
+
+    Which tensor a block is of doesn't matter, so that the small ones are joined without zeros between them.
+    """
+    parts: list[torch.Tensor] = []
+    small: dict[tuple[torch.dtype, torch.device], list[torch.Tensor]] = defaultdict(list)
+    for tensor in tensors:
+        elements = tensor.numel()
+        if elements <= _LEAST_ALONE or elements <= _ALONE.get(tensor.device.type, _ALONE_ELSEWHERE):
+            small[tensor.dtype, tensor.device].append(tensor if tensor.layout is torch.strided else _flat(tensor))
+            continue
+        flat = _flat(tensor)
+        elements = flat.numel()
+        whole = elements - elements % BLOCK
+        parts.append(_of_rows(flat[:whole] if whole < elements else flat))
+        if whole < elements:
+            small[flat.dtype, flat.device].append(flat[whole:])
+    for (dtype, device), group in small.items():
+        missing = -sum([tensor.numel() for tensor in group]) % BLOCK
+        group.append(torch.zeros(missing, dtype=dtype, device=device))
+        parts.append(_of_rows(_flatten_dense_tensors(group)))
+    return BlockNorms(tuple(parts), np.zeros(sum([len(part) for part in parts]), np.int64), 1)
 
 
 def _of_rows(flat: torch.Tensor) -> torch.Tensor:

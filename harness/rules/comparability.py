@@ -20,13 +20,16 @@ RULE = "comparability"
 
 _ABSENT = "—"
 
+_EVERY_NTH = "every n-th"
+"""What versions sampled that don't say it."""
+
 _NAMED = 3
 """Of many names those that are told."""
 
 NO_SETTINGS = frozenset(
     {
         *("batches", "data root", "initial weights", "seed", "global batch", "precision", "case", "iterations"),
-        *("random draws", "settings", "restarts"),
+        *("random draws", "settings", "restarts", "sampled elements"),
     }
 )
 """What must agree and is no setting: runs that differ in it have nothing to be held against each other by."""
@@ -102,7 +105,14 @@ def _asked(reference: Provenance, candidate: Provenance) -> list[Agreement]:
         _row("seed", reference.seed, candidate.seed),
         _row("world size", reference.world_size, candidate.world_size),
         _row("global batch", reference.global_batch, candidate.global_batch),
+        *_sampling(reference, candidate),
     ]
+
+
+def _sampling(reference: Provenance, candidate: Provenance) -> Iterator[Agreement]:
+    """The norms of other elements of the same tensors are other numbers, by far more than rounding."""
+    if reference.sampling or candidate.sampling:
+        yield _row("sampled elements", reference.sampling or _EVERY_NTH, candidate.sampling or _EVERY_NTH)
 
 
 def _shown(reference: Provenance, candidate: Provenance) -> list[Agreement]:

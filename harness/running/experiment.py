@@ -45,6 +45,7 @@ from harness.training.unseen_code import COMPILER
 from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
+from harness.values.trace import SAMPLING
 
 __all__ = ["require_known_loop", "require_steady_schedule", "run_experiment"]
 
@@ -183,6 +184,7 @@ def _provenance(
         settings=settings,
         weights=weights_digest(model),
         seed=case.seed,
+        sampling=SAMPLING,
         precision="fp64" if order.double else precision,
         world_size=runner.world_size,
         global_batch=runner.world_size * _batch_size(runner.train_dataloader),

@@ -34,6 +34,7 @@ from harness.training.seam import Observer
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 from harness.values.provenance import Device, Provenance
+from harness.values.trace import SAMPLING
 
 __all__ = ["run_own_case", "seed_everything"]
 
@@ -86,6 +87,7 @@ def run_own_case(order: Order, case: Case, device: Device, faults: tuple[Any, ..
         defaults=ONE_PIECE,
         seed=case.seed,
         start=KEPT if case.own_start else GENERATED,
+        sampling=SAMPLING,
         precision=OWN_PRECISION,
         world_size=1,
         global_batch=batch_size(batch),

@@ -42,6 +42,7 @@ from harness.training.seam import Observer, Trained, trained_kind
 from harness.values.errors import RunError, UsageError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
+from harness.values.trace import SAMPLING
 
 __all__ = ["REPEAT", "TIER", "Watch", "watch", "watch_training"]
 
@@ -340,6 +341,7 @@ def watch_training(
         weights=weights_digest(training.model),
         seed=seed,
         start=KEPT if start is None else GENERATED,
+        sampling=SAMPLING,
         precision=OWN_PRECISION,
         world_size=1,
         global_batch=0,

@@ -53,6 +53,8 @@ class Provenance:
             empty where that isn't known.
         seed: of data order, augmentation and dropout.
         start: where the initial weights come from, in words; empty where that wasn't recorded.
+        sampling: which elements the norms of updates and parameters are estimated from, in words; empty where it was
+            every n-th.
         precision: what the run computes in by its own setting: ``fp32``, ``fp64``, ``amp-fp16``, ``amp-bf16``.
         world_size: processes.
         global_batch: images an iteration, over all processes.
@@ -80,6 +82,7 @@ class Provenance:
     data_root: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
+    sampling: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, str] = field(default_factory=dict)

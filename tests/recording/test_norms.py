@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.recording.norms import SAMPLED_ELEMENTS, StateNorms, held_parameters
-from harness.recording.reductions import block_norms, fetch, total
+from harness.recording.norms import _ROW, SAMPLED_ELEMENTS, HeldParameters, StateNorms, _sample
+from harness.recording.reductions import BLOCK, block_norms, fetch, total
+from harness.values.trace import SAMPLING
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ def test_names_and_norms_are_the_tensors_own(model):
 
 def test_the_gradient_norm_is_that_of_all_gradients_together(model):
     flat = torch.cat([p.grad.flatten().double() for p in model.parameters() if p.grad is not None])
-    (norms,) = fetch(StateNorms.of(model).gradients(model.parameters()))
-    assert total(norms) == pytest.approx(flat.norm().item(), rel=2.4e-7)
+    ((norm,),) = fetch(StateNorms.of(model).gradients(model.parameters()))
+    assert norm == pytest.approx(flat.norm().item(), rel=2.4e-7)
 
 
 def sampled_totals(norms):
@@ -59,6 +62,41 @@ def test_small_updates_are_exact_and_large_ones_estimated(model):
         assert update == pytest.approx(exact, rel=tolerance)
         assert weights == pytest.approx(whole, rel=tolerance)
     assert SAMPLED_ELEMENTS < 512 * 512
+
+
+@pytest.mark.parametrize("shape", [(128, 128, 3, 3), (256, 256, 3, 3), (512, 128, 3, 3), (64, 256, 1, 1), (1000, 512)])
+def test_the_sample_has_every_tap_channel_and_lane_of_a_vector_unit(shape):
+    """A step of n / 4096 elements is a multiple of nine taps and sixteen lanes in most layers: it saw one of each."""
+    size = torch.Size(shape).numel()
+    place = torch.arange(size, dtype=torch.float64).reshape(shape)
+    found = _sample(place, None).elements.reshape(-1).long()
+    assert SAMPLED_ELEMENTS <= len(found) <= 3 * SAMPLED_ELEMENTS
+    assert size - int(found.max()) < size / 16, "the end isn't left out"
+    taps = shape[2] * shape[3] if len(shape) > 2 else 1
+    assert len(torch.unique(found % taps)) == taps
+    assert len(torch.unique(found % 64)) == 64
+    assert len(torch.unique(found // taps % shape[1])) == shape[1]
+    assert len(torch.unique(found // taps // shape[1])) > min(shape[0], 64) * 0.9
+
+
+@given(size=st.integers(0, 3_000_000))
+def test_a_sample_is_whole_blocks_of_different_elements_spread_over_the_tensor(size):
+    sample = _sample(torch.arange(size, dtype=torch.float64), None)
+    found = sample.elements.reshape(-1)
+    if sample.elements.dim() == 1:
+        assert len(found) == size, "a small one is read whole"
+    else:
+        assert len(found) % BLOCK == 0
+        gaps = torch.diff(sample.elements[:, 0])
+        assert (gaps == gaps[0]).all()
+        assert gaps[0] > 64
+        assert size - found[-1] < 5 * gaps[0] + 64
+    assert len(found) >= min(size, SAMPLED_ELEMENTS)
+    assert sample.scale == pytest.approx(size / len(found) if size else 0.0)
+
+
+def test_a_provenance_says_how_long_the_sampled_rows_are():
+    assert f"rows of {_ROW} elements" == SAMPLING
 
 
 def test_the_sample_does_not_depend_on_the_memory_format():
@@ -103,10 +141,11 @@ def test_every_parameter_is_held_once_whatever_shares_it_and_whenever_it_came(mo
     model[-1].bias = model[2].bias  # a parameter twice
     model[-1].register_parameter("absent", None)
     model.add_module("nothing", None)
-    assert {id(p) for p in held_parameters(model)} == {id(p) for p in model.parameters()}
-    assert len(held_parameters(model)) == len(list(model.parameters()))
+    held = HeldParameters(model)
+    assert {id(p) for p in held.now()} == {id(p) for p in model.parameters()}
+    assert len(held.now()) == len(list(model.parameters()))
     model.append(torch.nn.Linear(2, 2))
-    assert len(held_parameters(model)) == len(list(model.parameters()))
+    assert len(held.now()) == len(list(model.parameters()))
 
 
 def buffer_norms(norms):

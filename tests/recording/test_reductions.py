@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.recording.reductions import BLOCK, block_norms, fetch, total
+from harness.recording.reductions import BLOCK, Gathered, block_norms, fetch, joint_norm, total
 
 LAST_BITS = 2.4e-7
 """Two units in the last place of float32."""
@@ -68,6 +68,46 @@ def test_dtypes_and_layouts_may_stand_side_by_side():
         rows,
     ]
     assert norms_of(*tensors) == pytest.approx([exactly(tensor) for tensor in tensors], rel=LAST_BITS)
+
+
+@given(st.lists(st.integers(0, 40 * BLOCK), max_size=12), st.integers(0, 2**31))
+@settings(max_examples=50)
+def test_a_norm_of_all_together_is_that_of_one_long_tensor(sizes, seed):
+    tensors = [torch.randn(size, generator=torch.Generator().manual_seed(seed)) for size in sizes]
+    ((found,),) = fetch(joint_norm(tensors))
+    assert found == pytest.approx(exactly(torch.cat([*tensors, torch.zeros(0)])), rel=LAST_BITS)
+
+
+def test_a_norm_of_all_together_takes_dtypes_layouts_and_empty_tensors_side_by_side():
+    rows = torch.sparse_coo_tensor(torch.tensor([[1, 1, 4]]), torch.randn(3, 700), (6, 700), check_invariants=True)
+    tensors = [
+        torch.randn(64, 64, 3, 3).to(memory_format=torch.channels_last),
+        torch.randn(8, 16, 3, 3).to(memory_format=torch.channels_last),
+        torch.randn(600, 30).half(),
+        torch.randn(40, 50).bfloat16().t(),
+        torch.randn(3, 700, dtype=torch.complex64),
+        torch.randn(1, 700).expand(50, 700),
+        torch.zeros(0, 3),
+        torch.tensor(3.0),
+        rows,
+    ]
+    ((found,),) = fetch(joint_norm(tensors))
+    assert found == pytest.approx(total([exactly(tensor) for tensor in tensors]), rel=LAST_BITS)
+    assert fetch(joint_norm([])) == [[0.0]]
+    ((spoilt,),) = fetch(joint_norm([torch.ones(4), torch.full((9,), float("nan"))]))
+    assert np.isnan(spoilt)
+
+
+def test_a_copy_is_made_into_the_memory_of_one_that_is_not_needed_any_more():
+    rows, whole = torch.randn(40, 2, 64), torch.randn(300)
+    gathered = Gathered.of([whole, rows[:, 0][:36], rows[:, 1][:4]])
+    first = gathered.joined()
+    rows.mul_(3.0)
+    second = gathered.joined()
+    ((of_update, of_rows, of_rest),) = fetch(first.taken_from(second).norms())
+    assert of_update == 0.0
+    assert [of_rows, of_rest] == pytest.approx([exactly(rows[:, 0][:36]) / 1.5, exactly(rows[:, 1][:4]) / 1.5])
+    assert fetch(gathered.joined(first).norms()) == fetch(second.norms())
 
 
 def test_what_is_not_finite_is_told_of_its_own_tensor_alone():

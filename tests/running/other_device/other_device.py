@@ -16,6 +16,7 @@ def main(words):
     measure = {"float64": in_float64, "tree": by_a_tree, "sequential": one_after_another}[os.environ["OTHER_DEVICE"]]
     for module in (recorder, norms, reductions):
         module.block_norms = lambda tensors: reductions.BlockNorms(*as_one_part_each(tensors, measure))
+        module.joint_norm = lambda tensors: together(*as_one_part_each(tensors, measure))
     return worker.main(words)
 
 
@@ -23,6 +24,10 @@ def main(words):
 def as_one_part_each(tensors, measure):
     parts = tuple(measure(tensor.detach().reshape(-1)).reshape(1) for tensor in tensors)
     return parts, reductions.np.arange(len(parts)), len(parts)
+
+
+def together(parts, owners, _):
+    return reductions.BlockNorms(parts, reductions.np.zeros_like(owners), 1)
 
 
 def in_float64(flat):
