@@ -428,6 +428,8 @@ ERRORS = {
     "more than 0 and less than 1, for example 1e-3": "大于 0 且小于 1，例如 1e-3",
     "the gate has fewer cases than the command": "门禁的用例少于命令的用例",
     "the baseline holds no runs of the demanded precision tier": "基线没有所要求精度档的运行",
+    "the baseline's norms of updates and parameters are of other elements than this version samples": "基线中更新与参数的范数所取的元素，与本版本抽样的不同",
+    "every n-th element": "每隔 n 个元素取一个",
     "the baseline doesn't hold as many iterations": "基线没有这么多次迭代",
     "the two losses are not paired one to one": "两条损失没有一一配对",
     # harness/running

@@ -396,7 +396,7 @@ def _require_sampling(baseline: Baseline, again: Callable[..., str]) -> None:
             where=baseline.where,
             observed=baseline.provenance.sampling or "every n-th element",
             allowed=SAMPLING,
-            hint=again("norms of the elements that are sampled today"),
+            hint=again("norms of the elements that are sampled today", tier=next(iter(baseline.tiers))),
         )
 
 

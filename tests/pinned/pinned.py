@@ -1,13 +1,15 @@
 """A fixed set of runs, judged and drawn: what must stay equal when code is moved.
 
-Nothing is trained here: the runs were recorded once, and lie in ``tests/data/pinned``. The set was chosen before the
-first move. After a change that is meant to alter a page or a verdict, its digests are written anew by
+Nothing is trained here: the runs were recorded once, and lie in ``tests/data/pinned`` with the baseline that they were
+recorded for. The set was chosen before the first move. After a change that is meant to alter a page or a verdict, its
+digests are written anew by
 
     python tests/pinned/pinned.py
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -32,6 +34,7 @@ from harness.running.watchdog import Run
 from harness.store.baselines import load_baseline
 from harness.store.provenance_file import read_provenance
 from harness.store.stream import read_stream
+from harness.values.baseline import Baseline
 from harness.values.result import Result
 from reports.study.study_report import write_power
 
@@ -44,6 +47,14 @@ LOGS = {
     "llama2c": ("f05_llama2c.cuda.log", "f05_llama2c.mps.log"),
 }
 ARCHIVES = ("faulty.tar.xz", "study.tar.xz")
+
+
+@functools.cache
+def baseline() -> Baseline:
+    """The one that the runs were recorded for, which sampled every n-th element: a harness of then is played here."""
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(DATA / "baselines.tar.xz") as packed:
+        packed.extractall(folder, filter="data")
+        return load_baseline(Path(folder) / "baselines", "ann_small", "cpu")
 
 
 def describe() -> dict[str, str]:
@@ -78,8 +89,8 @@ def _cases(folder: Path) -> dict[str, str]:
 
 def _healthy(tier: str, number: int, demanded: str) -> Result:
     """One of the baseline's own runs, judged at a tier by the others and itself."""
-    baseline = load_baseline(BASELINES, "ann_small", "cpu")
-    return _verified(Run(baseline.tiers[tier][number], baseline.provenance, None, "", 1.0), Path("nowhere"), demanded)
+    run = Run(baseline().tiers[tier][number], baseline().provenance, None, "", 1.0)
+    return _verified(run, Path("nowhere"), demanded)
 
 
 def _faulty(folder: Path) -> Result:
@@ -91,7 +102,11 @@ def _faulty(folder: Path) -> Result:
 def _verified(run: Run, folder: Path, tier: str, shadow: tuple[int, ...] = ()) -> Result:
     case = find_case("ann_small")
     order = Order(config=str(case.config), device="cpu", iterations=run.trace.planned, shadow=shadow)
-    with mock.patch.object(verifying, "execute", return_value=run):
+    with (
+        mock.patch.object(verifying, "execute", return_value=run),
+        mock.patch.object(verifying, "load_baseline", return_value=baseline()),
+        mock.patch.object(verifying, "SAMPLING", baseline().provenance.sampling),
+    ):
         return verifying.verify(case, order, baselines=BASELINES, folder=folder, tier=tier)
 
 
@@ -102,10 +117,9 @@ def _logs(reference: str, candidate: str) -> Result:
 def _study(folder: Path) -> dict[str, str]:
     """Three faults and two healthy ports of one case, two iterations each, one of them shadowed."""
     case = find_case("ann_small")
-    baseline = load_baseline(BASELINES, case.name, "cpu")
     records = [find_record(place) for place in sorted((folder / "study").iterdir())]
-    gate = Gate(baseline, 2, case.tier, 1e-3)
-    study = CaseStudy(case, baseline, gate, tuple(record for record in records if record is not None))
+    gate = Gate(baseline(), 2, case.tier, 1e-3)
+    study = CaseStudy(case, baseline(), gate, tuple(record for record in records if record is not None))
     faults = tuple(record.experiment.name for record in study.records if record.experiment.kind.value == "fault")
     settings = Settings(faults=faults, healthy=2, iterations=2, repeats=8, shadow=(1,))
     result = judge_study(

@@ -7,6 +7,7 @@ import pytest
 
 from harness.rules.gate import judge
 from harness.values.errors import BaselineError
+from harness.values.trace import SAMPLING
 from harness.values.verdict import Outcome, Status
 from tests.healthy_runs import make_baseline, make_provenance, make_trace, with_signal
 
@@ -165,6 +166,21 @@ def test_two_ranks_of_one_run_are_no_reference_and_candidate():
     one = judged(other)
     assert one.status is Status.INCONCLUSIVE
     assert "batches (from iteration 0)" in one.reason
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("", SAMPLING), (SAMPLING, ""), ("rows of 32 elements", SAMPLING)])
+def test_norms_of_other_elements_are_another_experiment(ours, theirs):
+    baseline = make_baseline(provenance=make_provenance(sampling=ours))
+    verdict = judged(make_trace(77), baseline, sampling=theirs)
+    assert verdict.status is Status.INCONCLUSIVE
+    said = [text or "every n-th" for text in (ours, theirs)]
+    assert f"sampled elements is {said[0]} on the reference and {said[1]} on the candidate" in verdict.reason
+
+
+@pytest.mark.parametrize("sampling", ["", SAMPLING])
+def test_norms_of_the_same_elements_are_comparable_an_older_version_s_too(sampling):
+    baseline = make_baseline(provenance=make_provenance(sampling=sampling))
+    assert judged(make_trace(77), baseline, sampling=sampling).status is Status.PASS
 
 
 def test_the_reference_against_itself_passes():

@@ -8,6 +8,7 @@ import pytest
 from harness.running.cases import find_case
 from harness.running.verification import verify
 from harness.running.watchdog import Timeouts, execute
+from harness.store.baselines import load_baseline, save_baseline
 from harness.values.verdict import Status
 
 pytestmark = pytest.mark.slow
@@ -34,6 +35,17 @@ def test_more_iterations_than_the_baseline_has_are_an_error(tiny, order, baselin
     verdict = verified(tiny, order, baselines, tmp_path, iterations=13).verdict
     assert verdict.status is Status.ERROR
     assert "align record" in verdict.reason
+
+
+def test_an_older_version_s_baseline_is_refused_before_anything_trains(tiny, order, baselines, tmp_path):
+    baseline = load_baseline(baselines, "tiny")
+    older = dataclasses.replace(baseline, provenance=dataclasses.replace(baseline.provenance, sampling=""))
+    save_baseline(tmp_path / "older", older)
+    verdict = verified(tiny, order, tmp_path / "older", tmp_path / "run").verdict
+    assert verdict.status is Status.ERROR
+    assert "every n-th element" in verdict.reason
+    assert f"--baseline-dir {tmp_path / 'older'} --tiers" in verdict.reason
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,6 @@ from harness.rules.rank_gradients import GradientMean
 from harness.running.pulse import rank_behind, tell_pulse
 from harness.running.watchdog import Timeouts, _hung
 from harness.store.atomic import write_bytes
-from harness.store.baselines import load_baseline
 from harness.values.verdict import Status
 from reports.accuracy.score_page import Picture, score_page
 from reports.accuracy.score_table import score_table
@@ -332,7 +331,7 @@ def test_the_page_and_the_lines_of_a_history(tmp_path, capsys):
 
 def test_the_page_and_the_table_of_cards(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")  # a name that is folded is none that is known
-    first, *others = load_baseline(pinned.BASELINES, "ann_small", "cpu").tiers["tf32"]
+    first, *others = pinned.baseline().tiers["tf32"]
 
     def scaled(trace, name, factor):
         return _replaced(trace, name, trace.signals[name] * factor)
