@@ -8,7 +8,6 @@ computed stands in ``harness.recording.reductions``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,14 +19,12 @@ import torch
 
 from harness.devices.device_registry import type_of_kind
 from harness.recording.reductions import BLOCK, BlockNorms, Gathered, Joined, joint_norm
+from harness.values.sampling import ROW, largest_step
 
 __all__ = ["SAMPLED_ELEMENTS", "HeldParameters", "StateNorms"]
 
 SAMPLED_ELEMENTS = 4096
 """Elements of a tensor that its norm is estimated from, at least; smaller tensors are read whole."""
-
-_ROW = 64
-"""Elements that a sample takes one after another: four lines of a processor's cache. SAMPLING tells of it."""
 
 _CHILDREN, _PARAMETERS, _VALUES = attrgetter("_modules"), attrgetter("_parameters"), methodcaller("values")
 
@@ -265,15 +262,10 @@ def _sample(tensor: torch.Tensor, old: _Sample | None, *, whole: bool = False) -
 
 
 def _rows(flat: torch.Tensor) -> torch.Tensor:
-    """Every s-th row of elements (r, _ROW), in whole blocks; all elements (n,) of a tensor that is small.
-
-    The step s has no factor in common with the tensor's size. A sample that keeps time with a tensor's own structure
-    would see the same tap of every kernel, or every fourth channel, and nothing else.
-    """
+    """Every s-th row of elements (r, ROW), in whole blocks; all elements (n,) of a tensor that is small."""
     elements = flat.numel()
-    farthest = elements // _ROW // (SAMPLED_ELEMENTS // _ROW)
-    step = next((step for step in range(farthest, 1, -1) if math.gcd(step, elements) == 1), 1)
+    step = largest_step(elements, elements // SAMPLED_ELEMENTS)
     if step == 1:
         return flat
-    rows = flat[: elements - elements % _ROW].view(-1, _ROW)[::step]
-    return rows[: len(rows) - len(rows) % (BLOCK // _ROW)]
+    rows = flat[: elements - elements % ROW].view(-1, ROW)[::step]
+    return rows[: len(rows) - len(rows) % (BLOCK // ROW)]

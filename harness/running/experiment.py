@@ -45,7 +45,7 @@ from harness.training.unseen_code import COMPILER
 from harness.values.case import Case
 from harness.values.errors import CaseError
 from harness.values.provenance import Device, Provenance
-from harness.values.trace import SAMPLING
+from harness.values.sampling import SAMPLING
 
 __all__ = ["require_known_loop", "require_steady_schedule", "run_experiment"]
 

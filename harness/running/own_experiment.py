@@ -34,7 +34,7 @@ from harness.training.seam import Observer
 from harness.values.case import Case
 from harness.values.errors import CaseError, UsageError
 from harness.values.provenance import Device, Provenance
-from harness.values.trace import SAMPLING
+from harness.values.sampling import SAMPLING
 
 __all__ = ["run_own_case", "seed_everything"]
 

@@ -44,8 +44,8 @@ from harness.values.case import Case
 from harness.values.errors import AlignmentError, BaselineError, RunError, UsageError
 from harness.values.precision import TIERS
 from harness.values.result import Result
+from harness.values.sampling import SAMPLING
 from harness.values.terms import Terms
-from harness.values.trace import SAMPLING
 from harness.values.verdict import Status, Verdict
 
 __all__ = ["judge_run", "verify", "verify_alone"]

@@ -42,7 +42,7 @@ from harness.training.seam import Observer, Trained, trained_kind
 from harness.values.errors import RunError, UsageError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
-from harness.values.trace import SAMPLING
+from harness.values.sampling import SAMPLING
 
 __all__ = ["REPEAT", "TIER", "Watch", "watch", "watch_training"]
 

@@ -16,7 +16,6 @@ __all__ = [
     "EVALUATED_PIXELS",
     "HOST_DRAWS",
     "PIECE",
-    "SAMPLING",
     "BoolArray",
     "FloatArray",
     "IntArray",
@@ -31,9 +30,6 @@ HOST_DRAWS = "host_draws"
 
 PIECE = "piece"
 """The signal that numbers the pieces of a run that was started anew on its way; a run of one piece has none."""
-
-SAMPLING = "rows of 64 elements"
-"""What the norms of updates and parameters are estimated from: of other elements they are others."""
 
 EVALUATED_LOSS = "loss/"
 """Prefix of a loss among what the model answers in evaluation mode."""

@@ -7,7 +7,7 @@ import pytest
 
 from harness.rules.gate import judge
 from harness.values.errors import BaselineError
-from harness.values.trace import SAMPLING
+from harness.values.sampling import SAMPLING
 from harness.values.verdict import Outcome, Status
 from tests.healthy_runs import make_baseline, make_provenance, make_trace, with_signal
 

@@ -17,6 +17,7 @@ from mmengine.hooks import Hook
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.values.errors import TraceError
+from harness.values.sampling import largest_step
 
 __all__ = ["FingerprintHook", "load_samples"]
 
@@ -93,9 +94,9 @@ def load_samples(path: Path) -> Samples:
 
 
 def _sample(tensor: torch.Tensor) -> torch.Tensor:
-    """Evenly spaced elements in the order of the indices: (≤ 2 · _ELEMENTS,)."""
+    """Evenly spaced elements in the order of the indices, at least as many as are looked at or all of them, (n,)."""
     flat = tensor.reshape(-1)
-    return flat[:: max(1, flat.numel() // _ELEMENTS)]
+    return flat[:: largest_step(flat.numel(), flat.numel() // _ELEMENTS)]
 
 
 def _gather(tensors: list[torch.Tensor]) -> torch.Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from harness.values.sampling import smallest_step
+
 __all__ = ["LARGEST_SAMPLE", "sample", "thinned"]
 
 LARGEST_SAMPLE = 16_384
@@ -11,10 +13,7 @@ LARGEST_SAMPLE = 16_384
 
 
 def sample(tensor: torch.Tensor) -> torch.Tensor:
-    """At most ``LARGEST_SAMPLE`` elements of a tensor, evenly spread, on the host in float64, (n,).
-
-    The step is odd, so that it doesn't walk along one column of a matrix whose sides are powers of two.
-    """
+    """At most ``LARGEST_SAMPLE`` elements of a tensor, evenly spread, on the host in float64, (n,)."""
     dense = tensor.detach() if tensor.layout is torch.strided else tensor.detach().to_dense()
     if dense.is_complex():  # which an optimizer takes for pairs of numbers
         dense = torch.view_as_real(dense.resolve_conj())
@@ -25,5 +24,4 @@ def thinned(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where it is small, else a view of, or a copy of, so few of its elements, (n,)."""
     if tensor.numel() <= LARGEST_SAMPLE:
         return tensor
-    step = -(-tensor.numel() // LARGEST_SAMPLE)
-    return tensor.reshape(-1)[:: step | 1]
+    return tensor.reshape(-1)[:: smallest_step(tensor.numel(), -(-tensor.numel() // LARGEST_SAMPLE))]
