@@ -53,10 +53,15 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     # A page shows the values themselves: these are how a number or an outcome is written.
-    filters = (relative, multiple, unbroken, outcome_words, *_OF_SHADOW_OPS)
+    filters = (relative, multiple, unbroken, outcome_words, begins_with_a_name, *_OF_SHADOW_OPS)
     environment.filters |= {each.__name__: each for each in filters}
     environment.filters["say"] = _say
     return environment
+
+
+def begins_with_a_name(text: str) -> bool:
+    """Whether a sentence begins with the name of a signal or a tensor, whose first letter is left as it is."""
+    return any(sign in text.partition(" ")[0] for sign in "./_")
 
 
 @pass_context

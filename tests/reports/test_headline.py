@@ -11,6 +11,7 @@ from harness.shadow.evidence.cause import Cause
 from harness.shadow.evidence.part import Part
 from harness.values.result import Result
 from harness.values.verdict import Status, Verdict
+from reports.run.environment import begins_with_a_name
 from reports.words.headline import LONGEST, headline
 
 
@@ -55,3 +56,18 @@ def test_it_is_never_too_long(status: Status, reason: str) -> None:
 
     assert len(said) <= LONGEST
     assert bool(said) or not reason.partition("; ")[0].strip(" ,:;")
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        ("mean/decode_head.bn.running_mean is 0.07 % below the reference", True),
+        ("grad_norm is 5 % above the reference", True),
+        ("aux.loss_ce is 5 % above the reference", True),
+        ("loss is 5 % above the reference", False),
+        ("weight gradient of decode_head.conv is 1 % too large", False),
+        ("", False),
+    ],
+)
+def test_a_name_at_the_beginning_keeps_its_first_letter(reason: str, name: bool) -> None:
+    assert begins_with_a_name(reason) is name

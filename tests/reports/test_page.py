@@ -150,7 +150,7 @@ def test_each_property_of_the_two_sides_stands_once(any_result: Result) -> None:
 
 
 def test_the_headline_is_short_and_the_reason_is_there_whole(any_result: Result, parse: Parse) -> None:
-    said = re.findall(r'<p class="why">(.*?)</p>', rendered(any_result))
+    said = re.findall(r'<p class="why(?: name)?">(.*?)</p>', rendered(any_result))
 
     assert 0 < len(html.unescape(said[0])) <= LONGEST
     assert any_result.verdict.reason in parse(rendered(any_result)).texts["header"].replace("\xa0", " ")
