@@ -40,7 +40,7 @@ from harness.devices.surroundings import git_commit, versions
 from harness.recording.batches import batch_digest
 from harness.recording.dropout import HostDropout
 from harness.recording.evaluation_probe import EvaluationProbe, evaluated_iterations
-from harness.recording.norms import HeldParameters, StateNorms
+from harness.recording.norms import StateNorms
 from harness.recording.recorder import Recorder, state_iterations
 from harness.recording.reductions import block_norms, fetch
 from harness.running.cases import find_case, load_config
@@ -241,15 +241,14 @@ def in_turn(runner: Runner, batch: Any, pairs: int, choice: DeviceChoice, stream
 
 def parts_of(runner: Runner, batch: Any, choice: DeviceChoice) -> dict[str, tuple[float, int]]:
     """Seconds of each part of the hook, median of many; and at how many iterations of a run it is there."""
-    clock, norms, probe = Clock(choice), StateNorms.of(runner.model), EvaluationProbe(PLANNED)
+    clock, norms, probe = Clock(choice), StateNorms(runner.model), EvaluationProbe(PLANNED)
     probe.keep(batch)
     with HostDropout():
         runner.model(**runner.model.data_preprocessor(batch, True), mode="loss")["decode.loss_ce"].backward()
-    norms.before_update()
+    norms.start_here()
     updates, samples, _ = norms.sampled()
     weights, buffers = norms.weights(), norms.buffers()
-    held = HeldParameters(runner.model)
-    gradients = norms.gradients(held.now())
+    gradients = norms.gradients(norms.held())
     alone = [p.grad for p in runner.model.parameters() if p.grad is not None]
     keeps = len(state_iterations(PLANNED))
     with tempfile.TemporaryDirectory() as folder:
@@ -257,9 +256,8 @@ def parts_of(runner: Runner, batch: Any, choice: DeviceChoice) -> dict[str, tupl
         state = dict.fromkeys([*weights, *buffers], 1.0 / 3.0)
         parts: dict[str, tuple[Callable[[], Any], int]] = {
             "batch digest": (lambda: batch_digest(batch), PLANNED),
-            "gradient norms": (lambda: norms.gradients(held.now()), PLANNED),
+            "gradient norms": (lambda: norms.gradients(norms.held()), PLANNED),
             "(gradient norms by one long sum)": (lambda: torch._foreach_norm(alone), PLANNED),
-            "update: keep a sample before": (norms.before_update, PLANNED),
             "update and parameters: the sample": (norms.sampled, PLANNED),
             "buffer norms": (norms.buffer_norms, PLANNED),
             "fetch all in one transfer": (

@@ -55,9 +55,12 @@ def inspect(parcel: Parcel, source: Path) -> Arrival:
     """Check what arrived.
 
     Raises:
-        BaselineError: it is damaged, incomplete, of another schema, or another than its manifest says.
+        BaselineError: it is damaged, incomplete, of another schema, or another than its manifest says; or its norms are
+            of other elements than this version samples.
     """
-    return Arrival(parcel, checked(parcel, source))
+    baseline = checked(parcel, source)
+    baseline.require_sampling()
+    return Arrival(parcel, baseline)
 
 
 def require_same_settings(baseline: Baseline, here: Mapping[str, str], config: Path) -> None:

@@ -429,7 +429,8 @@ ERRORS = {
     "the gate has fewer cases than the command": "门禁的用例少于命令的用例",
     "the baseline holds no runs of the demanded precision tier": "基线没有所要求精度档的运行",
     "the baseline's norms of updates and parameters are of other elements than this version samples": "基线中更新与参数的范数所取的元素，与本版本抽样的不同",
-    "every n-th element": "每隔 n 个元素取一个",
+    "the run's norms of updates and parameters are of other elements than this version samples": "运行中更新与参数的范数所取的元素，与本版本抽样的不同",
+    "run the training again": "重新运行训练",
     "the baseline doesn't hold as many iterations": "基线没有这么多次迭代",
     "the two losses are not paired one to one": "两条损失没有一一配对",
     # harness/running

@@ -22,7 +22,7 @@ from harness.recording.evaluation_probe import EvaluationProbe, add_up
 from harness.recording.generator_draws import DeviceDraws, next_host_draw
 from harness.recording.host_draws import HostDraws
 from harness.recording.local_gradients import LocalGradients
-from harness.recording.norms import HeldParameters, StateNorms
+from harness.recording.norms import StateNorms
 from harness.recording.processes import HostGroup, parameters_digest
 from harness.recording.rates import LearningRates
 from harness.recording.reductions import BlockNorms, block_norms, fetch, total
@@ -102,12 +102,12 @@ class Recorder:
         self._digest = ""
         self._host_draws: dict[str, float] = {}
         self._started = 0.0
+        self._last = -2  # no iteration follows it
 
     def begin(self, training: Trained) -> None:
         """Find the state to watch, and listen to the optimizers."""
         self._training, self._model = training, training.model
-        self._norms = StateNorms.of(self._model)
-        self._held = HeldParameters(self._model)
+        self._norms = StateNorms(self._model)
         kind = trained_kind(self._model)
         self._device, self._draws = type_of_kind(kind), DeviceDraws(kind)
         self._listening = [listen(optimizer, self._before_step) for optimizer in training.optimizers]
@@ -125,7 +125,9 @@ class Recorder:
         if self._probe is not None:
             self._probe.keep(batch)
         if self._stream is not None:
-            self._norms.before_update()
+            if iteration != self._last + 1 or iteration in self._piece_starts:
+                self._norms.start_here()
+            self._last = iteration
         self._draws.before()
         self._gradients, self._scales = [], []
         if self._local is not None and iteration in self._state_iterations:
@@ -179,24 +181,28 @@ class Recorder:
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The iteration's signals, and the norms of the state; fetched at once, which waits for the device."""
         # Perhaps no optimizer stepped: gradients are accumulated over several iterations, or a scaler skipped the step.
-        gradients = self._gradients or [self._norms.gradients(self._held.now())]
+        gradients = self._gradients or [self._norms.gradients(self._norms.held())]
         updates, samples, scales = self._norms.sampled()
+        buffers = self._norms.buffers()
         weights = self._norms.weights() if keeps_state else {}
+        whole = self._norms.sampled_whole() if keeps_state else {}
+        unread = [weight for name, weight in weights.items() if name not in whole]
         loss_values, update_norms, sample_norms, weight_norms, buffer_norms, *gradient_norms = fetch(
             list(losses.values()),
-            updates,
+            updates if updates is not None else [],
             samples,
-            block_norms(weights.values()),
+            block_norms(unread),
             self._norms.buffer_norms(),
             *gradients,
         )
-        names = (*weights, *self._norms.buffer_names)
-        state = dict(zip(names, (*weight_norms, *buffer_norms), strict=True))
+        others = iter(weight_norms)
+        state = {name: sample_norms[whole[name]] if name in whole else next(others) for name in weights}
+        state |= zip(buffers, buffer_norms, strict=True)
         signals = {
             **dict(zip(losses, loss_values, strict=True)),
             **self._learning_rates,
             "grad_norm": _of_gradients(gradient_norms, self._scales),
-            "update_norm": total(update_norms, scales),
+            **({"update_norm": total(update_norms, scales)} if updates is not None else {}),
             "param_norm": total(sample_norms, scales),
             "bn_mean_norm": _total_of("mean/", state),
             "bn_var_norm": _total_of("var/", state),
@@ -223,10 +229,7 @@ class Recorder:
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """The gradients as an optimizer gets them: averaged over processes, unscaled, clipped."""
         if self._stream is not None:
-            several = len(self._training.optimizers) > 1
-            own = {id(p) for group in optimizer.param_groups for p in group["params"]} if several else ()
-            held = self._held.now()
-            trained = [p for p in held if id(p) in own] if several else held
+            trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             with _disable_current_modes():  # what watches the step's operations need not watch ours
                 scale, overflowed = (_number(getattr(optimizer, name, None)) for name in ("grad_scale", "found_inf"))
                 if not overflowed:

@@ -20,7 +20,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch._utils import _flatten_dense_tensors
 
 __all__ = ["BLOCK", "BlockNorms", "Gathered", "Joined", "block_norms", "fetch", "joint_norm", "total"]
 
@@ -67,30 +66,40 @@ class BlockNorms:
 
 
 @dataclass(frozen=True)
-class _Words:
-    """Tensors of one device and dtype, in the order in which they are copied.
+class _Stretch:
+    """Tensors of one device and dtype that are copied one after another.
 
     Args:
-        rows: tensors (r, w) of whole blocks.
-        others: one-dimensional tensors, each followed by zeros up to a whole block; copied behind the rows.
+        rows: tensors (r, w); rows of zeros fill each up to a whole block.
+        others: one-dimensional tensors, copied behind the rows; zeros fill each up to a whole block.
     """
 
     rows: tuple[torch.Tensor, ...]
     others: tuple[torch.Tensor, ...]
 
     def copied(self, into: torch.Tensor | None) -> torch.Tensor:
-        """The elements one after another (n · BLOCK,), in memory of that size or in fresh one."""
-        if not self.rows:
-            return torch.cat(self.others) if into is None else torch.cat(self.others, out=into)
+        """The elements one after another (n · BLOCK,), in memory of that size and dtype or in fresh one."""
         if into is None:
-            first = self.rows[0]
-            into = first.new_empty(sum(tensor.numel() for tensor in (*self.rows, *self.others)))
-        width = self.rows[0].shape[1]
-        end = sum(len(tensor) for tensor in self.rows) * width
-        torch.cat(self.rows, out=into[:end].view(-1, width))
+            size = sum(tensor.numel() for tensor in (*self.rows, *self.others))
+            into = self.first.new_empty(size, dtype=self.dtype)
+        end = 0
+        if self.rows:
+            width = self.rows[0].shape[1]
+            end = sum(len(tensor) for tensor in self.rows) * width
+            torch.cat(self.rows, out=into[:end].view(-1, width))
         if self.others:
             torch.cat(self.others, out=into[end:])
         return into
+
+    @property
+    def first(self) -> torch.Tensor:
+        """One of the tensors: the others are of its device and dtype."""
+        return (self.rows or self.others)[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the copy, wide enough for differences and squares."""
+        return torch.float32 if self.first.dtype in _NARROW else self.first.dtype
 
 
 @dataclass(frozen=True)
@@ -98,12 +107,12 @@ class Gathered:
     """Tensors in the order in which they are copied, each followed by zeros up to a whole block.
 
     Args:
-        words: what is copied one after another, for each device and dtype.
-        owners: (Σ n,) int64, the tensor that each block belongs to, of all words one after another.
+        stretches: what is copied one after another, for each device and dtype.
+        owners: (Σ n,) int64, the tensor that each block belongs to, of all stretches one after another.
         tensors: how many there are.
     """
 
-    words: tuple[_Words, ...]
+    stretches: tuple[_Stretch, ...]
     owners: npt.NDArray[np.int64]
     tensors: int
 
@@ -112,7 +121,7 @@ class Gathered:
         """Lay the tensors out: their elements aren't read yet.
 
         Args:
-            tensors: one-dimensional; or (r, w) of whole blocks, w the same for all.
+            tensors: one-dimensional; or (r, w), where w divides BLOCK and is the same for all.
         """
         kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         for owner, tensor in enumerate(tensors):
@@ -120,30 +129,42 @@ class Gathered:
         for numbers in kinds.values():
             numbers.sort(key=lambda number: tensors[number].dim(), reverse=True)
         layout = _layout(tuple([tensor.numel() for tensor in tensors]), tuple(map(tuple, kinds.values())))
-        groups = []
+        stretches = []
         for (device, dtype), numbers in kinds.items():
             zeros = torch.zeros(BLOCK, device=device, dtype=dtype)
             fill = {missing: zeros[:missing] for missing in layout.distinct}
+            rows: list[torch.Tensor] = []
             others: list[torch.Tensor] = []
             for number in numbers:
-                if tensors[number].dim() == 1:
-                    others.append(tensors[number])
-                    if missing := layout.missing[number]:
-                        others.append(fill[missing])
-            rows = tuple([tensors[number] for number in numbers if tensors[number].dim() > 1])
-            groups.append(_Words(rows, tuple(others)))
-        return cls(tuple(groups), layout.owners, len(tensors))
+                tensor, missing = tensors[number], layout.missing[number]
+                words = others if tensor.dim() == 1 else rows
+                words.append(tensor)
+                if missing:
+                    words.append(fill[missing] if words is others else fill[missing].view(-1, tensor.shape[1]))
+            stretches.append(_Stretch(tuple(rows), tuple(others)))
+        return cls(tuple(stretches), layout.owners, len(tensors))
 
     @torch.no_grad()
     def joined(self, spare: Joined | None = None) -> Joined:
         """Copy the tensors as they are now.
 
         Args:
-            spare: a copy of the same layout that isn't needed any more, whose memory is written over.
+            spare: a copy that isn't needed any more, whose memory is written over where it is laid out alike.
         """
-        flats = (None,) * len(self.words) if spare is None else spare.flats
-        copies = [words.copied(flat) for words, flat in zip(self.words, flats, strict=True)]
+        fresh: tuple[torch.Tensor | None, ...] = (None,) * len(self.stretches)
+        flats = fresh if spare is None or not self.is_layout_of(spare) else spare.flats
+        copies = [stretch.copied(flat) for stretch, flat in zip(self.stretches, flats, strict=True)]
         return Joined(tuple(copies), self.owners, self.tensors)
+
+    def is_layout_of(self, joined: Joined) -> bool:
+        """Whether a copy could be one of these tensors, and its memory take another."""
+        if self.owners is not joined.owners:
+            return False
+        mine = [(stretch.first.device, stretch.dtype) for stretch in self.stretches]
+        if mine != [(flat.device, flat.dtype) for flat in joined.flats]:
+            return False
+        # What was made in inference mode can't be written to outside of it.
+        return torch.is_inference_mode_enabled() or not any(flat.is_inference() for flat in joined.flats)
 
 
 @dataclass(frozen=True)
@@ -166,10 +187,13 @@ class Joined:
         return Gathered.of(tensors).joined()
 
     @torch.no_grad()
-    def taken_from(self, other: Joined) -> Joined:
-        """The other's elements minus these, in the memory of these, which are gone; near each other nothing rounds."""
-        pairs = zip(other.flats, self.flats, strict=True)
-        return replace(self, flats=tuple(torch.sub(theirs, mine, out=mine) for theirs, mine in pairs))
+    def overwritten_by_change_to(self, now: Joined) -> Joined:
+        """What a later copy of the same layout has more than this one, which is overwritten by it.
+
+        Where both are near each other no rounding comes in.
+        """
+        pairs = zip(now.flats, self.flats, strict=True)
+        return replace(self, flats=tuple(torch.sub(new, old, out=old) for new, old in pairs))
 
     @torch.no_grad()
     def norms(self) -> BlockNorms:
@@ -250,7 +274,7 @@ def joint_norm(tensors: Iterable[torch.Tensor]) -> BlockNorms:
     for (dtype, device), group in small.items():
         missing = -sum([tensor.numel() for tensor in group]) % BLOCK
         group.append(torch.zeros(missing, dtype=dtype, device=device))
-        parts.append(_of_rows(_flatten_dense_tensors(group)))
+        parts.append(_of_rows(torch.cat([tensor if tensor.dim() == 1 else tensor.reshape(-1) for tensor in group])))
     return BlockNorms(tuple(parts), np.zeros(sum([len(part) for part in parts]), np.int64), 1)
 
 
@@ -291,7 +315,7 @@ def total(norms: Sequence[float], scales: Sequence[float] | None = None) -> floa
 def _flat(tensor: torch.Tensor) -> torch.Tensor:
     """The elements of a tensor (n,) in the order of its memory where that saves a copy; of a sparse one its values."""
     if tensor.layout is not torch.strided:
-        return tensor.coalesce().values().reshape(-1)
+        return (tensor.coalesce() if tensor.layout is torch.sparse_coo else tensor).values().reshape(-1)
     if tensor.dim() == 1:
         return tensor
     if tensor.is_contiguous():

@@ -161,5 +161,7 @@ def _draws(seed: int, name: str, count: int) -> npt.NDArray[np.int64]:
 
 def _little_endian(tensor: Tensor) -> bytes:
     integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
     size = tensor.element_size()
     return tensor.contiguous().view(-1).view(integers[size]).numpy().astype(f"<i{size}" if size > 1 else "u1").tobytes()

@@ -11,6 +11,7 @@ from harness.rules.envelope import watched_signals
 from harness.rules.rank_agreement import OF_RANKS
 from harness.rules.state import TOTALS
 from harness.values.provenance import Provenance
+from harness.values.sampling import EVERY_NTH
 from harness.values.trace import DEVICE_DRAWS, HOST_DRAWS, PIECE, Trace
 from harness.values.verdict import Agreement, Finding, Outcome
 
@@ -20,16 +21,13 @@ RULE = "comparability"
 
 _ABSENT = "—"
 
-_EVERY_NTH = "every n-th"
-"""What versions sampled that don't say it."""
-
 _NAMED = 3
 """Of many names those that are told."""
 
 NO_SETTINGS = frozenset(
     {
         *("batches", "data root", "initial weights", "seed", "global batch", "precision", "case", "iterations"),
-        *("random draws", "settings", "restarts", "sampled elements"),
+        *("random draws", "settings", "restarts", "sample"),
     }
 )
 """What must agree and is no setting: runs that differ in it have nothing to be held against each other by."""
@@ -112,7 +110,7 @@ def _asked(reference: Provenance, candidate: Provenance) -> list[Agreement]:
 def _sampling(reference: Provenance, candidate: Provenance) -> Iterator[Agreement]:
     """The norms of other elements of the same tensors are other numbers, by far more than rounding."""
     if reference.sampling or candidate.sampling:
-        yield _row("sampled elements", reference.sampling or _EVERY_NTH, candidate.sampling or _EVERY_NTH)
+        yield _row("sample", reference.sampling or EVERY_NTH, candidate.sampling or EVERY_NTH)
 
 
 def _shown(reference: Provenance, candidate: Provenance) -> list[Agreement]:

@@ -85,9 +85,11 @@ def better_references(baselines: Path, case: Case, baseline: Baseline) -> tuple[
         if name == baseline.reference:
             continue
         try:
-            device = load_baseline(baselines, case.name, name).provenance.device
+            other = load_baseline(baselines, case.name, name)
+            other.require_sampling()
         except AlignmentError:
             continue  # it would be told to whoever asks for it
+        device = other.provenance.device
         if device.kind != "cpu":
             remarks.append(
                 f"judged by {baseline.reference}, while a baseline of an accelerator lies unused beside it: "

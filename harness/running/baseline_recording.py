@@ -26,6 +26,7 @@ from harness.values.case import Case
 from harness.values.errors import BaselineError, UsageError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
+from harness.values.sampling import EVERY_NTH, SAMPLING
 from harness.values.trace import FloatArray, Trace
 from harness.values.verdict import Outcome
 
@@ -193,7 +194,8 @@ def record_runs(folders: Sequence[Path], *, name: str, reference: str, reason: s
 
     Raises:
         RunError: a folder holds no run, or one that was cut short.
-        BaselineError: a run isn't healthy, is emulated, not comparable with the first, or no repeat at all.
+        BaselineError: a run isn't healthy, is emulated, not comparable with the first, or no repeat at all; or its
+            norms are of other elements than this version samples.
     """
     kept: dict[str, list[Trace]] = {}
     first: tuple[Trace, Provenance] | None = None
@@ -203,22 +205,8 @@ def record_runs(folders: Sequence[Path], *, name: str, reference: str, reason: s
             raise run.error
         if run.trace is None or run.provenance is None:
             raise BaselineError("a reference run left nothing", where=folder)
-        if run.provenance.device.emulated:
-            raise BaselineError(
-                "an emulated device is no reference", where=folder, observed=run.provenance.device.label
-            )
         order = Order.read(folder / ORDER)
-        if not order.trusted:
-            raise BaselineError(
-                "the run is no repeat of a reference: its rounding wasn't varied",
-                where=folder,
-                allowed="runs that were made with ALIGN_TIER and ALIGN_REPEAT in the environment",
-                hint="for n in 0 1 2 3 4; do ALIGN_TIER=fp32 ALIGN_REPEAT=$n python SCRIPT; done",
-            )
-        if name and run.provenance.case != name:
-            raise BaselineError(
-                "the run is one of another case", where=folder, observed=run.provenance.case, allowed=name
-            )
+        _require_repeat(run.provenance, order, folder, name)
         first = first or (run.trace, run.provenance)
         _require_healthy(run.trace, run.provenance, first, str(folder))
         kept.setdefault(order.noise_tier or "fp32", []).append(run.trace)
@@ -236,6 +224,29 @@ def record_runs(folders: Sequence[Path], *, name: str, reference: str, reason: s
         reason=reason or "first recording",
         recorded=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _require_repeat(provenance: Provenance, order: Order, folder: Path, name: str) -> None:
+    """A run that was made as a reference's repeat, of the case, by a version that samples as this one does."""
+    if provenance.device.emulated:
+        raise BaselineError("an emulated device is no reference", where=folder, observed=provenance.device.label)
+    if not order.trusted:
+        raise BaselineError(
+            "the run is no repeat of a reference: its rounding wasn't varied",
+            where=folder,
+            allowed="runs that were made with ALIGN_TIER and ALIGN_REPEAT in the environment",
+            hint="for n in 0 1 2 3 4; do ALIGN_TIER=fp32 ALIGN_REPEAT=$n python SCRIPT; done",
+        )
+    if provenance.sampling != SAMPLING:
+        raise BaselineError(
+            "the run's norms of updates and parameters are of other elements than this version samples",
+            where=folder,
+            observed=provenance.sampling or EVERY_NTH,
+            allowed=SAMPLING,
+            hint="run the training again",
+        )
+    if name and provenance.case != name:
+        raise BaselineError("the run is one of another case", where=folder, observed=provenance.case, allowed=name)
 
 
 def compare_baselines(old: Baseline, new: Baseline) -> tuple[Change, ...]:

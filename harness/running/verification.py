@@ -41,7 +41,7 @@ from harness.store.rank_stream import read_ranks
 from harness.store.stream import StreamRow
 from harness.values.baseline import Baseline
 from harness.values.case import Case
-from harness.values.errors import AlignmentError, BaselineError, RunError, UsageError
+from harness.values.errors import AlignmentError, RunError, UsageError
 from harness.values.precision import TIERS
 from harness.values.result import Result
 from harness.values.sampling import SAMPLING
@@ -100,7 +100,7 @@ def verify(
         remarks = better_references(baselines, case, baseline)
         planned = order.iterations or case.iterations
         again = partial(baseline.record_again, case=asking.case, place=_place(baselines))
-        _require_sampling(baseline, again)
+        baseline.require_sampling(again, tier=tier or case.tier, iterations=planned)
         gate = _gate(baseline, planned, tier or case.tier, false_alarm_rate, again, same)
         early_stop &= order.nodes == 1  # the other machines would see theirs break off
         decides = Decision(gate, order, folder, settle) if early_stop else None
@@ -211,6 +211,8 @@ def judge_run(
     order = dataclasses.replace(order, shadow_tier=tier or case.tier)
     try:
         again = partial(baseline.record_again, case=name, place=str(baselines))
+        if run.provenance is not None and run.provenance.sampling == SAMPLING:  # no recording helps an older run
+            baseline.require_sampling(again, tier=tier or case.tier, iterations=order.iterations)
         gate = _gate(baseline, order.iterations, tier or case.tier, false_alarm_rate, again, same)
         verdict = _shadowed(_judge(case, gate, run, decided=False), run, order, folder)
     except AlignmentError as error:
@@ -386,18 +388,6 @@ def _gate(
     _require_iterations(planned, baseline, again)
     _require_tier(tier, baseline, again)
     return Gate(baseline, planned, tier, false_alarm_rate, same)
-
-
-def _require_sampling(baseline: Baseline, again: Callable[..., str]) -> None:
-    """A run of today against an older version's baseline is told before it is trained, and what to do."""
-    if baseline.provenance.sampling != SAMPLING:
-        raise BaselineError(
-            "the baseline's norms of updates and parameters are of other elements than this version samples",
-            where=baseline.where,
-            observed=baseline.provenance.sampling or "every n-th element",
-            allowed=SAMPLING,
-            hint=again("norms of the elements that are sampled today", tier=next(iter(baseline.tiers))),
-        )
 
 
 def _require_tier(tier: str, baseline: Baseline, again: Callable[..., str]) -> None:

@@ -111,7 +111,7 @@ def _unwrapped(optimizers: Any, where: str) -> tuple[torch.optim.Optimizer, ...]
     if isinstance(optimizers, Mapping):
         optimizers = list(optimizers.values())
     several = list(optimizers) if isinstance(optimizers, (list, tuple)) else [optimizers]
-    found = []
+    found: list[torch.optim.Optimizer] = []
     for optimizer in several:
         inner = getattr(optimizer, "optimizer", optimizer)  # Accelerate's and Lightning's wrappers
         inner = inner if isinstance(inner, torch.optim.Optimizer) else optimizer
@@ -124,7 +124,8 @@ def _unwrapped(optimizers: Any, where: str) -> tuple[torch.optim.Optimizer, ...]
             )
         if isinstance(inner, torch.optim.LBFGS):
             raise _unsupported("LBFGS", where, "an optimizer that takes one step from gradients that are there")
-        found.append(inner)
+        if not any(inner is other for other in found):
+            found.append(inner)
     if not found:
         raise CaseError("there is no optimizer: nothing is trained", where=where, allowed="at least one")
     return tuple(found)
@@ -156,11 +157,23 @@ def _require_supported(
                 allowed="parameters of the model; of several modules give name → module",
                 hint="make the optimizer after model.to(device)",
             )
+        if missing := [rate for group in optimizer.param_groups if not _is_rate(rate := group.get("lr"))]:
+            raise CaseError(
+                "an optimizer has a group of parameters without a learning rate",
+                where=f"{where}: optimizer {number}, {type(optimizer).__name__}",
+                observed=repr(missing[0]),
+                allowed="a number: an alignment run holds the learning rates of both sides equal",
+                hint="give the optimizer an lr",
+            )
     for name, module in model.named_modules():
         _require_watchable(module, f"{where}: {name}" if name else where)
     for name, parameter in parameters.items():
         if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
             raise _unsupported("a lazy module", f"{where}: {name}", "a model with shapes", "run one forward first")
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, torch.Tensor) and value.numel() == 1)
 
 
 def _require_watchable(module: torch.nn.Module, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,6 +11,7 @@ import numpy as np
 from harness.values.errors import BaselineError
 from harness.values.precision import TIERS
 from harness.values.provenance import Provenance
+from harness.values.sampling import EVERY_NTH, SAMPLING
 from harness.values.trace import Trace
 
 __all__ = ["MINIMUM_REPEATS", "REQUIRED_SIGNALS", "Baseline", "find_copies"]
@@ -112,6 +113,32 @@ class Baseline:
         ]
         if broken := [name for name, values in parts if not np.isfinite(values).all()]:
             raise BaselineError("a reference run is not finite", where=where, observed=", ".join(broken))
+
+    def require_sampling(self, again: Callable[..., str] | None = None, *, tier: str = "", iterations: int = 0) -> None:
+        """A run of today has the norms of the same elements of each tensor.
+
+        Args:
+            again: what records it anew, as ``record_again``.
+            tier: that it is to hold then, too.
+            iterations: that it is to have then, at least.
+
+        Raises:
+            BaselineError: a version that sampled others has recorded it: no run of today is comparable with it.
+        """
+        if self.provenance.sampling == SAMPLING:
+            return
+        raise BaselineError(
+            "the baseline's norms of updates and parameters are of other elements than this version samples",
+            where=self.where,
+            observed=self.provenance.sampling or EVERY_NTH,
+            allowed=SAMPLING,
+            hint=(again or self.record_again)(
+                "norms of the elements that are sampled today",
+                tier=tier or next(iter(self.tiers)),
+                iterations=max(iterations, self.iterations),
+                repeats=max(map(len, self.tiers.values())),
+            ),
+        )
 
     def record_again(
         self, reason: str, *, case: str = "", place: str = "", tier: str = "", iterations: int = 0, repeats: int = 0

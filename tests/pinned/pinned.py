@@ -105,7 +105,7 @@ def _verified(run: Run, folder: Path, tier: str, shadow: tuple[int, ...] = ()) -
     with (
         mock.patch.object(verifying, "execute", return_value=run),
         mock.patch.object(verifying, "load_baseline", return_value=baseline()),
-        mock.patch.object(verifying, "SAMPLING", baseline().provenance.sampling),
+        mock.patch.object(Baseline, "require_sampling"),
     ):
         return verifying.verify(case, order, baselines=BASELINES, folder=folder, tier=tier)
 

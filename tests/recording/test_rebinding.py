@@ -8,9 +8,9 @@ from harness.recording.reductions import block_norms, fetch, total
 
 def test_norms_follow_a_parameter_whose_data_are_replaced():
     model = torch.nn.Linear(4, 4)
-    norms = StateNorms.of(model)
+    norms = StateNorms(model)
     for step in range(1, 4):
-        norms.before_update()
+        norms.start_here()
         for parameter in model.parameters():
             parameter.data = torch.full_like(parameter, float(step))
         updates, values, scales = norms.sampled()

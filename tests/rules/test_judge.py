@@ -7,7 +7,7 @@ import pytest
 
 from harness.rules.gate import judge
 from harness.values.errors import BaselineError
-from harness.values.sampling import SAMPLING
+from harness.values.sampling import EVERY_NTH, SAMPLING
 from harness.values.verdict import Outcome, Status
 from tests.healthy_runs import make_baseline, make_provenance, make_trace, with_signal
 
@@ -173,8 +173,8 @@ def test_norms_of_other_elements_are_another_experiment(ours, theirs):
     baseline = make_baseline(provenance=make_provenance(sampling=ours))
     verdict = judged(make_trace(77), baseline, sampling=theirs)
     assert verdict.status is Status.INCONCLUSIVE
-    said = [text or "every n-th" for text in (ours, theirs)]
-    assert f"sampled elements is {said[0]} on the reference and {said[1]} on the candidate" in verdict.reason
+    said = [text or EVERY_NTH for text in (ours, theirs)]
+    assert f"sample is {said[0]} on the reference and {said[1]} on the candidate" in verdict.reason
 
 
 @pytest.mark.parametrize("sampling", ["", SAMPLING])

@@ -44,7 +44,7 @@ def test_an_older_version_s_baseline_is_refused_before_anything_trains(tiny, ord
     verdict = verified(tiny, order, tmp_path / "older", tmp_path / "run").verdict
     assert verdict.status is Status.ERROR
     assert "every n-th element" in verdict.reason
-    assert f"--baseline-dir {tmp_path / 'older'} --tiers" in verdict.reason
+    assert f"--baseline-dir {tmp_path / 'older'} --tiers fp32 --iterations 12 --repeats 5" in verdict.reason
     assert not (tmp_path / "run").exists()
 
 

@@ -101,6 +101,7 @@ class Study:
         for case in cases:
             baseline = load_baseline(self._baselines, case.name, case.reference)
             planned = settings.iterations or case.iterations
+            baseline.require_sampling(tier=case.tier, iterations=planned)
             self._gates[case.name] = Gate(baseline, planned, case.tier, false_alarm_rate)
             asked = replace(settings, faults=chosen.get(case.name, settings.faults))
             self._plans[case.name] = plan_case(case, asked, len(baseline.tiers[case.tier]))

@@ -24,4 +24,7 @@ def thinned(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself where it is small, else a view of, or a copy of, so few of its elements, (n,)."""
     if tensor.numel() <= LARGEST_SAMPLE:
         return tensor
-    return tensor.reshape(-1)[:: smallest_step(tensor.numel(), -(-tensor.numel() // LARGEST_SAMPLE))]
+    least = -(-tensor.numel() // LARGEST_SAMPLE)
+    step = smallest_step(tensor.numel(), least)
+    # A size with many factors has no such step near by: a longer one would leave little of the tensor.
+    return tensor.reshape(-1)[:: step if step <= 2 * least + 1 else least | 1]
