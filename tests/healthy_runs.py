@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.values.baseline import Baseline
 from harness.values.provenance import Device, Provenance
+from harness.values.sampling import SAMPLING
 from harness.values.trace import StateTable, Trace
 
 ANSWERS = ("loss/decode.loss_ce", *(f"pixels/decode/{label}/{given}" for label in (0, 1) for given in (0, 1)))
@@ -60,6 +61,7 @@ def make_provenance(**changes):
     """Where a healthy run comes from."""
     base = Provenance(
         case="made_up",
+        sampling=SAMPLING,
         settings={"optim_wrapper.optimizer.lr": "0.01", "model.backbone.depth": "50"},
         weights="ab" * 32,
         seed=0,

@@ -431,6 +431,9 @@ ERRORS = {
     "the baseline's norms of updates and parameters are of other elements than this version samples": "基线中更新与参数的范数所取的元素，与本版本抽样的不同",
     "the run's norms of updates and parameters are of other elements than this version samples": "运行中更新与参数的范数所取的元素，与本版本抽样的不同",
     "run the training again": "重新运行训练",
+    "an optimizer has a group of parameters without a learning rate": "优化器有一组参数没有学习率",
+    "a number: an alignment run holds the learning rates of both sides equal": "一个数：对齐运行要求两边的学习率相等",
+    "give the optimizer an lr": "给优化器设置 lr",
     "the baseline doesn't hold as many iterations": "基线没有这么多次迭代",
     "the two losses are not paired one to one": "两条损失没有一一配对",
     # harness/running

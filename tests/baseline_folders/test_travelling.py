@@ -45,6 +45,16 @@ def test_it_arrives_byte_for_byte_and_says_where_it_came_from(sent, tmp_path):
     assert adoption_of(tmp_path / "there/made_up/cpu") is None
 
 
+def test_one_whose_norms_are_of_other_elements_is_refused_before_it_takes_anothers_place(tmp_path):
+    older = make_baseline()
+    older = dataclasses.replace(older, provenance=dataclasses.replace(older.provenance, sampling=""))
+    save_baseline(tmp_path / "there", older)
+    archive = tmp_path / "b.zip"
+    export([(tmp_path / "there", load_baseline(tmp_path / "there", "made_up", "cpu"))], archive, "0.1.0")
+    with opened(archive) as (parcel,), pytest.raises(BaselineError, match="align record made_up --device cpu"):
+        inspect(parcel, archive)
+
+
 def test_the_same_baseline_makes_the_same_archive(sent, tmp_path):
     again = tmp_path / "again.zip"
     export([(tmp_path / "there", load_baseline(tmp_path / "there", "made_up"))], again, "0.1.0")

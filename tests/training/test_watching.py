@@ -1,5 +1,6 @@
 """A training that is watched in place: what it leaves, what it leaves alone, what is refused."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -163,8 +164,59 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
         pass
 
 
+def signals(folder, model, optimizers, step, count=3):
+    """What is recorded of steps, by name."""
+    with harness.watch(model, optimizers, folder=folder, iterations=count, shadow="none") as watching:
+        for number, batch in enumerate(batches(count)):
+            with watching.step(batch):
+                watching.log(loss=step(number, batch))
+    return read_run(folder).trace.signals
+
+
+def test_a_gradient_norm_is_of_what_the_optimizer_trains(tmp_path):
+    """Of a model that one optimizer trains in part, nobody clears the other part's gradients: they pile up."""
+    model, _ = parts()
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=0.1)
+    taken = []
+
+    def step(_, batch):
+        optimizer.zero_grad()
+        loss = model(batch).square().mean()
+        loss.backward()
+        taken.append(torch.cat([p.grad.flatten() for p in model[2].parameters()]).norm().item())
+        optimizer.step()
+        return loss
+
+    recorded = signals(tmp_path, model, [optimizer, optimizer], step)  # who gives it twice trains by it once
+    assert recorded["grad_norm"] == pytest.approx(taken)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_update_is_what_changed_since_the_iteration_before(tmp_path, fused):
+    """Also what a loop writes between its steps, whether PyTorch counts such writes or not."""
+    model, _ = parts()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
+    states = [torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()]
+    with harness.watch(model, optimizer, folder=tmp_path, iterations=3, shadow="none") as watching:
+        for batch in batches(3):
+            for parameter in model.parameters():
+                if len(states) > 1:
+                    parameter.data.clamp_(-0.05, 0.05)
+            with watching.step(batch):
+                optimizer.zero_grad()
+                loss = model(batch).square().mean()
+                loss.backward()
+                optimizer.step()
+                watching.log(loss=loss)
+            states.append(torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone())
+    wanted = [(after - before).norm().item() for before, after in itertools.pairwise(states)]
+    assert read_run(tmp_path).trace.signals["update_norm"] == pytest.approx(wanted, rel=1e-5)
+
+
 def test_what_cannot_be_watched_is_refused_with_a_sentence(tmp_path):
     model, _ = parts()
+    without_rate = torch.optim.SGD(model.parameters(), lr=0.1)
+    without_rate.param_groups[0]["lr"] = None  # as an Adafactor that finds its own has it
     other = torch.nn.Linear(2, 2)
     lstm = torch.nn.LSTM(2, 2, num_layers=2, dropout=0.5)
     embedding = torch.nn.Embedding(3, 2, sparse=True)
@@ -172,6 +224,7 @@ def test_what_cannot_be_watched_is_refused_with_a_sentence(tmp_path):
         "none of the model's": (model, torch.optim.SGD(other.parameters(), lr=0.1)),
         "LBFGS can't be watched": (model, torch.optim.LBFGS(model.parameters())),
         "no optimizer": (model, []),
+        "parameters without a learning rate": (model, without_rate),
         "none of torch's": (model, "SGD"),
         "the model is no module": ("model", torch.optim.SGD(other.parameters(), lr=0.1)),
         "draws random numbers inside its kernel": (lstm, torch.optim.SGD(lstm.parameters(), lr=0.1)),
