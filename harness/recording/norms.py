@@ -113,6 +113,11 @@ class StateNorms:
         """Let the next update be from what the parameters are now."""
         self._before = self._sampled_now().gathered.joined()
 
+    def follow(self) -> None:
+        """Where a layer has been added, replaced, frozen or unfrozen since the last time, start here."""
+        if self._standing.look():
+            self.start_here()
+
     def sampled(self) -> tuple[BlockNorms | None, BlockNorms, Sequence[float]]:
         """Of the sampled elements: norms of what they changed since the last time, norms of the values, and the scales.
 

@@ -127,6 +127,8 @@ class Recorder:
         if self._stream is not None:
             if iteration != self._last + 1 or iteration in self._piece_starts:
                 self._norms.start_here()
+            else:
+                self._norms.follow()
             self._last = iteration
         self._draws.before()
         self._gradients, self._scales = [], []

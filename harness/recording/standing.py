@@ -42,20 +42,22 @@ class Standing:
         self.trained: dict[str, torch.nn.Parameter] = {}
         self.buffers: dict[str, torch.Tensor] = {}
 
-    def look(self) -> None:
-        """Find what stands there now."""
+    def look(self) -> bool:
+        """Find what stands there now, and tell whether that is something else than the last time."""
         if not _are_the_same(self._values(_CHILDREN), self._children):
             self._modules = list(self._model.modules())
             self._children = self._values(_CHILDREN)
             self._tensors = [None]
         tensors = [*self._values(_PARAMETERS), *self._values(_BUFFERS)]
-        if not _are_the_same(tensors, self._tensors) or list(map(_TRAINED, self.held)) != self._flags:
+        changed = not _are_the_same(tensors, self._tensors) or list(map(_TRAINED, self.held)) != self._flags
+        if changed:
             self._tensors = tensors
             self.parameters = dict(self._model.named_parameters())
             self.held = list(self.parameters.values())
             self._flags = list(map(_TRAINED, self.held))
             self.trained = {name: parameter for name, parameter in self.parameters.items() if parameter.requires_grad}
             self.buffers = {name: buffer for name, buffer in self._model.named_buffers() if buffer is not None}
+        return changed
 
     def _values(self, what: attrgetter[Any]) -> list[Any]:
         return [*chain.from_iterable(map(_VALUES, map(what, self._modules)))]

@@ -213,6 +213,21 @@ def test_an_update_is_what_changed_since_the_iteration_before(tmp_path, fused):
     assert read_run(tmp_path).trace.signals["update_norm"] == pytest.approx(wanted, rel=1e-5)
 
 
+def test_a_layer_that_is_trained_from_an_iteration_on_has_updates_from_there_on(tmp_path):
+    model, _ = parts()
+    model[0].requires_grad_(False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    wanted = []
+    with harness.watch(model, optimizer, folder=tmp_path, iterations=4, shadow="none") as watching:
+        for number, batch in enumerate(batches(4)):
+            model[0].requires_grad_(number >= 2)
+            before = torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+            train(model, optimizer, watching, [batch])
+            after = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+            wanted.append((after - before).norm().item())
+    assert read_run(tmp_path).trace.signals["update_norm"] == pytest.approx(wanted, rel=1e-5)
+
+
 def test_what_cannot_be_watched_is_refused_with_a_sentence(tmp_path):
     model, _ = parts()
     without_rate = torch.optim.SGD(model.parameters(), lr=0.1)
