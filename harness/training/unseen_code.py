@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["COMPILER", "THREADS", "has_compiled", "is_seen", "left_as_it_is"]
+__all__ = ["COMPILER", "THREADS", "StaysBehind", "has_compiled", "is_seen", "left_as_it_is"]
 
 COMPILER = "torch.compile"
 THREADS = "threading.Thread"
@@ -45,3 +45,27 @@ def is_seen() -> bool:
 def left_as_it_is(hook: Callable[..., Any]) -> Callable[..., Any]:
     """A hook that isn't compiled with what it listens to, where the program compiles: importing that takes seconds."""
     return torch.compiler.disable(hook) if "torch._dynamo" in sys.modules else hook
+
+
+class StaysBehind:
+    """A module's hook that a copy of the module hasn't: copied or saved it is one that does nothing.
+
+    A loop may copy its model in a step, for an average of its weights, or save it whole.
+
+    Args:
+        hook: what is called.
+    """
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self._hook = left_as_it_is(hook)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the hook, or nothing in a copy."""
+        return self._hook(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return StaysBehind, (_nothing,)
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """What a hook does that stayed behind."""

@@ -1,5 +1,6 @@
 """Loops as people write them, watched and shadowed: none is called, and what can't be seen is said."""
 
+import copy
 import importlib
 import threading
 
@@ -329,3 +330,30 @@ def test_a_step_that_is_counted_in_a_tensor_has_the_rounding_of_its_tensor(tmp_p
 
     verdict, _ = judged(tmp_path, model, taken, step)
     assert verdict.status is Status.PASS, verdict.reason
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_a_model_may_be_copied_and_saved_within_a_step(tmp_path, compiles):
+    """An average of weights is often made in the first step; its copy has none of the harness's hooks at work."""
+    if compiles:
+        importlib.import_module("torch._dynamo")
+    model = small()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    take = plain(model, optimizer)
+    copies = []
+
+    def step(number, batch):
+        loss = take(number, batch)
+        copies.append(copy.deepcopy(model))
+        torch.save(model, tmp_path / f"{number}.pt")
+        return loss
+
+    verdict, _ = judged(tmp_path / "run", model, optimizer, step)
+    assert verdict.status is Status.PASS, verdict.reason
+    batch = torch.randn(6, 4)
+    for number, copied in enumerate(copies):
+        loaded = torch.load(tmp_path / f"{number}.pt", weights_only=False)
+        assert torch.equal(copied(batch), loaded(batch))
+        assert torch.equal(copied[0].weight, loaded[0].weight)
+        torch.save(copied, tmp_path / "again.pt")
+    assert torch.equal(copies[-1](batch), model(batch))

@@ -13,6 +13,7 @@ from harness.shadow.arithmetic.call import dtype_name
 from harness.shadow.arithmetic.host import map_tensors, tensors_of
 from harness.shadow.arithmetic.measure import Distance, measure, measure_bits
 from harness.shadow.evidence.checks import Part, ShadowCheck
+from harness.training.unseen_code import StaysBehind
 
 __all__ = ["InputsWatched"]
 
@@ -31,7 +32,7 @@ class InputsWatched:
         self._batch = copy.deepcopy(batch)
         self._preprocessor = _host_twin(getattr(model, "data_preprocessor", None))
         self._seen: Any = None
-        self._handle = model.register_forward_pre_hook(self._keep, with_kwargs=True)
+        self._handle = model.register_forward_pre_hook(StaysBehind(self._keep), with_kwargs=True)
 
     def check(self) -> Iterator[ShadowCheck]:
         """After the forward: every tensor that the model was given, beside the host's."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from harness.shadow.evidence.checks import Part
-from harness.training.unseen_code import COMPILER, THREADS, has_compiled, is_seen, left_as_it_is
+from harness.training.unseen_code import COMPILER, THREADS, StaysBehind, has_compiled, is_seen
 
 __all__ = ["CallSites"]
 
@@ -50,11 +50,11 @@ class CallSites:
         self._made.clear()
         self._optimizing = False
         self._elsewhere = 0
-        handles, leave = [], left_as_it_is(self._leave)
+        handles, leave = [], StaysBehind(self._leave)
         for path, module in self._model.named_modules() if modules else ():
             if isinstance(module, torch.jit.ScriptModule):  # takes no hooks: its calls are its parent's
                 continue
-            handles.append(module.register_forward_pre_hook(left_as_it_is(self._entering(path)), prepend=True))
+            handles.append(module.register_forward_pre_hook(StaysBehind(self._entering(path)), prepend=True))
             handles.append(module.register_forward_hook(leave, always_call=True))
         try:
             yield
