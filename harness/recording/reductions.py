@@ -262,7 +262,7 @@ def joint_norm(tensors: Iterable[torch.Tensor]) -> BlockNorms:
     small: dict[tuple[torch.dtype, torch.device], list[torch.Tensor]] = defaultdict(list)
     for tensor in tensors:
         elements = tensor.numel()
-        if elements <= _LEAST_ALONE or elements <= _ALONE.get(tensor.device.type, _ALONE_ELSEWHERE):
+        if elements <= _LEAST_ALONE:  # on every device, so that all add up the same blocks
             small[tensor.dtype, tensor.device].append(tensor if tensor.layout is torch.strided else _flat(tensor))
             continue
         flat = _flat(tensor)
