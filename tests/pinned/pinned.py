@@ -4,7 +4,7 @@ Nothing is trained here: the runs were recorded once, and lie in ``tests/data/pi
 recorded for. The set was chosen before the first move. After a change that is meant to alter a page or a verdict, its
 digests are written anew by
 
-    python tests/pinned/pinned.py
+    python -m tests.pinned.pinned
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import hashlib
 import json
 import re
 import sys
-import tarfile
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +36,7 @@ from harness.store.stream import read_stream
 from harness.values.baseline import Baseline
 from harness.values.result import Result
 from reports.study.study_report import write_power
+from tests.unpacking import unpack
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "pinned"
@@ -52,8 +52,8 @@ ARCHIVES = ("faulty.tar.xz", "study.tar.xz")
 @functools.cache
 def baseline() -> Baseline:
     """The one that the runs were recorded for, which sampled every n-th element: a harness of then is played here."""
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(DATA / "baselines.tar.xz") as packed:
-        packed.extractall(folder, filter="data")
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(DATA / "baselines.tar.xz", Path(folder))
         return load_baseline(Path(folder) / "baselines", "ann_small", "cpu")
 
 
@@ -62,8 +62,7 @@ def describe() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for archive in ARCHIVES:
-            with tarfile.open(DATA / archive) as packed:
-                packed.extractall(folder, filter="data")
+            unpack(DATA / archive, folder)
         return {**_cases(folder), **_study(folder)}
 
 

@@ -1,7 +1,6 @@
 """The published schemas: as the command makes them now, true of real files, and not of others."""
 
 import json
-import tarfile
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +13,7 @@ from harness.running.told import Told
 from harness.store.decoding import encode_value
 from harness.values.result import Result
 from harness.values.verdict import Finding, Outcome, Status, Verdict
+from tests.unpacking import unpack
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "schemas"
@@ -30,8 +30,7 @@ def check(name, document):
 def run_folder(tmp_path_factory):
     """A run that was recorded: a fault that shadow ops see."""
     folder = tmp_path_factory.mktemp("run")
-    with tarfile.open(RUN) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(RUN, folder)
     return folder / "faulty"
 
 

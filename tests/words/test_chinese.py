@@ -4,7 +4,6 @@ import argparse
 import io
 import json
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from reports.run.finding_rows import findings_lead
 from reports.run.tiles import tiles_of
 from reports.words.terms_words import QUESTIONS, terms_lines
 from tests.pinned import pinned
+from tests.unpacking import unpack
 from tests.words.error_templates import error_templates
 from tests.words.shown_texts import english_on
 
@@ -131,8 +131,7 @@ OURS_TO_STAY = re.compile(r"capability AVX512|first step|torchtitan text|所用�
 
 
 def test_a_page_has_no_english_sentence(tmp_path):
-    with tarfile.open(pinned.DATA / "faulty.tar.xz") as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(pinned.DATA / "faulty.tar.xz", tmp_path)
     results = {"healthy": pinned._healthy("tf32", 3, "fp32"), "faulty": pinned._faulty(tmp_path / "faulty")}
     results |= {name: pinned._logs(*pair) for name, pair in pinned.LOGS.items()}
     speak("zh")
