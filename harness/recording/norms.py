@@ -17,7 +17,7 @@ import torch
 
 from harness.devices.device_registry import type_of_kind
 from harness.recording.reductions import BlockNorms, Gathered, Joined, joint_norm
-from harness.recording.standing import Standing
+from harness.recording.standing import Standing, are_the_same
 from harness.values.sampling import ROW, SAMPLED_ELEMENTS, largest_step
 
 __all__ = ["StateNorms"]
@@ -98,6 +98,7 @@ class StateNorms:
         }
         self._samples = self._statistics = _Samples.of([])
         self._before = self._samples.gathered.joined()
+        self._before_of: list[torch.nn.Parameter] = []
         self._spare: Joined | None = None
 
     def held(self) -> list[torch.nn.Parameter]:
@@ -112,10 +113,12 @@ class StateNorms:
     def start_here(self) -> None:
         """Let the next update be from what the parameters are now."""
         self._before = self._sampled_now().gathered.joined()
+        self._before_of = list(self._standing.trained.values())
 
     def follow(self) -> None:
-        """Where a layer has been added, replaced, frozen or unfrozen since the last time, start here."""
-        if self._standing.look():
+        """Start here where other parameters are trained than the last time: a layer was added, replaced or unfrozen."""
+        self._standing.look()
+        if not are_the_same(list(self._standing.trained.values()), self._before_of):
             self.start_here()
 
     def sampled(self) -> tuple[BlockNorms | None, BlockNorms, Sequence[float]]:
@@ -130,9 +133,10 @@ class StateNorms:
         """
         samples = self._sampled_now()
         now = samples.gathered.joined(self._spare)
-        alike = samples.gathered.is_layout_of(self._before)
+        trained = list(self._standing.trained.values())
+        alike = are_the_same(trained, self._before_of) and samples.gathered.is_layout_of(self._before)
         updates = self._before.overwritten_by_change_to(now) if alike else None
-        self._before, self._spare = now, updates
+        self._before, self._before_of, self._spare = now, trained, updates
         return updates.norms() if updates is not None else None, now.norms(), samples.scales
 
     def _sampled_now(self) -> _Samples:

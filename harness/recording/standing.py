@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Standing"]
+__all__ = ["Standing", "are_the_same"]
 
 _CHILDREN, _PARAMETERS, _BUFFERS = map(attrgetter, ("_modules", "_parameters", "_buffers"))
 _TRAINED, _VALUES = attrgetter("requires_grad"), methodcaller("values")
@@ -42,26 +42,25 @@ class Standing:
         self.trained: dict[str, torch.nn.Parameter] = {}
         self.buffers: dict[str, torch.Tensor] = {}
 
-    def look(self) -> bool:
-        """Find what stands there now, and tell whether that is something else than the last time."""
-        if not _are_the_same(self._values(_CHILDREN), self._children):
+    def look(self) -> None:
+        """Find what stands there now."""
+        if not are_the_same(self._values(_CHILDREN), self._children):
             self._modules = list(self._model.modules())
             self._children = self._values(_CHILDREN)
             self._tensors = [None]
         tensors = [*self._values(_PARAMETERS), *self._values(_BUFFERS)]
-        changed = not _are_the_same(tensors, self._tensors) or list(map(_TRAINED, self.held)) != self._flags
-        if changed:
+        if not are_the_same(tensors, self._tensors) or list(map(_TRAINED, self.held)) != self._flags:
             self._tensors = tensors
             self.parameters = dict(self._model.named_parameters())
             self.held = list(self.parameters.values())
             self._flags = list(map(_TRAINED, self.held))
             self.trained = {name: parameter for name, parameter in self.parameters.items() if parameter.requires_grad}
             self.buffers = {name: buffer for name, buffer in self._model.named_buffers() if buffer is not None}
-        return changed
 
     def _values(self, what: attrgetter[Any]) -> list[Any]:
         return [*chain.from_iterable(map(_VALUES, map(what, self._modules)))]
 
 
-def _are_the_same(these: Sequence[Any], those: Sequence[Any]) -> bool:
+def are_the_same(these: Sequence[Any], those: Sequence[Any]) -> bool:
+    """Whether two sequences hold the same objects: tensors that are merely equal are others."""
     return len(these) == len(those) and all(map(is_, these, those))

@@ -124,17 +124,23 @@ def test_a_tensor_that_is_taken_out_is_told_no_more_and_one_that_comes_changes_n
     }
 
 
-def test_where_sizes_change_within_a_step_there_is_no_update_and_then_there_is_one_again():
+def update_of_ones(norms, bias):
+    """The update that is told where each element of a bias is moved by one."""
+    norms.start_here()
+    with torch.no_grad():
+        bias.add_(1.0)
+    updates, _, scales = norms.sampled()
+    return estimated(updates, scales)
+
+
+@pytest.mark.parametrize("outputs", [4, 9], ids=["the same size", "another size"])
+def test_where_a_layer_is_replaced_within_a_step_there_is_no_update_and_then_there_is_one_again(outputs):
     model = small_model()
     norms = StateNorms(model)
     norms.start_here()
-    model[2] = nn.Linear(5, 9)
+    model[2] = nn.Linear(5, outputs)
     assert norms.sampled()[0] is None
-    norms.start_here()
-    with torch.no_grad():
-        model[2].bias.add_(1.0)
-    updates, _, scales = norms.sampled()
-    assert estimated(updates, scales) == pytest.approx(3.0)
+    assert update_of_ones(norms, model[2].bias) == pytest.approx(outputs**0.5)
 
 
 def test_an_iteration_in_inference_mode_leaves_nothing_that_later_ones_stumble_over():
@@ -144,11 +150,7 @@ def test_an_iteration_in_inference_mode_leaves_nothing_that_later_ones_stumble_o
         norms.start_here()
         norms.sampled()
     for _ in range(2):
-        norms.start_here()
-        with torch.no_grad():
-            model[2].bias.add_(1.0)
-        updates, _, scales = norms.sampled()
-        assert estimated(updates, scales) == pytest.approx(2.0)
+        assert update_of_ones(norms, model[2].bias) == pytest.approx(2.0)
 
 
 def test_updates_of_narrow_parameters_are_not_rounded_to_their_dtype():
